@@ -1,0 +1,91 @@
+//! What the fleet tells the world: events on the topic exchange `passereau.events`.
+//!
+//! The routing key is the kind; nobody needs to listen. An event is written in the transaction of the state it reports.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The kinds of events. Each is a routing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum EventKind {
+    /// A request was accepted.
+    #[serde(rename = "harvest.started")]
+    HarvestStarted,
+    /// The plan is made; the counts say what will be written.
+    #[serde(rename = "harvest.planned")]
+    HarvestPlanned,
+    /// Everything is in the synthèse and the sums are right.
+    #[serde(rename = "harvest.completed")]
+    HarvestCompleted,
+    /// The harvest stopped; the reason says why.
+    #[serde(rename = "harvest.failed")]
+    HarvestFailed,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] =
+        [Self::HarvestStarted, Self::HarvestPlanned, Self::HarvestCompleted, Self::HarvestFailed];
+
+    /// The routing key.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HarvestStarted => "harvest.started",
+            Self::HarvestPlanned => "harvest.planned",
+            Self::HarvestCompleted => "harvest.completed",
+            Self::HarvestFailed => "harvest.failed",
+        }
+    }
+}
+
+/// The counts of a harvest, in records. Once it is completed,
+/// `read = landed + duplicate + malformed` and `landed = inserted + updated + unchanged + rejected + kept`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Records of the archive's core table.
+    pub read: i64,
+    /// Records of the generation.
+    pub landed: i64,
+    /// Records whose gbifID stood twice.
+    pub duplicate: i64,
+    /// Lines that are no record.
+    pub malformed: i64,
+    /// New rows of the synthèse.
+    pub inserted: i64,
+    /// Rows of the synthèse that changed.
+    pub updated: i64,
+    /// Records that needed no write.
+    pub unchanged: i64,
+    /// Records that cannot enter yet, each with a reason.
+    pub rejected: i64,
+    /// Records left as they are for the sake of somebody else's newer data.
+    pub kept: i64,
+    /// Records of the generation before that are gone.
+    pub vanished: i64,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The harvest.
+    pub harvest_id: Uuid,
+    /// Its subscription.
+    pub subscription: String,
+    /// The counts so far.
+    pub counts: Counts,
+    /// Why, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Key of the GBIF download, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub download_key: Option<String>,
+    /// DOI of the GBIF download, once it is known. GBIF asks users to cite it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doi: Option<String>,
+    /// When, UTC.
+    pub at: DateTime<Utc>,
+}
