@@ -1,1 +1,25 @@
-//! passereau-telemetry
+//! What a process of the fleet lets others see: log lines, metrics, traces, and the three addresses `/metrics`,
+//! `/healthz` and `/readyz`.
+//!
+//! - [`logs`] starts logging and tracing, once per process.
+//! - [`metrics`] holds the process's [`Metrics`]: *events* as methods. One call writes the log line **and** moves the counter, so
+//!   names, labels and levels live in one place and cannot drift apart (the idea of Vector's internal events).
+//! - [`labels`] holds the closed sets of label values. No metric carries an identifier: no harvest, message or data set.
+//! - [`trace_context`] carries the W3C trace context in message headers.
+//! - [`health`] names what this process needs in order to work, [`http`] serves it.
+//!
+//! Nothing here is global but the subscriber of `tracing`: two fleets in one test process have two registries.
+//! Nothing here fails a message: what cannot be observed is dropped, the work goes on.
+
+pub mod health;
+pub mod http;
+pub mod labels;
+pub mod logs;
+pub mod metrics;
+pub mod trace_context;
+
+pub use health::{Health, Light};
+pub use http::{HttpListenConfig, ListenAddress, ServeError, Server};
+pub use labels::{Connection, DeadLetterReason, MessageOutcome, RecordOutcome, Stage};
+pub use logs::{LogConfig, LogError, LogFormat, LogGuard};
+pub use metrics::Metrics;

@@ -1,0 +1,120 @@
+//! The closed sets that metric labels are taken from.
+//!
+//! A label value is either one of these variants or a `&'static str` of the program itself (a worker's name, a message kind),
+//! so that the number of time series is known before the program runs.
+
+/// Declares an enum whose variants each have one label text.
+macro_rules! label {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of its declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The text that stands in metrics, log fields and columns.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+label! {
+    /// How the handling of one delivery ended.
+    MessageOutcome {
+        /// Effects and next messages are committed.
+        Done => "done",
+        /// The inbox knew the message: nothing was done again.
+        Duplicate => "duplicate",
+        /// Comes again later by its own wish; costs no attempt.
+        Snoozed => "snoozed",
+        /// Failed for a reason that may pass; comes again, one attempt spent.
+        Retried => "retried",
+        /// Can never succeed: became a dead letter.
+        Rejected => "rejected",
+        /// Handed back to the broker untouched (shutdown, PostgreSQL absent); costs no attempt.
+        Returned => "returned",
+    }
+}
+
+label! {
+    /// The stage of a harvest that counted a record.
+    Stage {
+        /// Read from the archive into a generation.
+        Landed => "landed",
+        /// Looked up at iNaturalist.
+        Enriched => "enriched",
+        /// Compared with the generation before and converted.
+        Planned => "planned",
+        /// Written into the synthèse.
+        Upserted => "upserted",
+    }
+}
+
+label! {
+    /// What became of a record at a [`Stage`].
+    RecordOutcome {
+        /// A line of the table was read.
+        Read => "read",
+        /// Stands in the generation.
+        Landed => "landed",
+        /// Its `gbifID` had been read before in the same archive.
+        Duplicate => "duplicate",
+        /// The line is not a record.
+        Malformed => "malformed",
+        /// iNaturalist gave its UUID.
+        Found => "found",
+        /// iNaturalist does not know it (any more).
+        Absent => "absent",
+        /// New in the synthèse.
+        Inserted => "inserted",
+        /// Changed in the synthèse.
+        Updated => "updated",
+        /// Nothing to write.
+        Unchanged => "unchanged",
+        /// Cannot enter the synthèse; kept as a reject with its reason.
+        Rejected => "rejected",
+        /// Left as it is in the synthèse on purpose (a person's edit, another claim).
+        Kept => "kept",
+        /// In no current generation any more.
+        Vanished => "vanished",
+    }
+}
+
+label! {
+    /// Why a message gave up.
+    DeadLetterReason {
+        /// The body is not what its kind and version promise.
+        Malformed => "malformed",
+        /// No worker knows the kind.
+        UnknownKind => "unknown_kind",
+        /// The kind is known, its version is not.
+        UnknownVersion => "unknown_version",
+        /// The handler said that it can never succeed.
+        Rejected => "rejected",
+        /// The budget of attempts of its kind is used up.
+        AttemptsExhausted => "attempts_exhausted",
+        /// RabbitMQ dead-lettered it (delivery limit).
+        ReturnedByBroker => "returned_by_broker",
+    }
+}
+
+label! {
+    /// The two connections to RabbitMQ that each process has.
+    Connection {
+        /// Sends messages.
+        Publishing => "publishing",
+        /// Receives messages and acknowledges them.
+        Consuming => "consuming",
+    }
+}
