@@ -26,10 +26,7 @@ struct Checks {
 
 impl std::fmt::Debug for Health {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Health")
-            .field("ready", &self.ready())
-            .field("alive", &self.alive())
-            .finish()
+        f.debug_struct("Health").field("ready", &self.ready()).field("alive", &self.alive()).finish()
     }
 }
 
@@ -66,9 +63,7 @@ impl Health {
     /// Adds a readiness check that its owner switches; it starts red with `reason`.
     #[must_use]
     pub fn light(&self, name: impl Into<String>, reason: impl Into<String>) -> Light {
-        let light = Light {
-            state: Arc::new(RwLock::new(Err(reason.into()))),
-        };
+        let light = Light { state: Arc::new(RwLock::new(Err(reason.into()))) };
         let shown = light.clone();
         self.ready_when(name, move || shown.get());
         light

@@ -107,14 +107,8 @@ pub async fn serve(config: &HttpListenConfig, metrics: Metrics, health: Health) 
     let router = Router::new()
         .route("/metrics", get(show_metrics))
         .with_state(metrics)
-        .route(
-            "/healthz",
-            get(async |State(health): State<Health>| answer(health.alive())),
-        )
-        .route(
-            "/readyz",
-            get(async |State(health): State<Health>| answer(health.ready())),
-        )
+        .route("/healthz", get(async |State(health): State<Health>| answer(health.alive())))
+        .route("/readyz", get(async |State(health): State<Health>| answer(health.ready())))
         .with_state(health);
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -125,9 +119,7 @@ pub async fn serve(config: &HttpListenConfig, metrics: Metrics, health: Health) 
         }
     });
     tracing::info!(%address, "serving metrics and health");
-    Ok(Server {
-        running: Some(Running { address, stop, task }),
-    })
+    Ok(Server { running: Some(Running { address, stop, task }) })
 }
 
 impl Server {
@@ -164,11 +156,7 @@ async fn show_metrics(State(metrics): State<Metrics>) -> Response {
 }
 
 fn answer(report: Report) -> Response {
-    let status = if report.ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if report.ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }
 
@@ -194,9 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn health_and_metrics_are_served_over_a_socket_until_stopped() {
-        let config = HttpListenConfig {
-            listen: "127.0.0.1:0".parse().unwrap(),
-        };
+        let config = HttpListenConfig { listen: "127.0.0.1:0".parse().unwrap() };
         let health = Health::new();
         let light = health.light("amqp", "not consuming");
         let server = serve(&config, Metrics::new("loader"), health).await.unwrap();
@@ -205,10 +191,7 @@ mod tests {
         assert!(ask(address, "/healthz").await.starts_with("HTTP/1.1 200"));
         let answer = ask(address, "/readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-        assert!(
-            answer.ends_with(r#"{"ok":false,"checks":{"amqp":"not consuming"}}"#),
-            "{answer}"
-        );
+        assert!(answer.ends_with(r#"{"ok":false,"checks":{"amqp":"not consuming"}}"#), "{answer}");
         light.green();
         assert!(ask(address, "/readyz").await.starts_with("HTTP/1.1 200"));
         let answer = ask(address, "/metrics").await;
@@ -221,9 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn off_serves_nothing() {
-        let config = HttpListenConfig {
-            listen: "off".parse().unwrap(),
-        };
+        let config = HttpListenConfig { listen: "off".parse().unwrap() };
         let server = serve(&config, Metrics::new("loader"), Health::new()).await.unwrap();
         assert_eq!(server.address(), None);
         server.stop().await;
@@ -232,9 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_taken_port_names_the_setting() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let config = HttpListenConfig {
-            listen: ListenAddress::On(taken.local_addr().unwrap()),
-        };
+        let config = HttpListenConfig { listen: ListenAddress::On(taken.local_addr().unwrap()) };
         let error = serve(&config, Metrics::new("loader"), Health::new()).await.unwrap_err();
         assert!(error.to_string().contains("PASSEREAU_HTTP_LISTEN"), "{error}");
     }

@@ -39,10 +39,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::Auto,
-        }
+        Self { filter: "info".to_owned(), format: LogFormat::Auto }
     }
 }
 
@@ -109,16 +106,12 @@ pub fn init(config: &LogConfig, process: &'static str) -> Result<LogGuard, LogEr
     let provider = tracer_provider(process);
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     let json = config.format.is_json(std::io::stderr().is_terminal());
-    subscriber(config, json, &provider, std::io::stderr)?
-        .try_init()
-        .map_err(LogError::Twice)?;
+    subscriber(config, json, &provider, std::io::stderr)?.try_init().map_err(LogError::Twice)?;
     Ok(LogGuard { provider })
 }
 
 fn tracer_provider(process: &'static str) -> SdkTracerProvider {
-    SdkTracerProvider::builder()
-        .with_resource(Resource::builder().with_service_name(process).build())
-        .build()
+    SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(process).build()).build()
 }
 
 fn subscriber<W>(
@@ -130,22 +123,12 @@ fn subscriber<W>(
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|source| LogError::Filter {
-        filter: config.filter.clone(),
-        source,
-    })?;
+    let filter = EnvFilter::try_new(&config.filter)
+        .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if json {
-        tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(writer)
-            .with_filter(filter)
-            .boxed()
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(filter).boxed()
     } else {
-        tracing_subscriber::fmt::layer()
-            .with_writer(writer)
-            .with_filter(filter)
-            .boxed()
+        tracing_subscriber::fmt::layer().with_writer(writer).with_filter(filter).boxed()
     };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(OWN_TARGETS))
@@ -186,10 +169,7 @@ pub(crate) mod tests {
     pub(crate) fn logged(filter: &str, json: bool, work: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let config = LogConfig {
-            filter: filter.to_owned(),
-            format: LogFormat::Json,
-        };
+        let config = LogConfig { filter: filter.to_owned(), format: LogFormat::Json };
         let provider = tracer_provider("passereau-test");
         let subscriber = subscriber(&config, json, &provider, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, work);
@@ -219,10 +199,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_unreadable_filter_names_the_setting() {
-        let config = LogConfig {
-            filter: "info,passereau=loud".to_owned(),
-            format: LogFormat::Auto,
-        };
+        let config = LogConfig { filter: "info,passereau=loud".to_owned(), format: LogFormat::Auto };
         let error = init(&config, "passereau-test").unwrap_err();
         assert!(error.to_string().contains("PASSEREAU_LOG"), "{error}");
     }

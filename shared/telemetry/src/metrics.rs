@@ -16,9 +16,8 @@ use prometheus::{
 use crate::labels::{Connection, DeadLetterReason, MessageOutcome, RecordOutcome, Stage};
 
 /// Upper bounds in seconds. A delivery is held five minutes at most; two hours would show that the rule is broken.
-const HANDLING_BUCKETS_S: &[f64] = &[
-    0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0,
-];
+const HANDLING_BUCKETS_S: &[f64] =
+    &[0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
 
 /// The metrics of one process, seen by one worker of it. Clones share their counters.
 #[derive(Clone)]
@@ -47,9 +46,7 @@ struct Families {
 
 impl std::fmt::Debug for Metrics {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Metrics")
-            .field("worker", &self.worker)
-            .finish_non_exhaustive()
+        f.debug_struct("Metrics").field("worker", &self.worker).finish_non_exhaustive()
     }
 }
 
@@ -82,11 +79,7 @@ impl Metrics {
                     &["worker", "kind"],
                 ),
             ),
-            messages_in_work: gauges(
-                "passereau_messages_in_work",
-                "Deliveries being handled now.",
-                &["worker"],
-            ),
+            messages_in_work: gauges("passereau_messages_in_work", "Deliveries being handled now.", &["worker"]),
             records: counters(
                 "passereau_records_total",
                 "Records of harvests, by stage and by what became of them.",
@@ -109,10 +102,7 @@ impl Metrics {
             ),
             outbox_published: add(
                 r,
-                IntCounter::new(
-                    "passereau_outbox_published_total",
-                    "Outbox rows sent and confirmed by the broker.",
-                ),
+                IntCounter::new("passereau_outbox_published_total", "Outbox rows sent and confirmed by the broker."),
             ),
             outbox_failed: add(
                 r,
@@ -121,10 +111,7 @@ impl Metrics {
                     "Outbox rows that could not be sent or were not confirmed; they are sent again.",
                 ),
             ),
-            outbox_due: add(
-                r,
-                IntGauge::new("passereau_outbox_due", "Outbox rows that are due and not yet sent."),
-            ),
+            outbox_due: add(r, IntGauge::new("passereau_outbox_due", "Outbox rows that are due and not yet sent.")),
             outbox_oldest_due_seconds: add(
                 r,
                 Gauge::new(
@@ -139,25 +126,15 @@ impl Metrics {
             ),
             amqp_blocked: add(
                 r,
-                IntGauge::new(
-                    "passereau_amqp_blocked",
-                    "1 while RabbitMQ refuses to receive (memory or disk alarm).",
-                ),
+                IntGauge::new("passereau_amqp_blocked", "1 while RabbitMQ refuses to receive (memory or disk alarm)."),
             ),
             postgres_connected: add(
                 r,
-                IntGauge::new(
-                    "passereau_postgres_connected",
-                    "1 while PostgreSQL answers this process.",
-                ),
+                IntGauge::new("passereau_postgres_connected", "1 while PostgreSQL answers this process."),
             ),
             registry: registry.clone(),
         };
-        let build = gauges(
-            "passereau_build_info",
-            "Always 1; the labels say what runs.",
-            &["version", "process"],
-        );
+        let build = gauges("passereau_build_info", "Always 1; the labels say what runs.", &["version", "process"]);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), worker]).set(1);
         // Fails only when registered twice in one registry.
         if let Err(error) = registry.register(Box::new(ProcessCollector::for_self())) {
@@ -167,21 +144,13 @@ impl Metrics {
         for connection in Connection::ALL {
             all.amqp_connected.with_label_values(&[connection.as_str()]);
         }
-        Self {
-            worker,
-            all: Arc::new(all),
-        }
-        .started()
+        Self { worker, all: Arc::new(all) }.started()
     }
 
     /// The same registry, seen by another worker of this process.
     #[must_use]
     pub fn for_worker(&self, worker: &'static str) -> Self {
-        Self {
-            worker,
-            all: Arc::clone(&self.all),
-        }
-        .started()
+        Self { worker, all: Arc::clone(&self.all) }.started()
     }
 
     fn started(self) -> Self {
@@ -224,24 +193,15 @@ impl Metrics {
 
     /// A delivery was handled. `kind` is a constant of the program; what a stranger wrote is counted as `unknown`.
     pub fn message_handled(&self, kind: &'static str, outcome: MessageOutcome, elapsed: Duration) {
-        self.all
-            .messages_handled
-            .with_label_values(&[self.worker, kind, outcome.as_str()])
-            .inc();
-        self.all
-            .handling_seconds
-            .with_label_values(&[self.worker, kind])
-            .observe(elapsed.as_secs_f64());
+        self.all.messages_handled.with_label_values(&[self.worker, kind, outcome.as_str()]).inc();
+        self.all.handling_seconds.with_label_values(&[self.worker, kind]).observe(elapsed.as_secs_f64());
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(worker = self.worker, kind, %outcome, elapsed_ms, "message handled");
     }
 
     /// `count` records met `outcome` at `stage`. Count after the commit that makes it true.
     pub fn records(&self, stage: Stage, outcome: RecordOutcome, count: u64) {
-        self.all
-            .records
-            .with_label_values(&[stage.as_str(), outcome.as_str()])
-            .inc_by(count);
+        self.all.records.with_label_values(&[stage.as_str(), outcome.as_str()]).inc_by(count);
         if count > 0 {
             tracing::debug!(worker = self.worker, %stage, %outcome, count, "records counted");
         }
@@ -249,21 +209,14 @@ impl Metrics {
 
     /// A message gave up. `error` says why, for people.
     pub fn dead_letter(&self, kind: &str, reason: DeadLetterReason, error: &str) {
-        self.all
-            .dead_letters
-            .with_label_values(&[self.worker, reason.as_str()])
-            .inc();
+        self.all.dead_letters.with_label_values(&[self.worker, reason.as_str()]).inc();
         tracing::error!(worker = self.worker, kind, %reason, error, "message became a dead letter, see `passereau dead list`");
     }
 
     /// The broker never got an acknowledgement: the channel was gone.
     pub fn ack_lost(&self, kind: &str) {
         self.all.acks_lost.with_label_values(&[self.worker]).inc();
-        tracing::warn!(
-            worker = self.worker,
-            kind,
-            "acknowledgement lost, the message will come again"
-        );
+        tracing::warn!(worker = self.worker, kind, "acknowledgement lost, the message will come again");
     }
 
     /// A consumer was made anew, because of `reason`.
@@ -348,8 +301,7 @@ mod tests {
 
     fn sample(metrics: &Metrics, line: &str) -> Option<String> {
         let text = metrics.render().unwrap();
-        text.lines()
-            .find_map(|found| found.strip_prefix(line).map(|value| value.trim().to_owned()))
+        text.lines().find_map(|found| found.strip_prefix(line).map(|value| value.trim().to_owned()))
     }
 
     /// The names are an interface: dashboards, alerts and documents rely on them.
@@ -384,10 +336,7 @@ mod tests {
                 "passereau_records_total counter",
             ]
         );
-        assert!(
-            text.contains("process_resident_memory_bytes"),
-            "the process collector is there"
-        );
+        assert!(text.contains("process_resident_memory_bytes"), "the process collector is there");
     }
 
     #[test]
@@ -398,16 +347,10 @@ mod tests {
             seen.message_handled("archive.load", MessageOutcome::Retried, Duration::from_millis(1500));
             seen.dead_letter("archive.load", DeadLetterReason::Rejected, "the archive is broken");
         });
-        assert!(
-            text.contains(r#""outcome":"retried""#) && text.contains(r#""elapsed_ms":1500"#),
-            "{text}"
-        );
+        assert!(text.contains(r#""outcome":"retried""#) && text.contains(r#""elapsed_ms":1500"#), "{text}");
         assert!(text.contains("the archive is broken"), "{text}");
         let labels = r#"{kind="archive.load",outcome="retried",worker="loader"}"#;
-        assert_eq!(
-            sample(&metrics, &format!("passereau_messages_handled_total{labels}")).unwrap(),
-            "1"
-        );
+        assert_eq!(sample(&metrics, &format!("passereau_messages_handled_total{labels}")).unwrap(), "1");
         let sum = r#"passereau_message_handling_seconds_sum{kind="archive.load",worker="loader"}"#;
         assert_eq!(sample(&metrics, sum).unwrap(), "1.5");
         let dead = r#"passereau_dead_letters_total{reason="rejected",worker="loader"}"#;
@@ -433,19 +376,10 @@ mod tests {
             seen.amqp_connected(Connection::Consuming, true);
             seen.amqp_connected(Connection::Consuming, false);
             let _work = seen.message_started();
-            assert_eq!(
-                sample(&seen, r#"passereau_messages_in_work{worker="loader"}"#).unwrap(),
-                "1"
-            );
+            assert_eq!(sample(&seen, r#"passereau_messages_in_work{worker="loader"}"#).unwrap(), "1");
         });
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert_eq!(
-            sample(&metrics, r#"passereau_amqp_connected{connection="consuming"}"#).unwrap(),
-            "0"
-        );
-        assert_eq!(
-            sample(&metrics, r#"passereau_messages_in_work{worker="loader"}"#).unwrap(),
-            "0"
-        );
+        assert_eq!(sample(&metrics, r#"passereau_amqp_connected{connection="consuming"}"#).unwrap(), "0");
+        assert_eq!(sample(&metrics, r#"passereau_messages_in_work{worker="loader"}"#).unwrap(), "0");
     }
 }

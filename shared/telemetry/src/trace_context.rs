@@ -40,11 +40,7 @@ pub fn extract(headers: &BTreeMap<String, String>) -> Option<SpanContext> {
         .into_iter()
         .filter_map(|name| headers.get(name).map(|value| (name.to_owned(), value.clone())))
         .collect();
-    let context = TraceContextPropagator::new()
-        .extract(&carrier)
-        .span()
-        .span_context()
-        .clone();
+    let context = TraceContextPropagator::new().extract(&carrier).span().span_context().clone();
     context.is_valid().then_some(context)
 }
 
@@ -80,10 +76,7 @@ mod tests {
             inject(&mut headers);
             let parts: Vec<&str> = headers[TRACEPARENT].split('-').collect();
             assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [2, 32, 16, 2]);
-            assert!(
-                !headers.contains_key(TRACESTATE),
-                "an empty or foreign state is not passed on"
-            );
+            assert!(!headers.contains_key(TRACESTATE), "an empty or foreign state is not passed on");
             let context = extract(&headers).unwrap();
             assert!(context.is_remote());
             assert_eq!(Some(context.trace_id().to_string()), current_trace_id());
@@ -107,10 +100,7 @@ mod tests {
     #[test]
     fn what_is_malformed_is_ignored() {
         for value in ["", "garbage", "00-00000000000000000000000000000000-b7ad6b7169203331-01"] {
-            assert!(
-                extract(&BTreeMap::from([(TRACEPARENT.to_owned(), value.to_owned())])).is_none(),
-                "{value}"
-            );
+            assert!(extract(&BTreeMap::from([(TRACEPARENT.to_owned(), value.to_owned())])).is_none(), "{value}");
         }
     }
 
