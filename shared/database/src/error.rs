@@ -1,0 +1,35 @@
+//! What can go wrong with the database.
+
+/// An error of the database, with what was being done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The URL cannot be parsed. It is not shown, because it may hold a password.
+    #[error("PASSEREAU_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:port/database")]
+    Url,
+    /// The state's schema is absent or older than this program.
+    #[error("the database lacks migration {missing} of schema passereau; run `passereau migrate`")]
+    NotMigrated {
+        /// Number of the first missing migration.
+        missing: i64,
+    },
+    /// A migration could not be applied.
+    #[error("applying the migrations of schemas passereau and pinv_gbif: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// One of the functions could not be applied.
+    #[error("applying migrations/functions/{file}: {source}")]
+    Function {
+        /// The file.
+        file: &'static str,
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
+    /// Any other statement.
+    #[error("{doing}: {source}")]
+    Statement {
+        /// What was being done.
+        doing: &'static str,
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
+}

@@ -1,0 +1,95 @@
+//! Migrations of our two schemas, and the functions that are applied again each time.
+
+use sqlx::{PgPool, migrate::Migrator};
+
+use crate::DatabaseError;
+
+/// The migrations table is ours; GeoNature's Alembic never sees it.
+const TABLE: &str = "passereau.schema_migration";
+
+/// Functions and views in the order in which they depend on each other. A test compares the list with the folder.
+const FUNCTIONS: &[(&str, &str)] = &[];
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("../../migrations/state");
+    migrator.create_schema("passereau");
+    migrator.dangerous_set_table_name(TABLE);
+    migrator
+}
+
+/// Applies what is missing of `migrations/state`, then all of `migrations/functions`. Safe to run by several processes at
+/// once and at any time.
+///
+/// # Errors
+/// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault.
+pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
+    migrator().run(pool).await?;
+    let statement = |source| DatabaseError::Statement {
+        doing: "applying functions",
+        source,
+    };
+    let mut tx = pool.begin().await.map_err(statement)?;
+    // Two processes that replace the same function at once fail with "tuple concurrently updated".
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('passereau.functions'))")
+        .execute(&mut *tx)
+        .await
+        .map_err(statement)?;
+    for (file, sql) in FUNCTIONS {
+        sqlx::raw_sql(*sql)
+            .execute(&mut *tx)
+            .await
+            .map_err(|source| DatabaseError::Function { file, source })?;
+    }
+    tx.commit().await.map_err(statement)
+}
+
+/// Says whether the state is as new as this program, without changing anything.
+///
+/// # Errors
+/// [`DatabaseError::NotMigrated`] names the first missing migration; [`DatabaseError::Statement`] when PostgreSQL cannot
+/// be asked.
+pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
+    let statement = |source| DatabaseError::Statement {
+        doing: "reading the applied migrations",
+        source,
+    };
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('passereau.schema_migration') IS NOT NULL")
+        .fetch_one(pool)
+        .await
+        .map_err(statement)?;
+    let applied: Vec<i64> = if exists {
+        sqlx::query_scalar("SELECT version FROM passereau.schema_migration WHERE success")
+            .fetch_all(pool)
+            .await
+            .map_err(statement)?
+    } else {
+        Vec::new()
+    };
+    match migrator()
+        .iter()
+        .find(|migration| !applied.contains(&migration.version))
+    {
+        Some(migration) => Err(DatabaseError::NotMigrated {
+            missing: migration.version,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FUNCTIONS;
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    #[test]
+    fn every_file_of_the_functions_folder_is_applied() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/functions");
+        let files: BTreeSet<String> = fs::read_dir(folder)
+            .expect("folder")
+            .map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"))
+            .filter(|name| name.ends_with(".sql"))
+            .collect();
+        let listed: BTreeSet<String> = FUNCTIONS.iter().map(|(file, _)| (*file).to_owned()).collect();
+        assert_eq!(files, listed);
+    }
+}

@@ -1,0 +1,93 @@
+//! Rows of the outbox: messages that leave once the transaction that wrote them has committed.
+//!
+//! The row's id is the `message_id`. A row whose `due_at` lies ahead is a delay: nothing waits in RabbitMQ, so a delay is
+//! exact, visible and can be cancelled. The relay that publishes due rows is part of the runner.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// Which exchange a message leaves by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exchange {
+    /// Work for a worker; it must reach a queue.
+    Work,
+    /// News for whoever listens; nobody needs to.
+    Events,
+}
+
+impl Exchange {
+    /// The value of column `exchange`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::Events => "events",
+        }
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    /// Becomes the `message_id`.
+    pub id: Uuid,
+    /// Where to.
+    pub exchange: Exchange,
+    /// The kind.
+    pub routing_key: String,
+    /// Version of the body.
+    pub version: u16,
+    /// The body.
+    pub body: Value,
+    /// Trace context and history.
+    pub headers: BTreeMap<String, String>,
+    /// The harvest it is about.
+    pub harvest_id: Option<Uuid>,
+    /// Failed attempts so far.
+    pub attempt: i32,
+    /// Not before; `None` is at once.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// Writes rows in the caller's transaction, in one statement.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let headers: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            Value::Object(
+                row.headers
+                    .iter()
+                    .map(|(k, v)| (k.clone(), Value::from(v.as_str())))
+                    .collect(),
+            )
+        })
+        .collect();
+    sqlx::query(
+        "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at)
+         SELECT id, exchange, routing_key, version, body, headers, harvest_id, attempt, coalesce(due_at, now())
+         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::jsonb[], $6::jsonb[], $7::uuid[], $8::int[],
+                     $9::timestamptz[])
+              AS row(id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at)",
+    )
+    .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.exchange.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.routing_key.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| i32::from(row.version)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.body.clone()).collect::<Vec<_>>())
+    .bind(headers)
+    .bind(rows.iter().map(|row| row.harvest_id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.attempt).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.due_at).collect::<Vec<_>>())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
