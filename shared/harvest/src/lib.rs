@@ -1,1 +1,25 @@
-//! passereau-harvest
+//! A harvest in the database: its states, slices, counts, events, and the fleet's pace.
+//!
+//! Terms. A *harvest* is one run of one *subscription*. It is *alive* until it is completed, failed or cancelled. A stage
+//! that *fans out* inserts its *slices* in the transaction that ends the stage before; each slice counts down, and
+//! whoever reaches zero sends the next stage. Nobody looks around to see whether others are done.
+//!
+//! Invariants. At most one harvest of a subscription is alive (a unique index). A state changes only from the states that
+//! precede it, and the event of a change is written in the same transaction. The sums of [`passereau_contracts::Counts`]
+//! hold for every completed harvest.
+//!
+//! Failure. Functions return the error of PostgreSQL; a state that does not fit is not an error but an answer (`false`,
+//! `None`): the message came late or twice, and there is nothing left to do.
+
+mod event;
+mod harvest;
+pub mod pace;
+mod slice;
+mod start;
+mod state;
+
+pub use event::announce;
+pub use harvest::{Harvest, advance, fail, find, in_state};
+pub use slice::{Stage, count_down, fan_out, is_done};
+pub use start::{NewHarvest, Started, start};
+pub use state::State;

@@ -1,0 +1,156 @@
+//! One harvest: reading it, moving it along, ending it.
+
+use chrono::{DateTime, Utc};
+use passereau_contracts::{Counts, EventKind};
+use serde_json::Value;
+use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
+use uuid::Uuid;
+
+use crate::{State, announce};
+
+/// A row of `passereau.harvest`.
+#[derive(Clone, Debug)]
+pub struct Harvest {
+    /// Its id, also the `correlation_id` of its messages.
+    pub id: Uuid,
+    /// Its subscription.
+    pub subscription: String,
+    /// Where it is.
+    pub state: State,
+    /// The request as it was accepted: a `harvest.request` body, its query normalised.
+    pub request: Value,
+    /// The GBIF account that asks, for a request with a query.
+    pub account: Option<String>,
+    /// Key of the GBIF download.
+    pub download_key: Option<String>,
+    /// DOI of the GBIF download.
+    pub doi: Option<String>,
+    /// Object key of the archive.
+    pub archive_key: Option<String>,
+    /// SHA-256 of the archive, hexadecimal.
+    pub archive_sha256: Option<String>,
+    /// Size of the archive, bytes.
+    pub archive_bytes: Option<i64>,
+    /// Records that GBIF announced.
+    pub expected_records: Option<i64>,
+    /// Its generation, once the loader began.
+    pub generation_id: Option<i64>,
+    /// Slices or batches of the present stage that are not done.
+    pub slices_left: i32,
+    /// The counts so far.
+    pub counts: Counts,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl<'r> FromRow<'r, PgRow> for Harvest {
+    fn from_row(row: &'r PgRow) -> Result<Self, sqlx::Error> {
+        let state: String = row.try_get("state")?;
+        Ok(Self {
+            id: row.try_get("id")?,
+            subscription: row.try_get("subscription")?,
+            state: state.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            request: row.try_get("request")?,
+            account: row.try_get("account")?,
+            download_key: row.try_get("download_key")?,
+            doi: row.try_get("doi")?,
+            archive_key: row.try_get("archive_key")?,
+            archive_sha256: row.try_get("archive_sha256")?,
+            archive_bytes: row.try_get("archive_bytes")?,
+            expected_records: row.try_get("expected_records")?,
+            generation_id: row.try_get("generation_id")?,
+            slices_left: row.try_get("slices_left")?,
+            counts: Counts {
+                read: row.try_get("read")?,
+                landed: row.try_get("landed")?,
+                duplicate: row.try_get("duplicate")?,
+                malformed: row.try_get("malformed")?,
+                inserted: row.try_get("inserted")?,
+                updated: row.try_get("updated")?,
+                unchanged: row.try_get("unchanged")?,
+                rejected: row.try_get("rejected")?,
+                kept: row.try_get("kept")?,
+                vanished: row.try_get("vanished")?,
+            },
+            reason: row.try_get("reason")?,
+            created_at: row.try_get("created_at")?,
+            finished_at: row.try_get("finished_at")?,
+        })
+    }
+}
+
+/// Reads a harvest.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn find(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Harvest>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM passereau.harvest WHERE id = $1").bind(id).fetch_optional(executor).await
+}
+
+/// Reads a harvest when it is in one of the states; `None` means that the message came late or twice.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn in_state(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+    states: &[State],
+) -> Result<Option<Harvest>, sqlx::Error> {
+    Ok(find(executor, id).await?.filter(|harvest| states.contains(&harvest.state)))
+}
+
+/// Moves a harvest from one state to the next; `false` when it is not in `from` any more. Reaching *completed* announces
+/// it.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn advance(connection: &mut PgConnection, id: Uuid, from: State, to: State) -> Result<bool, sqlx::Error> {
+    let moved = sqlx::query(
+        "UPDATE passereau.harvest
+         SET state = $3, updated_at = now(), finished_at = CASE WHEN $4 THEN NULL ELSE now() END
+         WHERE id = $1 AND state = $2",
+    )
+    .bind(id)
+    .bind(from.as_str())
+    .bind(to.as_str())
+    .bind(to.is_alive())
+    .execute(&mut *connection)
+    .await?
+    .rows_affected()
+        == 1;
+    if moved && to == State::Completed {
+        announce(connection, id, EventKind::HarvestCompleted).await?;
+    }
+    Ok(moved)
+}
+
+/// Ends a harvest that is alive, with its reason, and announces it. Messages of it that still wait are taken back.
+/// `false` when it had ended before.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn fail(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<bool, sqlx::Error> {
+    let failed = sqlx::query(
+        "UPDATE passereau.harvest
+         SET state = 'failed', reason = $2, updated_at = now(), finished_at = now()
+         WHERE id = $1 AND state NOT IN ('completed', 'failed', 'cancelled')",
+    )
+    .bind(id)
+    .bind(reason)
+    .execute(&mut *connection)
+    .await?
+    .rows_affected()
+        == 1;
+    if failed {
+        sqlx::query("DELETE FROM passereau.outbox WHERE harvest_id = $1 AND exchange = 'work'")
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+        announce(connection, id, EventKind::HarvestFailed).await?;
+    }
+    Ok(failed)
+}
