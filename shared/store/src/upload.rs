@@ -1,0 +1,81 @@
+//! Writing one object: bytes go to a hidden name while they are hashed, and become visible at the end or not at all.
+
+use bytes::{Bytes, BytesMut};
+use futures_util::future::try_join;
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use sha2::{Digest, Sha256};
+
+use crate::error::StoreError;
+use crate::key::ObjectKey;
+
+/// Bytes written at once. Stores of the S3 kind want at least 5 MiB a part.
+pub(crate) const BLOCK_BYTES: usize = 8 * 1024 * 1024;
+
+/// What was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of the bytes, 64 lower-case hexadecimal digits.
+    pub sha256: String,
+}
+
+/// An object on its way. Dropped before [`Upload::finish`], it leaves nothing visible.
+pub(crate) struct Upload {
+    key: ObjectKey,
+    target: Box<dyn MultipartUpload>,
+    waiting: BytesMut,
+    hasher: Sha256,
+    size_bytes: u64,
+}
+
+impl Upload {
+    pub(crate) async fn begin(objects: &dyn ObjectStore, key: &ObjectKey) -> Result<Self, StoreError> {
+        let target =
+            objects.put_multipart(&key.location()).await.map_err(|source| StoreError::object("begin", key, source))?;
+        Ok(Self { key: key.clone(), target, waiting: BytesMut::new(), hasher: Sha256::new(), size_bytes: 0 })
+    }
+
+    pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        self.size_bytes += bytes.len() as u64;
+        self.waiting.extend_from_slice(&bytes);
+        while self.waiting.len() >= BLOCK_BYTES {
+            let block = self.waiting.split_to(BLOCK_BYTES).freeze();
+            self.write(block).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the object visible.
+    pub(crate) async fn finish(mut self) -> Result<Stored, StoreError> {
+        let rest = self.waiting.split().freeze();
+        // An empty object still needs one part: some stores refuse an upload without any.
+        if !rest.is_empty() || self.size_bytes == 0 {
+            self.write(rest).await?;
+        }
+        self.target.complete().await.map_err(|source| StoreError::object("complete", &self.key, source))?;
+        let sha256 = self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Stored { size_bytes: self.size_bytes, sha256 })
+    }
+
+    /// Removes what was written so far. An error here changes nothing: the object is invisible either way.
+    pub(crate) async fn abort(mut self) {
+        drop(self.target.abort().await);
+    }
+
+    /// Hashes and writes at the same time; the hash has a thread of its own, 8 MiB keep one busy for tens of milliseconds.
+    async fn write(&mut self, block: Bytes) -> Result<(), StoreError> {
+        let mut hasher = std::mem::take(&mut self.hasher);
+        let hashed = block.clone();
+        let hash = tokio::task::spawn_blocking(move || {
+            hasher.update(&hashed);
+            hasher
+        });
+        let put = self.target.put_part(PutPayload::from_bytes(block));
+        let hash = async { hash.await.map_err(object_store::Error::from) };
+        let (hasher, ()) =
+            try_join(hash, put).await.map_err(|source| StoreError::object("write", &self.key, source))?;
+        self.hasher = hasher;
+        Ok(())
+    }
+}
