@@ -74,8 +74,7 @@ pub const UNKNOWN_DATASET: Dataset = Dataset {
 pub const KNOWN_DATASETS: [Dataset; 3] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS];
 
 /// Every dataset that a generated archive can name.
-pub const ALL_DATASETS: [Dataset; 4] =
-    [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET];
+pub const ALL_DATASETS: [Dataset; 4] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET];
 
 /// A `taxonKey` that exists in no seeded `taxref_liens`: the generator uses it for records identified only to "incertae sedis".
 pub const UNKNOWN_TAXON_KEY: &str = "99999999";

@@ -53,10 +53,7 @@ pub struct Taxon {
 impl Taxon {
     /// First word of the name.
     pub fn genus(&self) -> &'static str {
-        self.canonical_name
-            .split(' ')
-            .next()
-            .unwrap_or(self.canonical_name)
+        self.canonical_name.split(' ').next().unwrap_or(self.canonical_name)
     }
 
     /// Second word of the name, empty for a genus.
@@ -79,11 +76,7 @@ static TAXA: LazyLock<Vec<Taxon>> = LazyLock::new(|| {
     include_str!("../data/taxa.tsv")
         .lines()
         .skip(1)
-        .map(|line| {
-            parse(line).unwrap_or_else(|| {
-                panic!("data/taxa.tsv has a malformed line, mend the file: {line}")
-            })
-        })
+        .map(|line| parse(line).unwrap_or_else(|| panic!("data/taxa.tsv has a malformed line, mend the file: {line}")))
         .collect()
 });
 
