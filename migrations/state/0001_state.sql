@@ -35,6 +35,7 @@ CREATE TABLE passereau.harvest (
     archive_bytes  bigint,
     expected_records bigint,
     generation_id  bigint,
+    -- last gbif_id that is planned; the highest bigint once the plan is complete
     plan_cursor    bigint,
     slices_left    integer NOT NULL DEFAULT 0 CHECK (slices_left >= 0),
     read           bigint NOT NULL DEFAULT 0,
@@ -48,6 +49,8 @@ CREATE TABLE passereau.harvest (
     kept           bigint NOT NULL DEFAULT 0,
     vanished       bigint NOT NULL DEFAULT 0,
     reason         text,
+    -- the state in which it failed: where a replay takes it up again
+    failed_state   text,
     created_at     timestamptz NOT NULL DEFAULT now(),
     updated_at     timestamptz NOT NULL DEFAULT now(),
     finished_at    timestamptz
@@ -112,6 +115,8 @@ CREATE TABLE passereau.plan (
     action            text NOT NULL CHECK (action IN ('insert', 'update', 'reject', 'keep')),
     reason            text,
     detail            text,
+    dataset_key       uuid,
+    taxon_key         text,
     id_synthese       integer,
     unique_id_sinp    uuid,
     id_dataset        integer,
@@ -136,6 +141,8 @@ CREATE TABLE passereau.plan (
     rest_hash         uuid,
     PRIMARY KEY (harvest_id, gbif_id)
 );
+-- A later chunk finds the UUIDs that an earlier one of the same harvest is about to insert.
+CREATE INDEX plan_new_uuid ON passereau.plan (unique_id_sinp, harvest_id) WHERE action = 'insert';
 
 -- What was last written into the synthèse for each record: unchanged records cost nothing, a person's edit becomes visible.
 CREATE TABLE passereau.written (
@@ -150,6 +157,8 @@ CREATE TABLE passereau.written (
     harvest_id     uuid NOT NULL,
     written_at     timestamptz NOT NULL DEFAULT now()
 );
+-- Not unique: the synthèse decides. A row that a person deleted there stays here, and its UUID may enter again.
+CREATE INDEX written_uuid ON passereau.written (unique_id_sinp);
 
 -- Messages on their way out. Snoozed and retried messages wait here until due_at; RabbitMQ holds no delay.
 CREATE TABLE passereau.outbox (
