@@ -1,0 +1,92 @@
+# What a person types. `make` alone lists it. The servers of tests, demonstration and benchmarks are real and private to the run;
+# PASSEREAU_DATABASE_URL and PASSEREAU_AMQP_URL point at others instead.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Two cores: one thing at a time, and cargo decides how many of its own.
+.NOTPARALLEL:
+
+export CARGO_TERM_COLOR ?= auto
+# cargo-deny is installed there by `setup`.
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# Always the whole workspace: a build of one crate resolves other features and would compile the dependencies a second time.
+DEBUG := $(TARGET)/debug
+RELEASE := $(TARGET)/release
+BENCH_RECORDS := 1000000
+BENCH_ARCHIVE := $(TARGET)/bench/generated-$(BENCH_RECORDS).zip
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what is missing on Debian or Ubuntu; does nothing twice
+	@scripts/setup.sh
+
+.PHONY: build
+build: ## Build every binary (debug)
+	cargo build --workspace --bins
+
+.PHONY: fmt
+fmt: ## Format the sources
+	cargo fmt --all
+
+.PHONY: check
+check: check-format check-lints check-docs check-dependencies ## Format, lints, documentation, dependencies; warnings are errors
+
+.PHONY: check-format
+check-format:
+	cargo fmt --all --check
+
+.PHONY: check-lints
+check-lints:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+.PHONY: check-docs
+check-docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Bans, licences and sources need nothing but the lock file. The advisories stand in a repository of their own; a machine that
+# cannot reach it says so and goes on.
+.PHONY: check-dependencies
+check-dependencies:
+	cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
+	@if timeout 180 cargo deny --log-level error fetch db >/dev/null 2>&1; then \
+		cargo deny --log-level error check --disable-fetch --hide-inclusion-graph advisories; \
+	else \
+		echo "notice: the advisory database could not be fetched; advisories were NOT checked"; \
+	fi
+
+.PHONY: test
+test: setup ## All tests, against a private RabbitMQ and PostgreSQL
+	cargo build --workspace --bins --tests
+	$(DEBUG)/passereau-platform run -- cargo test --workspace
+
+.PHONY: demo
+demo: setup build ## The fleet end to end: a request by message, records in the synthèse, twice
+	$(DEBUG)/passereau-platform run -- $(DEBUG)/demo
+
+.PHONY: bench-landing
+bench-landing: setup $(BENCH_ARCHIVE) ## The loader against the manual procedure, 1,000,000 records
+	$(RELEASE)/passereau-platform run -- env PASSEREAU_BENCH_ARCHIVE=$(abspath $(BENCH_ARCHIVE)) $(RELEASE)/bench_landing
+
+.PHONY: bench-upsert
+bench-upsert: setup build-release ## 100,000 rows into the synthèse against a bare INSERT … SELECT
+	$(RELEASE)/passereau-platform run -- $(RELEASE)/bench_upsert
+
+.PHONY: bench-memory
+bench-memory: setup $(BENCH_ARCHIVE) ## Peak memory of the loader, 1,000,000 records
+	$(RELEASE)/passereau-platform run -- env PASSEREAU_BENCH_ARCHIVE=$(abspath $(BENCH_ARCHIVE)) $(RELEASE)/bench_memory
+
+.PHONY: build-release
+build-release:
+	cargo build --release --workspace --bins
+
+# Made once: the generator is deterministic. Delete the file after a change of the generator.
+$(BENCH_ARCHIVE): | build-release
+	mkdir -p $(@D)
+	$(RELEASE)/passereau-sandbox generate --records $(BENCH_RECORDS) --seed 1 $@.partial
+	mv $@.partial $@
