@@ -8,7 +8,16 @@ use crate::DatabaseError;
 const TABLE: &str = "passereau.schema_migration";
 
 /// Functions and views in the order in which they depend on each other. A test compares the list with the folder.
-const FUNCTIONS: &[(&str, &str)] = &[];
+const FUNCTIONS: &[(&str, &str)] = &[
+    ("10_destination.sql", include_str!("../../../migrations/functions/10_destination.sql")),
+    ("20_identity.sql", include_str!("../../../migrations/functions/20_identity.sql")),
+    ("30_taxon.sql", include_str!("../../../migrations/functions/30_taxon.sql")),
+    ("40_judge.sql", include_str!("../../../migrations/functions/40_judge.sql")),
+    ("50_convert.sql", include_str!("../../../migrations/functions/50_convert.sql")),
+    ("60_plan.sql", include_str!("../../../migrations/functions/60_plan.sql")),
+    ("70_apply.sql", include_str!("../../../migrations/functions/70_apply.sql")),
+    ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
+];
 
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("../../migrations/state");

@@ -1,0 +1,205 @@
+-- Apply: one slice of a plan into gn_synthese.synthese, in one transaction.
+--
+-- Updates name only the columns of a group that changed (50_convert.sql): GeoNature's triggers are declared UPDATE OF.
+-- Nomenclature and validation columns are never named: an insert gets the instance's defaults, an update leaves what people
+-- set. Inserts skip every conflict (key or UUID); a row that does not come back is the reject already_present, never a
+-- crashed slice.
+--
+-- What happened since the plan was made is respected:
+--   the row of an update is gone from the synthèse       kept: somebody deleted it, which is an edit like another
+--   another harvest entered the record of an insert      kept (changed_since_plan)
+--   the dataset or the name of TAXREF is gone            reject dataset_unknown or taxon_unmatched, again
+-- A UUID that stands in the synthèse under another source, or a row with our source and gbif_id that we never wrote, is
+-- already_present.
+--
+-- The plan's rows of the slice are consumed. Called again, the slice changes nothing and answers already = true.
+--
+-- Locks: the slice's row, the rows written, and at the end the harvest's row. No DDL. No setting is changed but jit, so
+-- that GeoNature's triggers run as they always do.
+SET check_function_bodies = off;
+
+-- slices_left counts down to 0: whoever gets 0 sends the next stage.
+DROP FUNCTION IF EXISTS passereau.apply(uuid, integer);
+CREATE FUNCTION passereau.apply(of_harvest uuid, of_slice integer,
+                                OUT already boolean, OUT inserted integer, OUT updated integer, OUT rejected integer,
+                                OUT kept integer, OUT slices_left integer)
+LANGUAGE plpgsql SET jit = off AS $$
+DECLARE
+    slice        passereau.slice;
+    destination  record;
+    subscription text;
+    consumed     integer;
+BEGIN
+    SELECT * INTO slice FROM passereau.slice s
+    WHERE s.harvest_id = of_harvest AND s.stage = 'upsert' AND s.ordinal = of_slice FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'harvest % has no slice %', of_harvest, of_slice USING ERRCODE = 'PS002';
+    END IF;
+    SELECT h.subscription, h.slices_left INTO subscription, slices_left FROM passereau.harvest h WHERE h.id = of_harvest;
+    already := slice.done_at IS NOT NULL;
+    inserted := slice.inserted;
+    updated := slice.updated;
+    rejected := slice.rejected;
+    kept := slice.kept;
+    IF already THEN
+        RETURN;
+    END IF;
+    SELECT * INTO destination FROM passereau.destination();
+
+    updated := passereau.apply_updates(of_harvest, slice.first_gbif_id, slice.last_gbif_id,
+                                       destination.id_source, destination.srid, destination.taxref_version);
+    inserted := passereau.apply_inserts(of_harvest, slice.first_gbif_id, slice.last_gbif_id,
+                                        destination.id_source, destination.srid, destination.taxref_version);
+    rejected := passereau.apply_rejects(of_harvest, subscription, slice.first_gbif_id, slice.last_gbif_id);
+
+    -- What was written by this harvest carries its id in passereau.written.
+    SELECT count(*) INTO kept
+    FROM passereau.plan p
+    LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id
+      AND (p.action = 'keep'
+           OR p.action = 'update' AND w.harvest_id IS DISTINCT FROM of_harvest
+           OR p.action = 'insert' AND w.harvest_id <> of_harvest);
+
+    DELETE FROM passereau.plan p
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id;
+    GET DIAGNOSTICS consumed = ROW_COUNT;
+    IF consumed <> slice.records OR consumed <> inserted + updated + rejected + kept THEN
+        RAISE EXCEPTION 'slice % of harvest %: % records planned, % found, % inserted, % updated, % rejected, % kept; nothing was written',
+                of_slice, of_harvest, slice.records, consumed, inserted, updated, rejected, kept
+            USING ERRCODE = 'PS003';
+    END IF;
+
+    UPDATE passereau.slice s
+    SET inserted = apply.inserted, updated = apply.updated, rejected = apply.rejected, kept = apply.kept, done_at = now()
+    WHERE s.harvest_id = of_harvest AND s.stage = 'upsert' AND s.ordinal = of_slice;
+    UPDATE passereau.harvest h
+    SET inserted = h.inserted + apply.inserted, updated = h.updated + apply.updated,
+        rejected = h.rejected + apply.rejected, kept = h.kept + apply.kept,
+        slices_left = h.slices_left - 1, updated_at = now()
+    WHERE h.id = of_harvest
+    RETURNING h.slices_left INTO slices_left;
+END $$;
+
+-- The updates of a range, group by group; returns how many records of the synthèse they concern. A row counts as ours when
+-- it still has our source and gbif_id.
+CREATE OR REPLACE FUNCTION passereau.apply_updates(of_harvest uuid, first_id bigint, last_id bigint,
+                                                   source integer, srid integer, taxref_version text)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    updated integer;
+BEGIN
+    IF NOT EXISTS (SELECT FROM passereau.plan p
+                   WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update') THEN
+        RETURN 0;
+    END IF;
+
+    UPDATE gn_synthese.synthese s
+    SET the_geom_point = g.point, the_geom_4326 = g.point, the_geom_local = ST_Transform(g.point, srid),
+        "precision" = p.precision_m, last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.place_hash <> p.place_hash
+    CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(p.longitude, p.latitude), 4326) AS point) g
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text;
+
+    UPDATE gn_synthese.synthese s
+    SET cd_nom = p.cd_nom, meta_v_taxref = taxref_version, date_min = p.date_min, date_max = p.date_max, last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.taxon_hash <> p.taxon_hash
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text;
+
+    UPDATE gn_synthese.synthese s
+    SET id_dataset = p.id_dataset, nom_cite = p.nom_cite, count_min = p.count_min, count_max = p.count_max,
+        observers = p.observers, determiner = p.determiner, digital_proof = p.digital_proof, place_name = p.place_name,
+        comment_description = p.comment_description, additional_data = p.additional_data, last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.rest_hash <> p.rest_hash
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text;
+
+    UPDATE passereau.written w
+    SET cd_nom = p.cd_nom, written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash,
+        rest_hash = p.rest_hash, harvest_id = of_harvest, written_at = now()
+    FROM passereau.plan p, gn_synthese.synthese s
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND w.gbif_id = p.gbif_id
+      AND s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text;
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    RETURN updated;
+END $$;
+
+-- The inserts of a range; returns how many entered. In the order of the key, so that two slices that meet the same records
+-- wait for each other instead of deadlocking.
+CREATE OR REPLACE FUNCTION passereau.apply_inserts(of_harvest uuid, first_id bigint, last_id bigint,
+                                                   source integer, srid integer, taxref_version text)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    inserted integer;
+BEGIN
+    WITH entered AS (
+        INSERT INTO gn_synthese.synthese (
+            unique_id_sinp, id_source, entity_source_pk_value, id_dataset, count_min, count_max, cd_nom, nom_cite,
+            meta_v_taxref, digital_proof, place_name, the_geom_4326, the_geom_point, the_geom_local, "precision",
+            date_min, date_max, observers, determiner, comment_description, additional_data, last_action)
+        SELECT p.unique_id_sinp, source, p.gbif_id::text, p.id_dataset, p.count_min, p.count_max, p.cd_nom, p.nom_cite,
+               taxref_version, p.digital_proof, p.place_name, g.point, g.point, ST_Transform(g.point, srid), p.precision_m,
+               p.date_min, p.date_max, p.observers, p.determiner, p.comment_description, p.additional_data, 'I'
+        FROM passereau.plan p
+        CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(p.longitude, p.latitude), 4326) AS point) g
+        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'insert'
+          AND NOT EXISTS (SELECT FROM passereau.written w WHERE w.gbif_id = p.gbif_id)
+          AND EXISTS (SELECT FROM gn_meta.t_datasets d WHERE d.id_dataset = p.id_dataset)
+          AND EXISTS (SELECT FROM taxonomie.taxref t WHERE t.cd_nom = p.cd_nom)
+        ORDER BY p.gbif_id
+        ON CONFLICT DO NOTHING
+        RETURNING id_synthese, entity_source_pk_value::bigint AS gbif_id
+    )
+    INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash,
+                                   rest_hash, harvest_id)
+    SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.written_key, p.place_hash, p.taxon_hash, p.rest_hash,
+           of_harvest
+    FROM entered e
+    JOIN passereau.plan p ON p.harvest_id = of_harvest AND p.gbif_id = e.gbif_id;
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    RETURN inserted;
+END $$;
+
+-- The rejects of a range, those of the plan and those that the synthèse refused; returns how many. A record that entered is
+-- a reject no more.
+CREATE OR REPLACE FUNCTION passereau.apply_rejects(of_harvest uuid, of_subscription text, first_id bigint, last_id bigint)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    rejected integer;
+BEGIN
+    DELETE FROM pinv_gbif.reject r USING passereau.plan p, passereau.written w
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action IN ('insert', 'update')
+      AND w.gbif_id = p.gbif_id AND w.harvest_id = of_harvest
+      AND r.subscription = of_subscription AND r.gbif_id = p.gbif_id;
+
+    INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id)
+    SELECT of_subscription, p.gbif_id, n.reason,
+           CASE n.reason WHEN p.reason THEN p.detail
+                         WHEN 'dataset_unknown' THEN p.dataset_key::text
+                         WHEN 'taxon_unmatched' THEN p.nom_cite
+                         ELSE p.unique_id_sinp::text END,
+           p.dataset_key, p.taxon_key, of_harvest
+    FROM passereau.plan p
+    LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
+    LEFT JOIN gn_meta.t_datasets d ON d.id_dataset = p.id_dataset
+    LEFT JOIN taxonomie.taxref t ON t.cd_nom = p.cd_nom
+    CROSS JOIN LATERAL (SELECT CASE WHEN p.action = 'reject' THEN p.reason
+                                    WHEN d.id_dataset IS NULL THEN 'dataset_unknown'
+                                    WHEN t.cd_nom IS NULL THEN 'taxon_unmatched'
+                                    ELSE 'already_present' END AS reason) n
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id
+      AND (p.action = 'reject' OR p.action = 'insert' AND w.gbif_id IS NULL)
+    ON CONFLICT (subscription, gbif_id) DO UPDATE
+    SET reason = excluded.reason, detail = excluded.detail, dataset_key = excluded.dataset_key,
+        taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, last_seen_at = now();
+    GET DIAGNOSTICS rejected = ROW_COUNT;
+    RETURN rejected;
+END $$;
+
+RESET check_function_bodies;
