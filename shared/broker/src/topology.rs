@@ -1,0 +1,234 @@
+//! Exchanges, queues and bindings, as data, and the two things done with them: [`apply`] and [`check`].
+//!
+//! Arguments of a queue are fixed for its life and compared at each declaration, so they hold only what makes the queue what it is. Tunables
+//! (lengths, time-outs) belong into broker policies. The arguments below are accepted alike by RabbitMQ 3.10, 3.13 and 4.x:
+//!
+//! | argument | why |
+//! | --- | --- |
+//! | `x-queue-type: quorum` | replicated, and the only type with a delivery limit ([Quorum queues](https://www.rabbitmq.com/docs/quorum-queues)) |
+//! | `x-dead-letter-exchange` | what the broker gives up is kept in the dead queue |
+//! | `x-dead-letter-strategy: at-least-once` + `x-overflow: reject-publish` | the source keeps a dead letter until the dead queue has confirmed it; with the default `drop-head` the broker silently falls back to at-most-once. On 3.10 and 3.11 it also falls back (with a log line) when the feature flag `stream_queue` is off, as on brokers upgraded from 3.8: `rabbitmqctl enable_feature_flag stream_queue` |
+//! | `x-delivery-limit: 20` | a breaker for messages that crash their worker: none by default up to 3.13, 20 from 4.0. Not a count of attempts, which are ours |
+//!
+//! The dead queue's own delivery limit is out of reach: with the default of 4.x, a message would be **dropped** after its twentieth
+//! redelivery because nothing stands behind the dead queue, and `-1` (no limit) is refused before 4.0.
+//!
+//! There is deliberately **no alternate exchange** on the work exchange: a message caught by one counts as routed, so the publisher
+//! would get a plain confirmation for a kind that no worker takes.
+
+use lapin::options::{
+    ExchangeDeclareOptions, ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use crate::error::{reply_code, words};
+use crate::{Broker, BrokerError, Exchange, dead_queue_name, queue_name};
+
+const DELIVERY_LIMIT: i32 = 20;
+const DEAD_DELIVERY_LIMIT: i32 = 1_000_000_000;
+const NOT_FOUND: u16 = 404;
+const PRECONDITION_FAILED: u16 = 406;
+
+/// What must exist on the broker. Which worker takes which kinds is told by the caller: this crate knows no domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    prefix: String,
+    queues: Vec<WorkQueue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct WorkQueue {
+    name: String,
+    kinds: Vec<String>,
+}
+
+impl Topology {
+    /// One quorum queue per worker, bound to the work exchange by each of its kinds.
+    #[must_use]
+    pub fn new(prefix: &str, workers: &[(&str, &[&str])]) -> Self {
+        let queues = workers
+            .iter()
+            .map(|(worker, kinds)| WorkQueue {
+                name: queue_name(prefix, worker),
+                kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            })
+            .collect();
+        Self { prefix: prefix.to_owned(), queues }
+    }
+
+    /// The names of all queues, the dead queue last.
+    #[must_use]
+    pub fn queue_names(&self) -> Vec<String> {
+        let work = self.queues.iter().map(|queue| queue.name.clone());
+        work.chain([dead_queue_name(&self.prefix)]).collect()
+    }
+}
+
+/// Creates what is missing. Doing it again changes nothing; what exists with other settings is an error.
+///
+/// A binding that a newer version no longer wants is left alone: an older worker may still need it during an upgrade.
+///
+/// # Errors
+/// [`BrokerError::TopologyMismatch`] names what differs; otherwise the connection's failure.
+pub async fn apply(broker: &Broker, topology: &Topology) -> Result<(), BrokerError> {
+    let prefix = &topology.prefix;
+    let channel = broker.control_channel().await?;
+    for exchange in Exchange::ALL {
+        let name = exchange.name(prefix);
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        let declared =
+            channel.exchange_declare(short(&name)?, exchange_kind(exchange), options, FieldTable::default()).await;
+        declared.map_err(|error| explain(broker, format!("exchange {name}"), error))?;
+    }
+    let dead = dead_queue_name(prefix);
+    declare_queue(broker, &channel, &dead, dead_queue_arguments()).await?;
+    bind(broker, &channel, &dead, Exchange::Dead, prefix, "").await?;
+    for queue in &topology.queues {
+        declare_queue(broker, &channel, &queue.name, work_queue_arguments(prefix)).await?;
+        for kind in &queue.kinds {
+            bind(broker, &channel, &queue.name, Exchange::Work, prefix, kind).await?;
+        }
+    }
+    broker.close_control_channel(channel).await;
+    Ok(())
+}
+
+/// Looks without changing anything whether every exchange and queue is there. Bindings cannot be asked for over AMQP; a missing one
+/// shows when a message of its kind is published, as [`PublishError::Unroutable`](crate::PublishError::Unroutable).
+///
+/// # Errors
+/// [`BrokerError::TopologyMissing`] names everything that is missing and the command that creates it.
+pub async fn check(broker: &Broker, topology: &Topology) -> Result<(), BrokerError> {
+    let mut missing = Vec::new();
+    let mut channel = broker.control_channel().await?;
+    let exchanges = Exchange::ALL.map(Part::Exchange);
+    let queues = topology.queue_names().into_iter().map(Part::Queue);
+    for part in exchanges.into_iter().chain(queues) {
+        let what = part.describe(&topology.prefix);
+        match part.look(&channel, &topology.prefix).await? {
+            Ok(()) => {}
+            // The broker closes the channel with its answer, so the next question needs another one.
+            Err(error) if reply_code(&error) == Some(NOT_FOUND) => {
+                missing.push(what);
+                channel = broker.control_channel().await?;
+            }
+            Err(error) => return Err(explain(broker, what, error)),
+        }
+    }
+    broker.close_control_channel(channel).await;
+    if missing.is_empty() { Ok(()) } else { Err(BrokerError::TopologyMissing { endpoint: broker.endpoint(), missing }) }
+}
+
+/// One thing to look for.
+enum Part {
+    Exchange(Exchange),
+    Queue(String),
+}
+
+impl Part {
+    fn describe(&self, prefix: &str) -> String {
+        match self {
+            Self::Exchange(exchange) => format!("exchange {}", exchange.name(prefix)),
+            Self::Queue(name) => format!("queue {name}"),
+        }
+    }
+
+    async fn look(&self, channel: &Channel, prefix: &str) -> Result<lapin::Result<()>, BrokerError> {
+        Ok(match self {
+            Self::Exchange(exchange) => {
+                let options = ExchangeDeclareOptions { passive: true, ..ExchangeDeclareOptions::default() };
+                let name = short(&exchange.name(prefix))?;
+                channel.exchange_declare(name, exchange_kind(*exchange), options, FieldTable::default()).await
+            }
+            Self::Queue(name) => {
+                let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+                channel.queue_declare(short(name)?, options, FieldTable::default()).await.map(|_| ())
+            }
+        })
+    }
+}
+
+/// Deletes every queue, with the messages in it, and the exchanges. For tests and for moving to another prefix.
+///
+/// # Errors
+/// The connection's failure. What is already gone is no error.
+pub async fn delete(broker: &Broker, topology: &Topology) -> Result<(), BrokerError> {
+    let channel = broker.control_channel().await?;
+    for name in topology.queue_names() {
+        let deleted = channel.queue_delete(short(&name)?, QueueDeleteOptions::default()).await;
+        deleted.map_err(|error| explain(broker, format!("queue {name}"), error))?;
+    }
+    for exchange in Exchange::ALL {
+        let name = exchange.name(&topology.prefix);
+        let deleted = channel.exchange_delete(short(&name)?, ExchangeDeleteOptions::default()).await;
+        deleted.map_err(|error| explain(broker, format!("exchange {name}"), error))?;
+    }
+    broker.close_control_channel(channel).await;
+    Ok(())
+}
+
+async fn declare_queue(
+    broker: &Broker,
+    channel: &Channel,
+    name: &str,
+    arguments: FieldTable,
+) -> Result<(), BrokerError> {
+    let declared = channel.queue_declare(short(name)?, QueueDeclareOptions::durable(), arguments).await;
+    declared.map(|_| ()).map_err(|error| explain(broker, format!("queue {name}"), error))
+}
+
+async fn bind(
+    broker: &Broker,
+    channel: &Channel,
+    queue: &str,
+    exchange: Exchange,
+    prefix: &str,
+    routing_key: &str,
+) -> Result<(), BrokerError> {
+    let source = short(&exchange.name(prefix))?;
+    let bound = channel
+        .queue_bind(short(queue)?, source, short(routing_key)?, QueueBindOptions::default(), FieldTable::default())
+        .await;
+    bound.map_err(|error| explain(broker, format!("binding {queue} ← {exchange} {routing_key}"), error))
+}
+
+fn work_queue_arguments(prefix: &str) -> FieldTable {
+    let mut arguments = quorum(DELIVERY_LIMIT);
+    let text = |value: &str| AMQPValue::LongString(value.into());
+    arguments.insert("x-dead-letter-exchange".into(), text(&Exchange::Dead.name(prefix)));
+    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments
+}
+
+fn dead_queue_arguments() -> FieldTable {
+    quorum(DEAD_DELIVERY_LIMIT)
+}
+
+fn quorum(delivery_limit: i32) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
+    arguments
+}
+
+fn exchange_kind(exchange: Exchange) -> ExchangeKind {
+    match exchange {
+        Exchange::Work => ExchangeKind::Direct,
+        Exchange::Events => ExchangeKind::Topic,
+        Exchange::Dead => ExchangeKind::Fanout,
+    }
+}
+
+fn short(name: &str) -> Result<ShortString, BrokerError> {
+    ShortString::try_new(name).map_err(|_| BrokerError::Name { name: name.to_owned() })
+}
+
+fn explain(broker: &Broker, what: String, error: lapin::Error) -> BrokerError {
+    let endpoint = broker.endpoint();
+    if reply_code(&error) == Some(PRECONDITION_FAILED) {
+        return BrokerError::TopologyMismatch { endpoint, what, reason: words(&error) };
+    }
+    BrokerError::Operation { doing: format!("declaring or deleting {what}"), endpoint, source: Box::new(error) }
+}
