@@ -1,1 +1,59 @@
-//! passereau-testing
+//! Private servers and databases for tests and for the demonstration.
+//!
+//! Terms. The *platform* is one PostgreSQL and one RabbitMQ that belong to one run: own folders, own ports, stopped and
+//! erased with it ([`servers`], program `passereau-platform`). The *template* is a GeoNature-shaped database made once per
+//! server and content from `geonature/*.sql`; a [`TestDatabase`] is a clone of it that one test owns.
+//!
+//! Invariants. No test shares a database or the name of a queue with another. Nothing is left running when a run ends,
+//! even if it is killed. Nothing here is random where a test could see it, but for names.
+//!
+//! Failure. Helpers for tests panic with what to do; the servers return errors.
+
+mod fixtures;
+mod seeds;
+pub mod servers;
+mod taxref;
+mod template;
+mod test_database;
+mod waiting;
+
+pub use fixtures::fixtures;
+pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
+pub use template::create_geonature;
+pub use test_database::TestDatabase;
+pub use waiting::wait_until;
+
+/// Name of the variable that holds the URL of a PostgreSQL server, administrator included.
+pub const DATABASE_URL: &str = "PASSEREAU_DATABASE_URL";
+
+/// Name of the variable that holds the URL of a RabbitMQ server.
+pub const AMQP_URL: &str = "PASSEREAU_AMQP_URL";
+
+/// A prefix for the exchanges and queues of one test, so that tests share a broker without meeting.
+pub fn broker_prefix() -> String {
+    format!("test-{}-", &uuid::Uuid::new_v4().simple().to_string()[..12])
+}
+
+/// URL of the broker of this run.
+///
+/// # Panics
+/// When the run has no broker; the message names the command that starts one.
+pub fn amqp_url() -> String {
+    server_url(AMQP_URL)
+}
+
+/// URL of the PostgreSQL server of this run, with the right to create databases.
+///
+/// # Panics
+/// When the run has no server; the message names the command that starts one.
+pub fn database_url() -> String {
+    server_url(DATABASE_URL)
+}
+
+#[expect(clippy::panic, reason = "a test without its server cannot go on")]
+fn server_url(variable: &str) -> String {
+    match std::env::var(variable) {
+        Ok(url) if !url.is_empty() => url,
+        _ => panic!("{variable} is not set: run `make test`, or `passereau-platform run -- cargo test …`"),
+    }
+}

@@ -1,0 +1,177 @@
+//! The GeoNature-shaped database against the counts and behaviours of a real GeoNature 2.17.
+
+use passereau_testing::TestDatabase;
+use sqlx::PgPool;
+
+async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.expect("count")
+}
+
+/// 1,000 points over the region, of the first linked and the first sensitive taxon in turn.
+async fn insert_points(pool: &PgPool) {
+    sqlx::query(
+        "WITH taxon AS (
+             SELECT array[(SELECT min(cd_nom) FROM taxonomie.taxref_liens),
+                          (SELECT min(cd_nom) FROM gn_sensitivity.t_sensitivity_rules)] AS cd_nom)
+         INSERT INTO gn_synthese.synthese
+             (id_source, entity_source_pk_value, id_dataset, cd_nom, nom_cite, date_min, date_max,
+              the_geom_4326, the_geom_point, the_geom_local)
+         SELECT 1, n::text, (SELECT min(id_dataset) FROM gn_meta.t_datasets), taxon.cd_nom[1 + n % 2], 'cité',
+                '2024-05-01', '2024-05-01', point, point, ST_Transform(point, 2154)
+           FROM taxon, generate_series(1, 1000) n,
+                LATERAL (SELECT ST_SetSRID(ST_MakePoint(2.1 + (n % 100) * 0.05, 44.2 + (n / 100) * 0.25), 4326) AS point) p",
+    )
+    .execute(pool)
+    .await
+    .expect("insert");
+}
+
+#[tokio::test]
+async fn catalogue_is_that_of_2_17() {
+    let database = TestDatabase::geonature().await;
+    let pool = &database.pool;
+    let constraints = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'gn_synthese.synthese'::regclass AND ";
+    assert_eq!(
+        count(pool, "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'gn_synthese' AND table_name = 'synthese'").await,
+        64
+    );
+    for (condition, expected) in [
+        ("contype = 'f'", 27_i64),
+        ("contype = 'c'", 30),
+        ("contype = 'c' AND NOT convalidated", 19),
+        ("contype = 'c' AND pg_get_constraintdef(oid) LIKE '%check_nomenclature_type_by_mnemonique%'", 18),
+    ] {
+        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("{constraints}{condition}")))
+            .fetch_one(pool)
+            .await
+            .expect("count");
+        assert_eq!(found, expected, "{condition}");
+    }
+    assert_eq!(
+        count(pool, "SELECT count(*) FROM pg_index WHERE indrelid = 'gn_synthese.synthese'::regclass").await,
+        14
+    );
+    assert_eq!(
+        count(
+            pool,
+            "SELECT count(*) FROM pg_trigger WHERE tgrelid = 'gn_synthese.synthese'::regclass AND NOT tgisinternal"
+        )
+        .await,
+        6
+    );
+    assert_eq!(
+        count(
+            pool,
+            "SELECT count(*) FROM pg_index WHERE indrelid = 'gn_sensitivity.t_sensitivity_rules_cd_ref'::regclass"
+        )
+        .await,
+        0
+    );
+    assert_eq!(count(pool, "SELECT Find_SRID('gn_synthese', 'synthese', 'the_geom_local')::bigint").await, 2154);
+    assert_eq!(
+        count(
+            pool,
+            "SELECT count(*) FROM taxonomie.taxref LEFT JOIN taxonomie.vm_taxref_tree USING (cd_nom) WHERE path IS NULL"
+        )
+        .await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn defaults_are_those_of_a_fresh_instance() {
+    let database = TestDatabase::geonature().await;
+    insert_points(&database.pool).await;
+    let mut found = Vec::new();
+    for (column, code) in [
+        ("geo_object_nature", Some("NSP")),
+        ("grp_typ", Some("NSP")),
+        ("obs_technique", Some("21")),
+        ("bio_status", Some("1")),
+        ("bio_condition", Some("1")),
+        ("naturalness", Some("0")),
+        ("exist_proof", Some("0")),
+        ("valid_status", Some("0")),
+        ("diffusion_level", None),
+        ("life_stage", Some("0")),
+        ("sex", Some("6")),
+        ("obj_count", Some("NSP")),
+        ("type_count", Some("NSP")),
+        ("observation_status", Some("Pr")),
+        ("blurring", Some("NON")),
+        ("source_status", Some("NSP")),
+        ("info_geo_type", Some("1")),
+        ("behaviour", Some("0")),
+        ("biogeo_status", Some("1")),
+        ("determination_method", Some("1")),
+    ] {
+        let sql = format!(
+            "SELECT DISTINCT ref_nomenclatures.get_cd_nomenclature(id_nomenclature_{column}) FROM gn_synthese.synthese"
+        );
+        let codes: Vec<Option<String>> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&database.pool).await.expect("codes");
+        if codes != [code.map(str::to_owned)] {
+            found.push((column, codes));
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[tokio::test]
+async fn triggers_fill_areas_and_sensitivity_and_take_dates_away() {
+    let database = TestDatabase::geonature().await;
+    let pool = &database.pool;
+    insert_points(pool).await;
+    // Region, department, commune, 10 km and 5 km cell at least; a point on a border has more.
+    assert_eq!(
+        count(pool, "SELECT min(n) FROM (SELECT count(a.id_area) AS n FROM gn_synthese.synthese LEFT JOIN gn_synthese.cor_area_synthese a USING (id_synthese) GROUP BY id_synthese) AS areas").await,
+        5
+    );
+    assert_eq!(
+        count(pool, "SELECT count(*) FROM gn_synthese.synthese WHERE id_nomenclature_sensitivity IS NULL").await,
+        0
+    );
+    let sensitive = count(
+        pool,
+        "SELECT count(*) FROM gn_synthese.synthese WHERE ref_nomenclatures.get_cd_nomenclature(id_nomenclature_sensitivity) <> '0'",
+    )
+    .await;
+    assert!((1..=500).contains(&sensitive), "{sensitive} of 1000 are sensitive");
+    assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.v_synthese_for_web_app").await, 1000);
+
+    sqlx::query("UPDATE gn_synthese.synthese SET meta_create_date = '2000-01-01', meta_update_date = '2000-01-01'")
+        .execute(pool)
+        .await
+        .expect("update");
+    assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.synthese WHERE meta_update_date < '2001-01-01'").await, 0);
+    sqlx::query("DELETE FROM gn_synthese.synthese").execute(pool).await.expect("delete");
+    assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.t_log_synthese WHERE last_action = 'D'").await, 1000);
+    assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.cor_area_synthese").await, 0);
+}
+
+#[tokio::test]
+async fn a_value_of_another_vocabulary_raises_p0001() {
+    let database = TestDatabase::geonature().await;
+    let error = sqlx::query(
+        "INSERT INTO gn_synthese.synthese (id_source, nom_cite, date_min, date_max, id_nomenclature_sex)
+         VALUES (1, 'cité', now(), now(), ref_nomenclatures.get_id_nomenclature('STADE_VIE', '2'))",
+    )
+    .execute(&database.pool)
+    .await
+    .expect_err("refused");
+    assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some("P0001"));
+}
+
+#[tokio::test]
+async fn a_dropped_database_is_gone() {
+    let database = TestDatabase::geonature().await;
+    let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&database.pool).await.expect("name");
+    drop(database);
+    let admin = PgPool::connect(&passereau_testing::database_url()).await.expect("server");
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_database WHERE datname = $1")
+        .bind(&name)
+        .fetch_one(&admin)
+        .await
+        .expect("count");
+    assert_eq!(left, 0);
+}
