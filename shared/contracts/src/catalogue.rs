@@ -60,7 +60,7 @@ pub fn contracts() -> Vec<Contract> {
                 subscription: "inaturalist-aura".into(),
                 counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
                 reason:
-                    matches!(kind, EventKind::HarvestFailed).then(|| {
+                    matches!(kind, EventKind::Failed).then(|| {
                         "GBIF ended download 0015000-260108000000665 as KILLED; submit the request again".into()
                     }),
                 download_key: Some("0015000-260108000000665".into()),

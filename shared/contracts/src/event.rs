@@ -12,30 +12,29 @@ use uuid::Uuid;
 pub enum EventKind {
     /// A request was accepted.
     #[serde(rename = "harvest.started")]
-    HarvestStarted,
+    Started,
     /// The plan is made; the counts say what will be written.
     #[serde(rename = "harvest.planned")]
-    HarvestPlanned,
+    Planned,
     /// Everything is in the synthèse and the sums are right.
     #[serde(rename = "harvest.completed")]
-    HarvestCompleted,
+    Completed,
     /// The harvest stopped; the reason says why.
     #[serde(rename = "harvest.failed")]
-    HarvestFailed,
+    Failed,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 4] =
-        [Self::HarvestStarted, Self::HarvestPlanned, Self::HarvestCompleted, Self::HarvestFailed];
+    pub const ALL: [Self; 4] = [Self::Started, Self::Planned, Self::Completed, Self::Failed];
 
     /// The routing key.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::HarvestStarted => "harvest.started",
-            Self::HarvestPlanned => "harvest.planned",
-            Self::HarvestCompleted => "harvest.completed",
-            Self::HarvestFailed => "harvest.failed",
+            Self::Started => "harvest.started",
+            Self::Planned => "harvest.planned",
+            Self::Completed => "harvest.completed",
+            Self::Failed => "harvest.failed",
         }
     }
 }

@@ -123,12 +123,13 @@ pub async fn advance(connection: &mut PgConnection, id: Uuid, from: State, to: S
     .rows_affected()
         == 1;
     if moved && to == State::Completed {
-        announce(connection, id, EventKind::HarvestCompleted).await?;
+        announce(connection, id, EventKind::Completed).await?;
     }
     Ok(moved)
 }
 
-/// Ends a harvest that is alive, with its reason, and announces it. Messages of it that still wait are taken back.
+/// Ends a harvest that is alive, with its reason, and announces it. Messages of it that still wait are taken back: what
+/// is left to do can be derived ([`crate::revive`]).
 /// `false` when it had ended before.
 ///
 /// # Errors
@@ -136,7 +137,7 @@ pub async fn advance(connection: &mut PgConnection, id: Uuid, from: State, to: S
 pub async fn fail(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<bool, sqlx::Error> {
     let failed = sqlx::query(
         "UPDATE passereau.harvest
-         SET state = 'failed', reason = $2, updated_at = now(), finished_at = now()
+         SET state = 'failed', failed_state = state, reason = $2, updated_at = now(), finished_at = now()
          WHERE id = $1 AND state NOT IN ('completed', 'failed', 'cancelled')",
     )
     .bind(id)
@@ -150,7 +151,7 @@ pub async fn fail(connection: &mut PgConnection, id: Uuid, reason: &str) -> Resu
             .bind(id)
             .execute(&mut *connection)
             .await?;
-        announce(connection, id, EventKind::HarvestFailed).await?;
+        announce(connection, id, EventKind::Failed).await?;
     }
     Ok(failed)
 }

@@ -14,12 +14,14 @@
 mod event;
 mod harvest;
 pub mod pace;
+mod revive;
 mod slice;
 mod start;
 mod state;
 
 pub use event::announce;
 pub use harvest::{Harvest, advance, fail, find, in_state};
+pub use revive::{Pending, Revived, revive};
 pub use slice::{Stage, count_down, fan_out, is_done};
 pub use start::{NewHarvest, Started, start};
 pub use state::State;

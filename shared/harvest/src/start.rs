@@ -87,6 +87,6 @@ pub async fn start(connection: &mut PgConnection, new: &NewHarvest) -> Result<St
     .bind(&new.archive_key)
     .execute(&mut *connection)
     .await?;
-    announce(connection, new.id, EventKind::HarvestStarted).await?;
+    announce(connection, new.id, EventKind::Started).await?;
     Ok(Started::New(new.id))
 }

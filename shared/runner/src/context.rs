@@ -1,0 +1,89 @@
+//! What a handler is given besides its task.
+
+use std::time::Duration;
+
+use passereau_telemetry::Metrics;
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{Claim, Stop, inbox};
+
+/// The surroundings of one handling.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(crate) pool: PgPool,
+    pub(crate) metrics: Metrics,
+    pub(crate) consumer: &'static str,
+    pub(crate) message_id: Uuid,
+    pub(crate) has_own_id: bool,
+    pub(crate) attempt: i32,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) deadline: Instant,
+}
+
+impl Context {
+    /// The pool, for reading before the transaction.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Where to count records.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Failed attempts before this one.
+    #[must_use]
+    pub fn attempt(&self) -> i32 {
+        self.attempt
+    }
+
+    /// The identity of the message: what is derived from it is the same when the message comes again. `None` for a
+    /// foreign message without `message_id`.
+    #[must_use]
+    pub fn message_id(&self) -> Option<Uuid> {
+        self.has_own_id.then_some(self.message_id)
+    }
+
+    /// When the handler has to be back, its cursor saved: a minute before the delivery would have been held for too long.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether it is time to save a cursor and return: the deadline has passed or the process is shutting down.
+    #[must_use]
+    pub fn must_pause(&self) -> bool {
+        self.shutdown.is_cancelled() || Instant::now() >= self.deadline
+    }
+
+    /// Cancelled when the process is asked to end.
+    #[must_use]
+    pub fn shutdown(&self) -> &CancellationToken {
+        &self.shutdown
+    }
+
+    /// Opens the transaction of the effects and claims the inbox row. Give it back with [`crate::Done::with`].
+    ///
+    /// # Errors
+    /// [`Stop::Duplicate`] when the message was handled before, otherwise those of PostgreSQL.
+    pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Stop> {
+        let mut tx = self.pool.begin().await?;
+        if inbox::claim(&mut tx, self.consumer, self.message_id).await? { Ok(tx) } else { Err(Stop::Duplicate) }
+    }
+
+    /// Keeps a second copy of the same outside work out for as long as the claim is held.
+    ///
+    /// # Errors
+    /// [`Stop::Snooze`] while somebody else holds it, otherwise those of PostgreSQL.
+    pub async fn claim(&self, name: &str) -> Result<Claim, Stop> {
+        match Claim::take(&self.pool, name).await? {
+            Some(claim) => Ok(claim),
+            None => Err(Stop::snooze(Duration::from_secs(5), format!("{name} is being worked on by another process"))),
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! One delivery, from its decoding to the commit of its outcome.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use chrono::{TimeDelta, Utc};
+use futures_util::FutureExt;
+use passereau_broker::Incoming;
+use passereau_contracts::{DecodeError, Task};
+use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
+use passereau_telemetry::{DeadLetterReason, MessageOutcome, Metrics, trace_context};
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field};
+use uuid::Uuid;
+
+use crate::{
+    Context, Done, Outcome, RetryConfig, Stop, Worker,
+    dead::{self, Death},
+    envelope::Envelope,
+    inbox,
+    outcome::is_database_absent,
+};
+
+/// A delivery is held for five minutes at most.
+const HELD_AT_MOST: Duration = Duration::from_secs(300);
+/// Handlers are asked to be back a minute earlier.
+const PAUSE_AFTER: Duration = Duration::from_secs(240);
+/// While PostgreSQL is away a delivery waits in hand, but well below RabbitMQ's consumer timeout of 30 minutes.
+const WAIT_FOR_DATABASE: Duration = Duration::from_secs(20 * 60);
+
+/// What deliveries of one worker share.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub pool: PgPool,
+    pub metrics: Metrics,
+    pub retry: RetryConfig,
+    pub shutdown: CancellationToken,
+}
+
+/// What the broker is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settlement {
+    /// The database knows the outcome.
+    Acknowledge,
+    /// Nothing was done: PostgreSQL stayed away, or the process ends.
+    HandBack,
+}
+
+/// Handles one delivery. Never fails: whatever happens is an outcome in the database, or the message goes back.
+pub(crate) async fn deliver<W: Worker>(worker: &W, surroundings: &Surroundings, incoming: &Incoming) -> Settlement {
+    let envelope = Envelope::new(incoming, Utc::now());
+    let span = tracing::info_span!(
+        "process",
+        otel.name = format!("process passereau.{}", W::NAME),
+        otel.kind = "consumer",
+        messaging.system = "rabbitmq",
+        messaging.operation.type = "process",
+        messaging.message.id = %envelope.message_id,
+        kind = envelope.kind,
+        attempt = envelope.attempt,
+        harvest_id = field::Empty,
+    );
+    if let Some(harvest_id) = envelope.harvest_id {
+        span.record("harvest_id", field::display(harvest_id));
+    }
+    trace_context::link(&span, &envelope.headers);
+    deliver_in_span(worker, surroundings, envelope).instrument(span).await
+}
+
+async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut envelope: Envelope) -> Settlement {
+    let _in_work = surroundings.metrics.message_started();
+    let started = Instant::now();
+    let gone_after = started + WAIT_FOR_DATABASE;
+    loop {
+        match attempt(worker, surroundings, &mut envelope).await {
+            Ok((kind, outcome)) => {
+                surroundings.metrics.message_handled(kind, outcome, started.elapsed());
+                return Settlement::Acknowledge;
+            }
+            Err(Absent(reason)) => {
+                surroundings.metrics.postgres_connected(false);
+                tracing::warn!(reason, "postgresql does not answer, the delivery waits for it");
+                if !database_is_back(surroundings, gone_after).await {
+                    surroundings.metrics.message_handled("unknown", MessageOutcome::Returned, started.elapsed());
+                    return Settlement::HandBack;
+                }
+                surroundings.metrics.postgres_connected(true);
+            }
+        }
+    }
+}
+
+/// PostgreSQL is away.
+struct Absent(String);
+
+/// Waits until PostgreSQL answers; `false` when the process ends first or the delivery was held for too long.
+async fn database_is_back(surroundings: &Surroundings, until: Instant) -> bool {
+    let mut timer = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = surroundings.shutdown.cancelled() => return false,
+            () = tokio::time::sleep_until(until) => return false,
+            _ = timer.tick() => {}
+        }
+        if sqlx::query("SELECT 1").execute(&surroundings.pool).await.is_ok() {
+            return true;
+        }
+    }
+}
+
+/// The kind for metrics: ours, or `unknown`, never a stranger's text.
+fn known_kind(kind: &str) -> &'static str {
+    passereau_contracts::WORKERS
+        .iter()
+        .flat_map(|worker| worker.kinds)
+        .copied()
+        .find(|known| *known == kind)
+        .unwrap_or("unknown")
+}
+
+async fn attempt<W: Worker>(
+    worker: &W,
+    surroundings: &Surroundings,
+    envelope: &mut Envelope,
+) -> Result<(&'static str, MessageOutcome), Absent> {
+    let kind = known_kind(&envelope.kind);
+    let context = Context {
+        pool: surroundings.pool.clone(),
+        metrics: surroundings.metrics.clone(),
+        consumer: W::NAME,
+        message_id: envelope.message_id,
+        has_own_id: envelope.has_own_id,
+        attempt: envelope.attempt,
+        shutdown: surroundings.shutdown.clone(),
+        deadline: Instant::now() + PAUSE_AFTER,
+    };
+    let task = match W::Task::decode(&envelope.kind, envelope.version, &envelope.body) {
+        Ok(task) => task,
+        Err(error) => {
+            let reason = match error {
+                DecodeError::UnknownKind { .. } => DeadLetterReason::UnknownKind,
+                DecodeError::UnknownVersion { .. } => DeadLetterReason::UnknownVersion,
+                DecodeError::Malformed { .. } => DeadLetterReason::Malformed,
+            };
+            return Ok((kind, give_up(&context, envelope, reason, &error.to_string()).await?));
+        }
+    };
+    if envelope.harvest_id.is_none() {
+        envelope.harvest_id = task.harvest_id();
+        if let Some(harvest_id) = envelope.harvest_id {
+            Span::current().record("harvest_id", field::display(harvest_id));
+        }
+    }
+    match inbox::knows(&context.pool, W::NAME, envelope.message_id).await {
+        Ok(true) => return Ok((kind, MessageOutcome::Duplicate)),
+        Ok(false) => {}
+        Err(error) => return Err(Absent(error.to_string())),
+    }
+    let handled = timeout(HELD_AT_MOST, AssertUnwindSafe(worker.handle(&context, task)).catch_unwind()).await;
+    let outcome: Outcome = match handled {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(panic)) => Err(Stop::retry(format!("the handler panicked: {}", panic_text(&*panic)))),
+        Err(_) => Err(Stop::retry(format!("the handler did not come back within {} s", HELD_AT_MOST.as_secs()))),
+    };
+    let settled = match outcome {
+        Ok(done) => finish(&context, envelope, done).await,
+        Err(stop) => stop_with(worker, surroundings, &context, envelope, stop).await,
+    };
+    settled.map(|outcome| (kind, outcome))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// Opens the inbox transaction, or says that there is nothing to do.
+async fn begin(context: &Context) -> Result<Option<Transaction<'static, Postgres>>, Absent> {
+    match context.begin().await {
+        Ok(tx) => Ok(Some(tx)),
+        Err(Stop::Duplicate) => Ok(None),
+        Err(stop) => Err(Absent(stop.to_string())),
+    }
+}
+
+/// Whatever goes wrong here is PostgreSQL's absence: the statements are ours and fixed.
+fn absent(error: impl ToString) -> Absent {
+    Absent(error.to_string())
+}
+
+async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<MessageOutcome, Absent> {
+    let mut tx = match done.tx {
+        Some(tx) => tx,
+        None => match begin(context).await? {
+            Some(tx) => tx,
+            None => return Ok(MessageOutcome::Duplicate),
+        },
+    };
+    let mut rows: Vec<OutboxRow> = Vec::with_capacity(done.next.len() + 1);
+    for next in done.next {
+        let mut headers = std::collections::BTreeMap::new();
+        trace_context::inject(&mut headers);
+        rows.push(OutboxRow {
+            id: Uuid::now_v7(),
+            exchange: Exchange::Work,
+            routing_key: next.kind.to_owned(),
+            version: next.version,
+            harvest_id: harvest_of(&next.body).or(envelope.harvest_id),
+            body: next.body,
+            headers,
+            attempt: 0,
+            due_at: None,
+        });
+    }
+    let outcome = match &done.again {
+        Some((after, because)) => {
+            tracing::debug!(after_ms = after.as_millis(), because, "comes again");
+            rows.push(again(envelope, envelope.attempt, *after, None)?);
+            MessageOutcome::Snoozed
+        }
+        None => MessageOutcome::Done,
+    };
+    enqueue(&mut tx, &rows).await.map_err(absent)?;
+    // An error here leaves open whether the commit happened; the next attempt asks the inbox.
+    tx.commit().await.map_err(absent)?;
+    Ok(outcome)
+}
+
+/// The harvest that a message of ours names.
+fn harvest_of(body: &serde_json::Value) -> Option<Uuid> {
+    body.get("harvest_id")?.as_str()?.parse().ok()
+}
+
+fn again(envelope: &Envelope, attempt: i32, after: Duration, error: Option<&str>) -> Result<OutboxRow, Absent> {
+    let after = TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX);
+    let due_at = Utc::now().checked_add_signed(after).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC);
+    // The body was decoded as JSON before it came here.
+    envelope.again(attempt, due_at, error).map_err(absent)
+}
+
+async fn stop_with<W: Worker>(
+    worker: &W,
+    surroundings: &Surroundings,
+    context: &Context,
+    envelope: &Envelope,
+    stop: Stop,
+) -> Result<MessageOutcome, Absent> {
+    let (row, outcome) = match stop {
+        Stop::Duplicate => return Ok(MessageOutcome::Duplicate),
+        Stop::DatabaseAbsent(reason) => return Err(Absent(reason)),
+        Stop::Reject { reason } => return give_up(context, envelope, DeadLetterReason::Rejected, &reason).await,
+        Stop::Snooze { after, because } => {
+            tracing::debug!(after_ms = after.as_millis(), because, "comes again");
+            (again(envelope, envelope.attempt, after, None)?, MessageOutcome::Snoozed)
+        }
+        Stop::Retry { .. } if surroundings.shutdown.is_cancelled() => {
+            // What fails while the process ends may have failed because of it: costs nothing.
+            (again(envelope, envelope.attempt, Duration::ZERO, None)?, MessageOutcome::Snoozed)
+        }
+        Stop::Retry { error, after } => {
+            let attempt = envelope.attempt + 1;
+            if attempt >= worker.max_attempts() {
+                return give_up(context, envelope, DeadLetterReason::AttemptsExhausted, &error).await;
+            }
+            let delay = surroundings.retry.delay(attempt, after);
+            tracing::warn!(attempt, delay_ms = delay.as_millis(), error, "handling failed, comes again");
+            (again(envelope, attempt, delay, Some(&error))?, MessageOutcome::Retried)
+        }
+    };
+    let Some(mut tx) = begin(context).await? else { return Ok(MessageOutcome::Duplicate) };
+    enqueue(&mut tx, &[row]).await.map_err(absent)?;
+    tx.commit().await.map_err(absent)?;
+    Ok(outcome)
+}
+
+/// Makes a dead letter of the message, and its harvest has failed.
+async fn give_up(
+    context: &Context,
+    envelope: &Envelope,
+    reason: DeadLetterReason,
+    error: &str,
+) -> Result<MessageOutcome, Absent> {
+    let Some(mut tx) = begin(context).await? else { return Ok(MessageOutcome::Duplicate) };
+    dead::bury(&mut tx, context.consumer, envelope, &Death { reason, error }).await.map_err(absent)?;
+    if let Some(harvest_id) = envelope.harvest_id {
+        passereau_harvest::fail(&mut tx, harvest_id, &format!("{}: {error}", envelope.kind)).await.map_err(absent)?;
+    }
+    tx.commit().await.map_err(absent)?;
+    context.metrics.dead_letter(known_kind(&envelope.kind), reason, error);
+    Ok(MessageOutcome::Rejected)
+}
+
+/// Tells whether an error of the pool means that PostgreSQL is away; used by the relay as well.
+pub(crate) fn is_absent(error: &sqlx::Error) -> bool {
+    is_database_absent(error)
+}

@@ -1,0 +1,89 @@
+//! What the runner knows of a message besides its body.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use passereau_broker::Incoming;
+use passereau_database::outbox::{Exchange, OutboxRow};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Header: failed attempts so far.
+pub(crate) const ATTEMPT: &str = "passereau-attempt";
+/// Header: when the message was first published, RFC 3339. Kept across snoozes, retries and replays.
+pub(crate) const FIRST_PUBLISHED_AT: &str = "passereau-first-published-at";
+/// Header: what went wrong the last time, shortened.
+pub(crate) const LAST_ERROR: &str = "passereau-last-error";
+/// Header: the `message_id` that the message had at first.
+pub(crate) const ORIGIN: &str = "passereau-origin";
+
+/// Headers travel with every attempt: a long error belongs into the log.
+const LAST_ERROR_CHARS: usize = 300;
+
+/// A message, identified.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub message_id: Uuid,
+    /// Whether the sender gave the message an identity; without one a second copy cannot be recognised.
+    pub has_own_id: bool,
+    pub kind: String,
+    pub version: u16,
+    pub attempt: i32,
+    pub origin: Uuid,
+    pub first_published_at: DateTime<Utc>,
+    pub harvest_id: Option<Uuid>,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+impl Envelope {
+    /// Reads what came from the broker. A foreign client may leave out everything but the routing key and the body, or
+    /// use any text as `message_id`.
+    pub fn new(incoming: &Incoming, now: DateTime<Utc>) -> Self {
+        let message_id = match &incoming.message_id {
+            Some(text) => Uuid::parse_str(text).unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes())),
+            None => Uuid::now_v7(),
+        };
+        let header = |name: &str| incoming.headers.get(name).map(String::as_str);
+        Self {
+            message_id,
+            has_own_id: incoming.message_id.is_some(),
+            kind: incoming.routing_key.clone(),
+            version: incoming.version,
+            attempt: header(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(0),
+            origin: header(ORIGIN).and_then(|text| text.parse().ok()).unwrap_or(message_id),
+            first_published_at: header(FIRST_PUBLISHED_AT).and_then(|text| text.parse().ok()).unwrap_or(now),
+            harvest_id: incoming.correlation_id.as_deref().and_then(|text| text.parse().ok()),
+            headers: incoming.headers.clone(),
+            body: incoming.body.clone(),
+        }
+    }
+
+    /// The same message again, under a new `message_id`, because the inbox knows the old one.
+    pub fn again(
+        &self,
+        attempt: i32,
+        due_at: DateTime<Utc>,
+        last_error: Option<&str>,
+    ) -> Result<OutboxRow, serde_json::Error> {
+        let body: Value = serde_json::from_slice(&self.body)?;
+        let mut headers = self.headers.clone();
+        headers.insert(ATTEMPT.to_owned(), attempt.to_string());
+        headers.insert(ORIGIN.to_owned(), self.origin.to_string());
+        headers.insert(FIRST_PUBLISHED_AT.to_owned(), self.first_published_at.to_rfc3339());
+        if let Some(error) = last_error {
+            headers.insert(LAST_ERROR.to_owned(), error.chars().take(LAST_ERROR_CHARS).collect());
+        }
+        Ok(OutboxRow {
+            id: Uuid::now_v7(),
+            exchange: Exchange::Work,
+            routing_key: self.kind.clone(),
+            version: self.version,
+            body,
+            headers,
+            harvest_id: self.harvest_id,
+            attempt,
+            due_at: Some(due_at),
+        })
+    }
+}

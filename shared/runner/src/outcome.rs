@@ -1,0 +1,134 @@
+//! What a handler returns.
+
+use std::time::Duration;
+
+use passereau_contracts::Message;
+use serde_json::Value;
+use sqlx::{Postgres, Transaction};
+
+/// The result of a handler: done, or a reason to stop.
+pub type Outcome = Result<Done, Stop>;
+
+/// A message that follows from the work, to be sent once its transaction has committed.
+#[derive(Clone, Debug)]
+pub(crate) struct Next {
+    pub kind: &'static str,
+    pub version: u16,
+    pub body: Value,
+}
+
+/// The work is done (or part of it, with the wish to come again).
+#[derive(Debug)]
+pub struct Done {
+    pub(crate) tx: Option<Transaction<'static, Postgres>>,
+    pub(crate) next: Vec<Next>,
+    pub(crate) again: Option<(Duration, String)>,
+}
+
+impl Done {
+    /// There was nothing to do: the message came late.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self { tx: None, next: Vec::new(), again: None }
+    }
+
+    /// The effects stand in the transaction of [`crate::Context::begin`].
+    #[must_use]
+    pub fn with(tx: Transaction<'static, Postgres>) -> Self {
+        Self { tx: Some(tx), next: Vec::new(), again: None }
+    }
+
+    /// Sends a message along the harvest's way, after the commit.
+    ///
+    /// # Errors
+    /// The message does not serialise, which no message of the contracts does.
+    pub fn send<M: Message>(mut self, message: &M) -> Result<Self, Stop> {
+        let body = serde_json::to_value(message)
+            .map_err(|error| Stop::reject(format!("writing a {} message: {error}; this is a defect", M::KIND)))?;
+        self.next.push(Next { kind: M::KIND, version: M::VERSION, body });
+        Ok(self)
+    }
+
+    /// Part of the work is done: commits the effects and brings the same message again after a while, at no cost.
+    #[must_use]
+    pub fn again(mut self, after: Duration, because: impl Into<String>) -> Self {
+        self.again = Some((after, because.into()));
+        self
+    }
+}
+
+/// Why a handler stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// Not yet: come again, at no cost.
+    #[error("not yet: {because}")]
+    Snooze {
+        /// When to come again, from now.
+        after: Duration,
+        /// What is being waited for.
+        because: String,
+    },
+    /// It failed for a reason that may pass: come again with one attempt spent.
+    #[error("{error}")]
+    Retry {
+        /// What was being done and what went wrong.
+        error: String,
+        /// When the other side asked to be left alone for longer than the runner would wait.
+        after: Option<Duration>,
+    },
+    /// It can never succeed: a dead letter, and the harvest has failed.
+    #[error("{reason}")]
+    Reject {
+        /// What is wrong and what to do about it.
+        reason: String,
+    },
+    /// The inbox knows the message: somebody else has done the work.
+    #[error("the message was handled before")]
+    Duplicate,
+    /// PostgreSQL is away: the delivery waits for it, at no cost.
+    #[error("PostgreSQL does not answer: {0}")]
+    DatabaseAbsent(String),
+}
+
+impl Stop {
+    /// Come again later.
+    pub fn snooze(after: Duration, because: impl Into<String>) -> Self {
+        Self::Snooze { after, because: because.into() }
+    }
+
+    /// Try again later.
+    pub fn retry(error: impl ToString) -> Self {
+        Self::Retry { error: error.to_string(), after: None }
+    }
+
+    /// Try again, not before `after` where the other side said so.
+    pub fn retry_after(error: impl ToString, after: Option<Duration>) -> Self {
+        Self::Retry { error: error.to_string(), after }
+    }
+
+    /// Give up.
+    pub fn reject(reason: impl Into<String>) -> Self {
+        Self::Reject { reason: reason.into() }
+    }
+}
+
+/// Whether an error means that the server is away rather than that the statement is wrong. Codes of class 08 and 57P0x:
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub(crate) fn is_database_absent(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(database) => database
+            .code()
+            .is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")),
+        _ => false,
+    }
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        if is_database_absent(&error) {
+            return Self::DatabaseAbsent(error.to_string());
+        }
+        Self::Retry { error: format!("PostgreSQL: {error}"), after: None }
+    }
+}

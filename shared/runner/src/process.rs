@@ -1,0 +1,251 @@
+//! A process of the fleet: what all its workers share, from start to drain.
+//!
+//! Start: logs, pool, broker, health; then the state's schema and the broker's topology are checked, because a worker that
+//! finds neither is of no use and says so at once. PostgreSQL or RabbitMQ being away is different: the process waits for
+//! them, not ready.
+//!
+//! End (SIGTERM or SIGINT): not ready any more; consumers stop and hand back what was not started; handlers in work see
+//! the shutdown and come back at a boundary; the relay sends what they wrote; connections close. A second signal ends at
+//! once; redelivery heals it.
+
+use std::{sync::Arc, time::Duration};
+
+use passereau_broker::{Broker, BrokerConfig, BrokerError, Topology, dead_queue_name, queue_name, topology};
+use passereau_contracts::WORKERS;
+use passereau_database::{DatabaseConfig, DatabaseError};
+use passereau_telemetry::{Connection, Health, HttpListenConfig, LogConfig, Metrics, ServeError, Server};
+use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    RetryConfig, Worker, consume,
+    deliver::{Surroundings, is_absent},
+    relay,
+};
+
+/// Without a connection to RabbitMQ for this long, the process asks to be restarted.
+const GONE_FOR_TOO_LONG: Duration = Duration::from_secs(300);
+
+/// Settings that every process has.
+#[derive(clap::Args, Clone, Debug)]
+pub struct ProcessConfig {
+    #[command(flatten)]
+    /// The database.
+    pub database: DatabaseConfig,
+    #[command(flatten)]
+    /// The broker.
+    pub broker: BrokerConfig,
+    #[command(flatten)]
+    /// Metrics and health.
+    pub http: HttpListenConfig,
+    #[command(flatten)]
+    /// Logs.
+    pub log: LogConfig,
+    #[command(flatten)]
+    /// Delays between attempts.
+    pub retry: RetryConfig,
+    /// Deliveries that each worker handles at the same time.
+    #[arg(long, env = "PASSEREAU_CONCURRENCY", default_value_t = 2)]
+    pub concurrency: usize,
+    /// Seconds that handlers have to come back when the process is asked to end.
+    #[arg(long, env = "PASSEREAU_GRACE_SECONDS", default_value_t = 20)]
+    pub grace_seconds: u64,
+}
+
+/// Why a process cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Metrics and health.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The system's signals.
+    #[error("listening for SIGTERM: {0}")]
+    Signal(std::io::Error),
+}
+
+/// A process that has started. Register its workers, then [`Process::run`] it.
+#[derive(Debug)]
+pub struct Process {
+    pool: PgPool,
+    broker: Broker,
+    metrics: Metrics,
+    health: Health,
+    server: Server,
+    config: ProcessConfig,
+    shutdown: CancellationToken,
+    workers: TaskTracker,
+}
+
+impl Process {
+    /// Starts what all workers share. `name` is the worker's, or `passereau` for all in one process.
+    ///
+    /// # Errors
+    /// [`ProcessError`], each naming the setting or the command that mends it.
+    pub async fn start(name: &'static str, config: &ProcessConfig) -> Result<Self, ProcessError> {
+        passereau_broker::install_crypto();
+        let metrics = Metrics::new(name);
+        let health = Health::new();
+        let postgres = health.light("postgres", "not asked yet");
+        let rabbitmq = health.light("rabbitmq", "not connected yet");
+        let server = passereau_telemetry::http::serve(&config.http, metrics.clone(), health.clone()).await?;
+        let pool = passereau_database::connect(&config.database)?;
+        wait_for_schema(&pool).await?;
+        postgres.green();
+        let broker = Broker::connect(&config.broker, name).await?;
+        topology::check(&broker, &fleet_topology(broker.prefix())).await?;
+        rabbitmq.green();
+        let process = Self {
+            pool,
+            broker,
+            metrics,
+            health,
+            server,
+            config: config.clone(),
+            shutdown: CancellationToken::new(),
+            workers: TaskTracker::new(),
+        };
+        process.watch(rabbitmq);
+        Ok(process)
+    }
+
+    /// The pool.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Cancelled when the process is asked to end; cancelling it asks.
+    #[must_use]
+    pub fn shutdown(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// The address of metrics and health.
+    #[must_use]
+    pub fn http_address(&self) -> Option<std::net::SocketAddr> {
+        self.server.address()
+    }
+
+    /// Registers a worker: it consumes its queue from now on.
+    pub fn work<W: Worker>(&mut self, worker: W) -> &mut Self {
+        let worker = Arc::new(worker);
+        let surroundings = Surroundings {
+            pool: self.pool.clone(),
+            metrics: self.metrics.for_worker(W::NAME),
+            retry: self.config.retry.clone(),
+            shutdown: self.shutdown.clone(),
+        };
+        for _ in 0..self.config.concurrency.max(1) {
+            // One message in hand: prefetched ones would age towards the consumer timeout behind long work.
+            let consumer = self.broker.consumer(queue_name(self.broker.prefix(), W::NAME), 1);
+            self.workers.spawn(consume::work(Arc::clone(&worker), surroundings.clone(), consumer));
+        }
+        self
+    }
+
+    /// Works until SIGTERM, SIGINT or [`Process::shutdown`], then drains.
+    ///
+    /// # Errors
+    /// Only when signals cannot be listened for.
+    pub async fn run(self) -> Result<(), ProcessError> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signal)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signal)?;
+        let stop_relay = CancellationToken::new();
+        let relay = tokio::spawn(relay::run(
+            self.pool.clone(),
+            self.broker.publisher(),
+            self.metrics.clone(),
+            stop_relay.clone(),
+        ));
+        let dead = self.broker.consumer(dead_queue_name(self.broker.prefix()), 10);
+        self.workers.spawn(consume::adopt_dead(self.pool.clone(), dead, self.shutdown.clone()));
+        tracing::info!(rabbitmq = self.broker.endpoint(), "working");
+
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            () = self.shutdown.cancelled() => {}
+        }
+        tracing::info!(grace_s = self.config.grace_seconds, "asked to end, draining");
+        self.health.drain();
+        self.shutdown.cancel();
+        self.broker.shutdown_token().cancel();
+        self.workers.close();
+        let drained = async {
+            let grace = Duration::from_secs(self.config.grace_seconds);
+            if tokio::time::timeout(grace, self.workers.wait()).await.is_err() {
+                tracing::warn!("handlers did not come back in time; their messages will be delivered again");
+            }
+            stop_relay.cancel();
+            if let Err(error) = relay.await {
+                tracing::warn!(%error, "the relay ended early");
+            }
+            self.broker.close().await;
+            self.pool.close().await;
+            self.server.stop().await;
+        };
+        tokio::select! {
+            () = drained => tracing::info!("drained"),
+            _ = terminate.recv() => tracing::warn!("second signal, ending at once"),
+            _ = interrupt.recv() => tracing::warn!("second signal, ending at once"),
+        }
+        Ok(())
+    }
+
+    /// Shows the broker's state in metrics and readiness; a broker that stays away makes the process unhealthy.
+    fn watch(&self, rabbitmq: passereau_telemetry::Light) {
+        let broker = self.broker.clone();
+        self.health.alive_when("rabbitmq", move || match broker.health().disconnected_for {
+            Some(gone) if gone > GONE_FOR_TOO_LONG => Err(format!("no connection for {} s", gone.as_secs())),
+            _ => Ok(()),
+        });
+        let (broker, metrics, shutdown) = (self.broker.clone(), self.metrics.clone(), self.shutdown.clone());
+        tokio::spawn(async move {
+            let mut timer = tokio::time::interval(Duration::from_millis(500));
+            loop {
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    _ = timer.tick() => {}
+                }
+                let health = broker.health();
+                metrics.amqp_connected(Connection::Publishing, health.publishing || health.blocked.is_some());
+                metrics.amqp_connected(Connection::Consuming, health.consuming);
+                metrics.amqp_blocked(health.blocked.is_some());
+                match &health.blocked {
+                    Some(reason) => rabbitmq.red(format!("RabbitMQ takes no messages: {reason}")),
+                    None if health.is_ready() => rabbitmq.green(),
+                    None => rabbitmq.red("connection lost, being opened again"),
+                }
+            }
+        });
+    }
+}
+
+/// The topology of the fleet: one queue per worker, bound by its kinds.
+#[must_use]
+pub fn fleet_topology(prefix: &str) -> Topology {
+    let workers: Vec<(&str, &[&str])> = WORKERS.iter().map(|worker| (worker.worker, worker.kinds)).collect();
+    Topology::new(prefix, &workers)
+}
+
+/// Waits while PostgreSQL is away; an absent or old schema is an error at once.
+async fn wait_for_schema(pool: &PgPool) -> Result<(), DatabaseError> {
+    let mut timer = tokio::time::interval(Duration::from_secs(2));
+    loop {
+        timer.tick().await;
+        match passereau_database::check_migrated(pool).await {
+            Err(DatabaseError::Statement { source, .. }) if is_absent(&source) => {
+                tracing::warn!(error = %source, "waiting for postgresql");
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The relay: publishes what is due in the outbox.
+//!
+//! Every process relays, for all. Rows are taken with `SKIP LOCKED`, so that relays never wait for each other, and are
+//! deleted once the broker has confirmed them; both in one short transaction. A relay that dies in between leaves the rows,
+//! and they are published again under the same `message_id`, which the inbox of the receiver knows. The relay is woken by
+//! `NOTIFY`, by the due date of the next row, and by a timer in case a notification was lost.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use passereau_broker::{Outgoing, Publisher};
+use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use passereau_telemetry::Metrics;
+
+use crate::envelope::ATTEMPT;
+
+/// Rows published at once.
+const BATCH: i64 = 200;
+/// Longest sleep: a lost notification delays a message by this much.
+const IDLE: Duration = Duration::from_secs(5);
+/// What could not be published waits this long.
+const PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(FromRow)]
+struct Due {
+    id: Uuid,
+    exchange: String,
+    routing_key: String,
+    version: i32,
+    body: serde_json::Value,
+    headers: Json<BTreeMap<String, String>>,
+    harvest_id: Option<Uuid>,
+    attempt: i32,
+}
+
+impl Due {
+    fn into_outgoing(self) -> Outgoing {
+        let work = self.exchange == "work";
+        let mut headers = self.headers.0;
+        headers.insert(ATTEMPT.to_owned(), self.attempt.to_string());
+        Outgoing {
+            message_id: self.id,
+            exchange: if work { passereau_broker::Exchange::Work } else { passereau_broker::Exchange::Events },
+            kind: self.routing_key.clone(),
+            routing_key: self.routing_key,
+            version: u16::try_from(self.version).unwrap_or(0),
+            correlation_id: self.harvest_id,
+            headers,
+            body: self.body.to_string().into_bytes(),
+            // Work that no queue takes must be noticed; nobody needs to listen to events.
+            mandatory: work,
+        }
+    }
+}
+
+/// Relays until it is told to stop, then once more, so that what a drained worker wrote leaves with it.
+pub(crate) async fn run(pool: PgPool, publisher: Publisher, metrics: Metrics, stop: CancellationToken) {
+    let mut listener = None;
+    loop {
+        let stopping = stop.is_cancelled();
+        let full = match relay_once(&pool, &publisher, &metrics).await {
+            Ok(full) => full,
+            Err(error) => {
+                tracing::warn!(%error, "the outbox could not be relayed");
+                false
+            }
+        };
+        if stopping {
+            return;
+        }
+        if !full {
+            let sleep = until_next(&pool, &metrics).await;
+            wait(&pool, &mut listener, sleep, &stop).await;
+        }
+    }
+}
+
+/// Sleeps until a notification, the next due date, or the end of the process.
+async fn wait(pool: &PgPool, listener: &mut Option<PgListener>, sleep: Duration, stop: &CancellationToken) {
+    if listener.is_none() {
+        *listener = listen(pool).await;
+    }
+    let notified = async {
+        match listener {
+            Some(listener) => listener.recv().await.is_ok(),
+            None => std::future::pending().await,
+        }
+    };
+    let lost = tokio::select! {
+        () = stop.cancelled() => false,
+        () = tokio::time::sleep(sleep) => false,
+        heard = notified => !heard,
+    };
+    if lost {
+        *listener = None;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+    }
+}
+
+async fn listen(pool: &PgPool) -> Option<PgListener> {
+    let mut listener = PgListener::connect_with(pool).await.ok()?;
+    listener.listen("passereau_outbox").await.ok()?;
+    Some(listener)
+}
+
+/// How long until a row is due, and the state of the outbox for metrics.
+async fn until_next(pool: &PgPool, metrics: &Metrics) -> Duration {
+    let state: Result<(i64, Option<f64>, Option<f64>), sqlx::Error> = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE due_at <= now()),
+                extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now()))::float8,
+                extract(epoch FROM min(due_at) FILTER (WHERE due_at > now()) - now())::float8
+         FROM passereau.outbox",
+    )
+    .fetch_one(pool)
+    .await;
+    match state {
+        Ok((due, oldest, next)) => {
+            metrics.postgres_connected(true);
+            metrics.outbox_waiting(due.unsigned_abs(), Duration::from_secs_f64(oldest.unwrap_or(0.0).max(0.0)));
+            next.map_or(IDLE, |seconds| Duration::from_secs_f64(seconds.clamp(0.0, IDLE.as_secs_f64())))
+        }
+        Err(error) => {
+            if crate::deliver::is_absent(&error) {
+                metrics.postgres_connected(false);
+            }
+            Duration::from_secs(1)
+        }
+    }
+}
+
+/// Publishes one batch; `true` when there may be more.
+async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> Result<bool, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    let due: Vec<Due> = sqlx::query_as(
+        "SELECT id, exchange, routing_key, version, body, headers, harvest_id, attempt
+         FROM passereau.outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED",
+    )
+    .bind(BATCH)
+    .fetch_all(&mut *tx)
+    .await?;
+    if due.is_empty() {
+        return Ok(false);
+    }
+    let full = due.len() as i64 == BATCH;
+    let (mut sent, mut held) = (Vec::new(), Vec::new());
+    for (id, result) in publisher.publish(due.into_iter().map(Due::into_outgoing).collect()).await {
+        match result {
+            Ok(()) => sent.push(id),
+            Err(error) => {
+                tracing::warn!(message_id = %id, %error, "message stays in the outbox");
+                held.push(id);
+            }
+        }
+    }
+    sqlx::query("DELETE FROM passereau.outbox WHERE id = ANY($1)").bind(&sent).execute(&mut *tx).await?;
+    sqlx::query("UPDATE passereau.outbox SET due_at = now() + make_interval(secs => $2) WHERE id = ANY($1)")
+        .bind(&held)
+        .bind(PAUSE.as_secs_f64())
+        .execute(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    metrics.outbox_relayed(sent.len() as u64, held.len() as u64);
+    Ok(full && held.is_empty())
+}
