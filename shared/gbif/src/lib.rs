@@ -1,1 +1,24 @@
-//! passereau-gbif
+//! GBIF's occurrence downloads: what may be asked, and how the API answers.
+//!
+//! - [`predicate`]: pure. Checks a download request before it is sent, all problems at once; makes it the one body that
+//!   is sent; compares what GBIF says it was asked with what we asked.
+//! - [`client`]: the calls. Each answer that means something to a harvest is a variant of its own; every other is a
+//!   [`GbifError`] that says whether it is worth another try.
+//! - [`search_keys`]: the 142 keys of predicates.
+//! - [`status`]: what the API tells of one download.
+//!
+//! Facts about GBIF come from gbif/occurrence, gbif/gbif-api, gbif/registry and techdocs.gbif.org, as of August 2026.
+
+pub mod client;
+mod config;
+mod error;
+mod key;
+pub mod predicate;
+pub mod search_keys;
+pub mod status;
+
+pub use client::GbifClient;
+pub use config::GbifConfig;
+pub use error::GbifError;
+pub use key::{BadDownloadKey, DownloadKey};
+pub use status::{Download, DownloadStatus};
