@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use passereau_contracts::{Counts, EventKind};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use crate::{State, announce};
 
 /// A row of `passereau.harvest`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Harvest {
     /// Its id, also the `correlation_id` of its messages.
     pub id: Uuid,

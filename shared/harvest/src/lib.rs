@@ -13,6 +13,7 @@
 
 mod event;
 mod harvest;
+mod overview;
 pub mod pace;
 mod revive;
 mod slice;
@@ -21,6 +22,7 @@ mod state;
 
 pub use event::announce;
 pub use harvest::{Harvest, advance, fail, find, in_state};
+pub use overview::{Progress, RejectCount, list, progress, rejects_by_reason};
 pub use revive::{Pending, Revived, revive};
 pub use slice::{Stage, count_down, fan_out, is_done};
 pub use start::{NewHarvest, Started, start};

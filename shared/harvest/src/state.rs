@@ -2,8 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Serialize;
+
 /// Where a harvest is. The order is that of its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Accepted; waits for a place at GBIF where it needs one.
     Requested,
@@ -100,5 +103,18 @@ impl TryFrom<String> for State {
 
     fn try_from(text: String) -> Result<Self, UnknownState> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_reads_back_as_it_is_written() {
+        for state in State::ALL {
+            assert_eq!(state.as_str().parse::<State>().ok(), Some(state));
+            assert_eq!(serde_json::to_value(state).ok(), Some(state.as_str().into()));
+        }
     }
 }

@@ -1,0 +1,69 @@
+//! What operators ask about harvests.
+
+use serde::Serialize;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use crate::Harvest;
+
+/// The newest harvests first.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn list(pool: &PgPool, limit: i64) -> Result<Vec<Harvest>, sqlx::Error> {
+    sqlx::query_as("SELECT * FROM passereau.harvest ORDER BY created_at DESC LIMIT $1")
+        .bind(limit)
+        .fetch_all(pool)
+        .await
+}
+
+/// How far a stage that fans out has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+pub struct Progress {
+    /// `enrich` or `upsert`.
+    pub stage: String,
+    /// Slices that are done.
+    pub done: i64,
+    /// All slices.
+    pub total: i64,
+    /// Records of the slices that are done.
+    pub records: i64,
+}
+
+/// The progress of each stage of a harvest that has slices.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn progress(pool: &PgPool, id: Uuid) -> Result<Vec<Progress>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT stage, count(done_at) AS done, count(*) AS total,
+                coalesce(sum(records) FILTER (WHERE done_at IS NOT NULL), 0)::bigint AS records
+         FROM passereau.slice WHERE harvest_id = $1 GROUP BY stage ORDER BY stage",
+    )
+    .bind(id)
+    .fetch_all(pool)
+    .await
+}
+
+/// Rejects of one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromRow)]
+pub struct RejectCount {
+    /// The reason's code.
+    pub reason: String,
+    /// Records.
+    pub records: i64,
+}
+
+/// The rejects that a subscription has, most frequent first.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn rejects_by_reason(pool: &PgPool, subscription: &str) -> Result<Vec<RejectCount>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT reason, count(*) AS records FROM pinv_gbif.reject
+         WHERE subscription = $1 GROUP BY reason ORDER BY records DESC, reason",
+    )
+    .bind(subscription)
+    .fetch_all(pool)
+    .await
+}
