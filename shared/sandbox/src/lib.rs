@@ -1,13 +1,37 @@
-//! Stand-ins for GBIF and iNaturalist, and a generator of Darwin Core Archives.
+//! Stand-ins for GBIF and iNaturalist, and a generator of Darwin Core Archives, for tests and demonstrations.
+//!
+//! - [`Sandbox`] runs GBIF's download API, the file server it redirects to, and iNaturalist's API v2, each on a port of its
+//!   own. Tests script faults with [`Sandbox::script`], skip time with [`Sandbox::advance`] and read what was received with
+//!   [`Sandbox::recorded`].
+//! - [`generate::generate`] writes archives of invented records in the layout of August 2026.
+//! - [`seeds`] and [`taxa`] are what those records and a seeded GeoNature database have in common.
+//!
+//! Nothing here holds or protects real data, and nothing that runs in production may depend on it.
 
+mod base64;
+mod clock;
 pub mod dice;
 pub mod documents;
+pub mod downloads;
 pub mod event_date;
+mod files;
+mod gbif;
 pub mod generate;
+mod hosted;
+pub mod inaturalist;
 pub mod layout;
 pub mod places;
 pub mod record;
+mod request;
 pub mod rows;
+mod sandbox;
+mod script;
 pub mod seeds;
 pub mod taxa;
 pub mod texts;
+mod transport;
+
+pub use downloads::{DownloadStatus, Pace};
+pub use inaturalist::inaturalist_uuid;
+pub use sandbox::{DownloadSummary, Sandbox, SandboxConfig, SandboxError};
+pub use script::{Recorded, Route, Scripted};

@@ -1,0 +1,216 @@
+//! Scripts and records: what a test tells the sandbox to do wrong, and what it may ask about the calls received.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, PoisonError},
+};
+
+use axum::http::{Method, request::Parts};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+/// A place where calls arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// `POST /v1/occurrence/download/request`
+    CreateDownload,
+    /// `GET /v1/occurrence/download/{key}` (and by DOI)
+    DownloadStatus,
+    /// `DELETE /v1/occurrence/download/request/{key}`
+    CancelDownload,
+    /// `GET /v1/occurrence/download/request/{key}.zip`, the redirect
+    DownloadFile,
+    /// The file server behind the redirect
+    FileBody,
+    /// `GET /v1/occurrence/download/user/{user}` and `/count`
+    UserDownloads,
+    /// `GET /v1/dataset/{uuid}`
+    Dataset,
+    /// `GET /v1/dataset/{uuid}/document`
+    DatasetDocument,
+    /// `/v2/observations` of iNaturalist
+    Observations,
+    /// Anything else
+    Other,
+}
+
+/// Which of the three servers a call reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    Gbif,
+    Files,
+    Inaturalist,
+}
+
+impl Route {
+    pub(crate) fn of(host: Host, method: &Method, path: &str) -> Self {
+        match host {
+            Host::Files => return Self::FileBody,
+            Host::Inaturalist if path.starts_with("/v2/observations") => return Self::Observations,
+            Host::Inaturalist => return Self::Other,
+            Host::Gbif => {}
+        }
+        if let Some(rest) = path.strip_prefix("/v1/occurrence/download/request") {
+            return match (method, rest) {
+                (&Method::POST, "") => Self::CreateDownload,
+                (&Method::DELETE, _) => Self::CancelDownload,
+                (&Method::GET | &Method::HEAD, _) => Self::DownloadFile,
+                _ => Self::Other,
+            };
+        }
+        if let Some(rest) = path.strip_prefix("/v1/occurrence/download/") {
+            return match rest.split('/').collect::<Vec<_>>().as_slice() {
+                ["user", ..] => Self::UserDownloads,
+                [_, "datasets" | "citation"] | ["describe", ..] => Self::Other,
+                [_] | [_, _] => Self::DownloadStatus,
+                _ => Self::Other,
+            };
+        }
+        match path.strip_prefix("/v1/dataset/") {
+            Some(rest) if rest.ends_with("/document") => Self::DatasetDocument,
+            Some(_) => Self::Dataset,
+            None => Self::Other,
+        }
+    }
+}
+
+/// What happens to one call instead of, or after, the usual handling.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scripted {
+    /// Nothing unusual. Lets a script say "the third call".
+    Pass,
+    /// This answer; the call has no effect.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// Headers.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// Body.
+        #[serde(default)]
+        body: String,
+    },
+    /// The connection is closed; the call has no effect.
+    Reset,
+    /// The call has its effect, then the connection is closed without an answer.
+    LoseAnswer,
+    /// The true answer, of which only so many bytes arrive before the connection is closed. `Content-Length` is the whole.
+    Truncate {
+        /// Bytes of the body that arrive.
+        after_bytes: u64,
+    },
+    /// The true answer; after so many bytes nothing more comes, and the connection stays open.
+    Stall {
+        /// Bytes of the body that arrive.
+        after_bytes: u64,
+    },
+    /// The true answer, in small pieces with pauses.
+    Drip {
+        /// Size of a piece.
+        chunk_bytes: usize,
+        /// Pause after each piece, in real milliseconds.
+        pause_ms: u64,
+    },
+}
+
+impl Scripted {
+    /// A plain-text answer.
+    pub fn answer(status: u16, body: impl Into<String>) -> Self {
+        let headers = [("content-type".to_owned(), "text/plain".to_owned())].into();
+        Self::Answer { status, headers, body: body.into() }
+    }
+
+    /// A proxy's page where JSON is expected.
+    pub fn html(status: u16) -> Self {
+        let headers = [("content-type".to_owned(), "text/html".to_owned())].into();
+        Self::Answer { status, headers, body: "<html><body><h1>Backend fetch failed</h1></body></html>\n".to_owned() }
+    }
+
+    /// Adds a header to an answer; other scripts stay as they are.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        if let Self::Answer { headers, .. } = &mut self {
+            headers.insert(name.to_owned(), value.to_owned());
+        }
+        self
+    }
+}
+
+/// One call as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Headers, names in lower case, in the order received.
+    pub headers: Vec<(String, String)>,
+    /// Body, lossily as text.
+    pub body: String,
+}
+
+impl Recorded {
+    /// The first header called `name` (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Calls kept per route; older ones are forgotten so that a long demonstration does not grow.
+const RECORDED_PER_ROUTE: usize = 1_000;
+
+#[derive(Debug, Default)]
+struct Pages {
+    scripts: BTreeMap<Route, VecDeque<Scripted>>,
+    calls: BTreeMap<Route, u64>,
+    recorded: BTreeMap<Route, VecDeque<Recorded>>,
+}
+
+/// Scripts still to be played and calls received.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger(Mutex<Pages>);
+
+impl Ledger {
+    fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn script(&self, route: Route, scripted: impl IntoIterator<Item = Scripted>) {
+        self.pages().scripts.entry(route).or_default().extend(scripted);
+    }
+
+    /// Notes a call and says what to do with it.
+    pub(crate) fn arrive(&self, route: Route, parts: &Parts, body: &Bytes) -> Scripted {
+        let mut pages = self.pages();
+        *pages.calls.entry(route).or_default() += 1;
+        let recorded = pages.recorded.entry(route).or_default();
+        if recorded.len() == RECORDED_PER_ROUTE {
+            recorded.pop_front();
+        }
+        recorded.push_back(Recorded {
+            method: parts.method.to_string(),
+            target: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            headers: parts
+                .headers
+                .iter()
+                .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+                .collect(),
+            body: String::from_utf8_lossy(body).into_owned(),
+        });
+        pages.scripts.get_mut(&route).and_then(VecDeque::pop_front).unwrap_or(Scripted::Pass)
+    }
+
+    pub(crate) fn calls(&self, route: Route) -> u64 {
+        self.pages().calls.get(&route).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn recorded(&self, route: Route) -> Vec<Recorded> {
+        self.pages().recorded.get(&route).map(|calls| calls.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn unplayed(&self) -> usize {
+        self.pages().scripts.values().map(VecDeque::len).sum()
+    }
+}
