@@ -130,7 +130,7 @@ fn check_texts(document: &Map<String, Value>, name: &str, what: &str, problems: 
         None | Some(Value::Null) => {}
         Some(Value::Array(values)) => {
             for (index, value) in values.iter().enumerate() {
-                if !value.as_str().is_some_and(|text| !text.trim().is_empty()) {
+                if value.as_str().is_none_or(|text| text.trim().is_empty()) {
                     problems.add(format!("$.{name}[{index}]"), "must be a text that is not empty");
                 }
             }

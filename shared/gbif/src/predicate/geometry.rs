@@ -33,7 +33,7 @@ pub(super) fn check_within(node: &Map<String, Value>, place: &str, problems: &mu
             line.coords().len()
         }
         Ok(Wkt::Point(point)) => {
-            check_bounds(point.coord().into_iter(), &place, problems);
+            check_bounds(point.coord(), &place, problems);
             1
         }
         Ok(_) => {
