@@ -3,6 +3,8 @@
 //! Behaviour follows gbif/occurrence `DownloadResource`, gbif/registry `OccurrenceDownloadResource` and recorded traffic of
 //! rgbif and pygbif. One account exists, that of the configuration.
 
+#![expect(clippy::result_large_err, reason = "the error of a handler is the answer that it sends")]
+
 use std::sync::{Arc, PoisonError};
 
 use axum::{

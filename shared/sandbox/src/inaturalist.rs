@@ -7,6 +7,8 @@
 //! Assumptions where no public source says more: a non-numeric `id` ends as the search engine's error 500; paging past
 //! 10,000 results ends as 422.
 
+#![expect(clippy::result_large_err, reason = "the error of a handler is the answer that it sends")]
+
 use std::{
     collections::{BTreeSet, HashSet},
     sync::{Arc, PoisonError},
