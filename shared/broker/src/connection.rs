@@ -209,7 +209,7 @@ impl Target {
         })
     }
 
-    /// One attempt.
+    /// One attempt. lapin's thread of an attempt that timed out lives until its socket does, then closes what it may have opened.
     async fn connect(&self) -> Result<Connection, BrokerError> {
         // No `enable_auto_recover`: see the crate's documentation.
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());

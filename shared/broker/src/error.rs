@@ -152,6 +152,10 @@ pub enum PublishError {
         reason: String,
     },
 
+    /// An earlier part of the same batch found the broker gone, blocked or mute. Nothing was sent.
+    #[error("not attempted, because RabbitMQ failed an earlier part of the batch; publish it again later")]
+    NotAttempted,
+
     /// The outcome is unknown: nacked, timed out, or the connection broke. Publish again with the **same** `message_id`.
     #[error("whether the message was published is unknown ({reason}); publish it again with the same message_id")]
     Unknown {

@@ -23,6 +23,7 @@ use crate::{BrokerConfig, Exchange, Outgoing, PublishError};
 const IN_FLIGHT: usize = 256;
 /// Idle channels kept for the next batch; a process has few publishers at a time.
 const IDLE_CHANNELS: usize = 8;
+const NO_CONFIRMATION: &str = "no confirmation in time";
 
 /// Publishes batches. Clones share the connection; batches of several callers do not disturb each other.
 #[derive(Clone)]
@@ -80,15 +81,19 @@ impl Publisher {
                 Ok(properties) => by_exchange.entry(message.exchange).or_default().push(Ready { index, properties }),
             }
         }
-        for (exchange, ready) in by_exchange {
+        'all: for (exchange, ready) in by_exchange {
             for part in ready.chunks(IN_FLIGHT) {
                 let part_answers = self.publish_part(exchange, &batch, part).await;
+                let hopeless = part_answers.iter().any(|answer| answer.as_ref().is_err_and(is_hopeless));
                 for (ready, answer) in part.iter().zip(part_answers) {
                     answers[ready.index] = Some(answer);
                 }
+                if hopeless {
+                    break 'all;
+                }
             }
         }
-        let unanswered = || Err(unknown("it was not attempted"));
+        let unanswered = || Err(PublishError::NotAttempted);
         batch
             .iter()
             .zip(answers)
@@ -246,9 +251,15 @@ impl Flight {
                 PublishError::Refused { exchange: self.exchange, reason: words(error) }
             }
             Some(error) => unknown(words(error)),
-            None => unknown("no confirmation in time"),
+            None => unknown(NO_CONFIRMATION),
         });
     }
+}
+
+/// Whether the next part would only wait for the same time-out or find the same broker gone.
+fn is_hopeless(error: &PublishError) -> bool {
+    matches!(error, PublishError::NotConnected { .. } | PublishError::Blocked { .. })
+        || matches!(error, PublishError::Unknown { reason } if reason == NO_CONFIRMATION)
 }
 
 fn unknown(reason: impl Into<String>) -> PublishError {

@@ -26,7 +26,8 @@ use crate::error::{reply_code, words};
 use crate::{Broker, BrokerError, Exchange, dead_queue_name, queue_name};
 
 const DELIVERY_LIMIT: i32 = 20;
-const DEAD_DELIVERY_LIMIT: i32 = 1_000_000_000;
+const UNREACHABLE_DELIVERY_LIMIT: i32 = 1_000_000_000;
+const LISTENER_EXPIRES_MS: i32 = 600_000;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
 
@@ -149,6 +150,23 @@ impl Part {
     }
 }
 
+/// Makes a queue that hears the events whose kind matches `pattern` (`harvest.*`, `#`), and returns its full name for
+/// [`Broker::consumer`]. It vanishes ten minutes after the last consumer left, so a listener that is forgotten fills no disk. `name` is
+/// the listener's own; two consumers on the same name share the events.
+///
+/// # Errors
+/// The connection's failure, or a missing events exchange.
+pub async fn listen(broker: &Broker, name: &str, pattern: &str) -> Result<String, BrokerError> {
+    let queue = queue_name(broker.prefix(), &format!("events.{name}"));
+    let mut arguments = quorum(UNREACHABLE_DELIVERY_LIMIT);
+    arguments.insert("x-expires".into(), AMQPValue::LongInt(LISTENER_EXPIRES_MS));
+    let channel = broker.control_channel().await?;
+    declare_queue(broker, &channel, &queue, arguments).await?;
+    bind(broker, &channel, &queue, Exchange::Events, broker.prefix(), pattern).await?;
+    broker.close_control_channel(channel).await;
+    Ok(queue)
+}
+
 /// Deletes every queue, with the messages in it, and the exchanges. For tests and for moving to another prefix.
 ///
 /// # Errors
@@ -203,7 +221,7 @@ fn work_queue_arguments(prefix: &str) -> FieldTable {
 }
 
 fn dead_queue_arguments() -> FieldTable {
-    quorum(DEAD_DELIVERY_LIMIT)
+    quorum(UNREACHABLE_DELIVERY_LIMIT)
 }
 
 fn quorum(delivery_limit: i32) -> FieldTable {

@@ -1,7 +1,7 @@
 //! Never deaf, never losing.
 
 use lapin::options::QueueDeleteOptions;
-use passereau_broker::{Broker, Settled, topology};
+use passereau_broker::{Broker, BrokerConfig, Settled, dead_queue_name, topology};
 use uuid::Uuid;
 
 use crate::harness::{
@@ -137,4 +137,37 @@ async fn a_requeued_delivery_comes_again() {
         assert_eq!(again.ack().await, Settled::Done);
     })
     .await;
+}
+
+/// The breaker: a message whose handling always ends the channel is taken out by the broker, and kept.
+#[tokio::test]
+async fn a_message_that_crashes_its_worker_again_and_again_ends_in_the_dead_queue() {
+    let mut config = config("crashloop");
+    let (proxy, through) = Proxy::start(&url()).await;
+    config.url = through.into();
+    let direct = Broker::connect(&BrokerConfig::new(url()).with_prefix(config.prefix.clone()), "dead").await.unwrap();
+    topology::apply(&direct, &workers(&config.prefix)).await.unwrap();
+    let broker = Broker::connect(&config, "test").await.unwrap();
+    let sent = message(KIND);
+    assert_eq!(publish_one(&broker, sent.clone()).await, Ok(()));
+    let mut dead = direct.consumer(dead_queue_name(&config.prefix), 1);
+    let mut consumer = broker.consumer(queue(&broker), 1);
+    let mut crashes = 0;
+    let letter = loop {
+        tokio::select! {
+            letter = next(&mut dead) => break letter,
+            in_work = next(&mut consumer) => {
+                proxy.provoke_channel_error().await;
+                until("the channel is closed", || !in_work.is_live()).await;
+                crashes += 1;
+            }
+        }
+    };
+    assert_eq!(crashes, 21, "the first delivery and the twenty that the limit allows");
+    assert_eq!(letter.message.message_id, Some(sent.message_id.to_string()));
+    assert_eq!(letter.message.death.as_ref().map(|death| death.reason.as_str()), Some("delivery_limit"));
+    assert_eq!(letter.ack().await, Settled::Done);
+    broker.close().await;
+    direct.close().await;
+    clean(&config).await;
 }

@@ -1,26 +1,40 @@
-//! A TCP proxy between the crate and the broker: it can be cut and restored, and it can put a frame of its own into the connection that
-//! consumes, which is how a broker is brought to close a channel.
+//! A TCP proxy between the crate and the broker. It can be cut and restored, and it can put frames of its own between those that pass:
+//! that is how a broker is brought to close a channel, or seems to raise a memory alarm, without touching the broker others use.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 const PROTOCOL_HEADER: usize = 8;
 const FRAME_HEADER: usize = 7;
+const FRAME_END: u8 = 0xCE;
 const METHOD: u8 = 1;
+const CONNECTION_BLOCKED: [u8; 4] = [0, 10, 0, 60];
+const CONNECTION_UNBLOCKED: [u8; 4] = [0, 10, 0, 61];
 const BASIC_CONSUME: [u8; 4] = [0, 60, 0, 20];
+const BASIC_PUBLISH: [u8; 4] = [0, 60, 0, 40];
+const BASIC_ACK: [u8; 4] = [0, 60, 0, 80];
+
+type Frames = mpsc::Sender<Vec<u8>>;
+
+/// Where frames can be put: found by watching what the connections do.
+#[derive(Default)]
+struct Taps {
+    /// The channel that consumes, and the way to the broker on its connection.
+    consuming: Option<(u16, Frames)>,
+    /// The way to the client on the connection that publishes.
+    publishing: Option<Frames>,
+}
 
 pub struct Proxy {
     address: SocketAddr,
     broker: String,
     serving: Option<JoinHandle<()>>,
-    /// The channel that consumes, and where to put frames into its connection.
-    consuming: Arc<Mutex<Option<(u16, mpsc::Sender<Vec<u8>>)>>>,
+    taps: Arc<Mutex<Taps>>,
 }
 
 impl Proxy {
@@ -30,18 +44,18 @@ impl Proxy {
         let (broker, vhost) = rest.split_once('/').unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut proxy = Self { address, broker: broker.to_owned(), serving: None, consuming: Arc::default() };
+        let mut proxy = Self { address, broker: broker.to_owned(), serving: None, taps: Arc::default() };
         proxy.serve(listener);
         (proxy, format!("{before}@{address}/{vhost}"))
     }
 
     fn serve(&mut self, listener: TcpListener) {
-        let (broker, consuming) = (self.broker.clone(), self.consuming.clone());
+        let (broker, taps) = (self.broker.clone(), self.taps.clone());
         self.serving = Some(tokio::spawn(async move {
             // Dropped with the task, which ends every connection.
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
-                connections.spawn(relay(client, broker.clone(), consuming.clone()));
+                connections.spawn(relay(client, broker.clone(), taps.clone()));
             }
         }));
     }
@@ -61,51 +75,77 @@ impl Proxy {
 
     /// Acknowledges, in the consumer's name, a delivery that never was: the broker closes the channel with 406 PRECONDITION_FAILED.
     pub async fn provoke_channel_error(&self) {
-        let (channel, frames) = self.consuming.lock().unwrap().clone().expect("nobody consumes through the proxy");
-        let mut frame = vec![METHOD];
-        frame.extend(channel.to_be_bytes());
-        frame.extend(13_u32.to_be_bytes());
-        frame.extend([0, 60, 0, 80]);
-        frame.extend(987_654_321_u64.to_be_bytes());
-        frame.extend([0, 0xCE]);
-        frames.send(frame).await.unwrap();
+        let tap = self.taps.lock().unwrap().consuming.clone();
+        let (channel, to_broker) = tap.expect("nobody consumes through the proxy");
+        let mut arguments = 987_654_321_u64.to_be_bytes().to_vec();
+        arguments.push(0);
+        to_broker.send(method(channel, BASIC_ACK, &arguments)).await.unwrap();
+    }
+
+    /// Tells the publishing connection, in the broker's name, that it is blocked.
+    pub async fn block(&self, reason: &str) {
+        let mut arguments = vec![u8::try_from(reason.len()).unwrap()];
+        arguments.extend(reason.as_bytes());
+        self.to_publisher(method(0, CONNECTION_BLOCKED, &arguments)).await;
+    }
+
+    /// And that it is so no more.
+    pub async fn unblock(&self) {
+        self.to_publisher(method(0, CONNECTION_UNBLOCKED, &[])).await;
+    }
+
+    async fn to_publisher(&self, frame: Vec<u8>) {
+        let tap = self.taps.lock().unwrap().publishing.clone();
+        tap.expect("nobody publishes through the proxy").send(frame).await.unwrap();
     }
 }
 
-async fn relay(client: TcpStream, broker: String, consuming: Arc<Mutex<Option<(u16, mpsc::Sender<Vec<u8>>)>>>) {
+async fn relay(client: TcpStream, broker: String, taps: Arc<Mutex<Taps>>) {
     let Ok(server) = TcpStream::connect(broker).await else { return };
-    let (from_client, mut to_client) = client.into_split();
-    let (mut from_server, to_server) = server.into_split();
-    let down = async move { tokio::io::copy(&mut from_server, &mut to_client).await.map(|_| ()) };
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let (to_broker, mut for_broker) = mpsc::channel(1);
+    let (to_publisher, mut for_client) = mpsc::channel(1);
+    let watch = |frame: &[u8]| {
+        let method = frame.get(FRAME_HEADER..FRAME_HEADER + 4).filter(|_| frame[0] == METHOD);
+        let mut taps = taps.lock().unwrap();
+        match method {
+            Some(method) if method == BASIC_CONSUME => {
+                taps.consuming = Some((u16::from_be_bytes([frame[1], frame[2]]), to_broker.clone()));
+            }
+            Some(method) if method == BASIC_PUBLISH => taps.publishing = Some(to_publisher.clone()),
+            _ => {}
+        }
+    };
+    let up = async {
+        let mut header = [0; PROTOCOL_HEADER];
+        from_client.read_exact(&mut header).await?;
+        to_server.write_all(&header).await?;
+        pass(&mut from_client, &mut to_server, &mut for_broker, watch).await
+    };
     tokio::select! {
-        _ = up(from_client, to_server, consuming) => {}
-        _ = down => {}
+        _ = up => {}
+        _ = pass(&mut from_server, &mut to_client, &mut for_client, |_| ()) => {}
     }
 }
 
 /// Frame by frame, so that a foreign frame can stand between two of them.
-async fn up(
-    mut client: OwnedReadHalf,
-    mut server: OwnedWriteHalf,
-    consuming: Arc<Mutex<Option<(u16, mpsc::Sender<Vec<u8>>)>>>,
+async fn pass(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    foreign: &mut mpsc::Receiver<Vec<u8>>,
+    watch: impl Fn(&[u8]),
 ) -> std::io::Result<()> {
-    let (sender, mut injected) = mpsc::channel::<Vec<u8>>(1);
-    let mut header = [0; PROTOCOL_HEADER];
-    client.read_exact(&mut header).await?;
-    server.write_all(&header).await?;
     let mut buffer = Vec::new();
     loop {
         while let Some(length) = frame_length(&buffer) {
             let frame: Vec<u8> = buffer.drain(..length).collect();
-            if frame[0] == METHOD && frame[FRAME_HEADER..].starts_with(&BASIC_CONSUME) {
-                let channel = u16::from_be_bytes([frame[1], frame[2]]);
-                *consuming.lock().unwrap() = Some((channel, sender.clone()));
-            }
-            server.write_all(&frame).await?;
+            watch(&frame);
+            to.write_all(&frame).await?;
         }
         tokio::select! {
-            read = client.read_buf(&mut buffer) => if read? == 0 { return Ok(()) },
-            Some(frame) = injected.recv() => server.write_all(&frame).await?,
+            read = from.read_buf(&mut buffer) => if read? == 0 { return Ok(()) },
+            Some(frame) = foreign.recv() => to.write_all(&frame).await?,
         }
     }
 }
@@ -114,4 +154,15 @@ fn frame_length(buffer: &[u8]) -> Option<usize> {
     let size = u32::from_be_bytes(buffer.get(3..FRAME_HEADER)?.try_into().ok()?);
     let length = FRAME_HEADER + size as usize + 1;
     (buffer.len() >= length).then_some(length)
+}
+
+fn method(channel: u16, class_and_method: [u8; 4], arguments: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(class_and_method.len() + arguments.len()).unwrap();
+    let mut frame = vec![METHOD];
+    frame.extend(channel.to_be_bytes());
+    frame.extend(size.to_be_bytes());
+    frame.extend(class_and_method);
+    frame.extend(arguments);
+    frame.push(FRAME_END);
+    frame
 }

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use lapin::options::{QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use opentelemetry::propagation::{Extractor, Injector};
 use passereau_broker::{
-    Exchange, HeaderExtractor, HeaderInjector, MAX_BODY_BYTES, Outgoing, PublishError, Settled, queue_name,
+    Exchange, HeaderExtractor, HeaderInjector, MAX_BODY_BYTES, Outgoing, PublishError, Settled, queue_name, topology,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -170,6 +172,57 @@ async fn what_is_given_up_reaches_the_dead_queue_with_its_reason() {
         assert_eq!(delivery.message.routing_key, KIND);
         assert!(delivery.message.headers.is_empty(), "{:?}", delivery.message.headers);
         assert_eq!(delivery.ack().await, Settled::Done);
+    })
+    .await;
+}
+
+/// A queue that is full and rejects gives a nack; whether another queue took the message is not said.
+#[tokio::test]
+async fn a_nack_is_an_unknown_outcome() {
+    with_broker("full", |broker| async move {
+        let (connection, channel) = raw_channel().await;
+        let queue = format!("{}full", broker.prefix());
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+        arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+        channel.queue_declare(queue.as_str().into(), QueueDeclareOptions::exclusive(), arguments).await.unwrap();
+        let exchange = Exchange::Work.name(broker.prefix());
+        let options = QueueBindOptions::default();
+        let bound = channel.queue_bind(
+            queue.as_str().into(),
+            exchange.as_str().into(),
+            "full".into(),
+            options,
+            FieldTable::default(),
+        );
+        bound.await.unwrap();
+
+        let batch = vec![message("full"), message("full"), message(KIND)];
+        let answers: Vec<_> = broker.publisher().publish(batch).await.into_iter().map(|(_, answer)| answer).collect();
+        assert_eq!((&answers[0], &answers[2]), (&Ok(()), &Ok(())));
+        let error = answers[1].clone().unwrap_err();
+        assert!(error.is_outcome_unknown() && error.is_transient(), "{error:?}");
+        connection.close(200, "done".into()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_listener_hears_the_events_it_asked_for() {
+    with_broker("events", |broker| async move {
+        let queue = topology::listen(&broker, "dashboard", "harvest.*").await.unwrap();
+        assert_eq!(topology::listen(&broker, "dashboard", "harvest.*").await.unwrap(), queue);
+        let event = |kind: &str| Outgoing { exchange: Exchange::Events, mandatory: false, ..message(kind) };
+        let batch = vec![event("delivery.completed"), event("harvest.completed")];
+        assert!(broker.publisher().publish(batch).await.iter().all(|(_, answer)| answer.is_ok()));
+        let mut listener = broker.consumer(queue.as_str(), 10);
+        let delivery = next(&mut listener).await;
+        assert_eq!(delivery.message.routing_key, "harvest.completed");
+        assert_eq!(delivery.ack().await, Settled::Done);
+
+        let (connection, channel) = raw_channel().await;
+        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+        connection.close(200, "done".into()).await.unwrap();
     })
     .await;
 }
