@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 export CARGO_TERM_COLOR ?= auto
 # cargo-deny is installed there by `setup`.
-export PATH := $(HOME)/.cargo/bin:$(PATH)
+export PATH := $(CURDIR)/target/tools/bin:$(HOME)/.cargo/bin:$(PATH)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Always the whole workspace: a build of one crate resolves other features and would compile the dependencies a second time.
