@@ -7,7 +7,7 @@
 //! | --- | --- |
 //! | `x-queue-type: quorum` | replicated, and the only type with a delivery limit ([Quorum queues](https://www.rabbitmq.com/docs/quorum-queues)) |
 //! | `x-dead-letter-exchange` | what the broker gives up is kept in the dead queue |
-//! | `x-dead-letter-strategy: at-least-once` + `x-overflow: reject-publish` | the source keeps a dead letter until the dead queue has confirmed it; with the default `drop-head` the broker silently falls back to at-most-once. On 3.10 and 3.11 it also falls back (with a log line) when the feature flag `stream_queue` is off, as on brokers upgraded from 3.8: `rabbitmqctl enable_feature_flag stream_queue` |
+//! | `x-dead-letter-strategy: at-least-once` + `x-overflow: reject-publish` | the source keeps a dead letter until the dead queue has confirmed it; with the default `drop-head` the broker silently falls back to at-most-once. The declaration succeeds everywhere, but 3.10 and 3.11 also fall back when the feature flag `stream_queue` is off, as it can be on an upgraded broker: `rabbitmqctl enable_feature_flag stream_queue` ([At-least-once dead lettering](https://www.rabbitmq.com/docs/quorum-queues#dead-lettering)) |
 //! | `x-delivery-limit: 20` | a breaker for messages that crash their worker: none by default up to 3.13, 20 from 4.0. Not a count of attempts, which are ours |
 //!
 //! The dead queue's own delivery limit is out of reach: with the default of 4.x, a message would be **dropped** after its twentieth
