@@ -70,7 +70,7 @@ BEGIN
 
     IF harvest.plan_cursor IS NULL THEN
         -- The plan of a generation that nobody analysed would be a nested loop.
-        EXECUTE format('ANALYZE pinv_gbif.occurrence_%s (gbif_id, dataset_key, taxon_key, scientific_name, inaturalist_id)',
+        EXECUTE format('ANALYZE pinv_gbif.occurrence_%s (generation_id, gbif_id, dataset_key, taxon_key, scientific_name, inaturalist_id)',
                        generation.id);
     END IF;
 
@@ -94,7 +94,6 @@ BEGIN
                WHEN 'date_unreadable' THEN c.event_date
                WHEN 'coordinates_invalid' THEN format('latitude %s, longitude %s', c.latitude, c.longitude)
                WHEN 'taxon_unmatched' THEN c.scientific_name
-               WHEN 'uuid_duplicate' THEN c.unique_id_sinp::text
            END,
            c.dataset_key, c.taxon_key, c.id_synthese, c.unique_id_sinp, c.id_dataset, c.cd_nom,
            c.nom_cite, c.date_min, c.date_max, c.longitude, c.latitude, c.precision_m, c.count_min, c.count_max,
@@ -105,7 +104,7 @@ BEGIN
            md5(ROW (c.id_dataset, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
                     c.place_name, c.comment_description, c.additional_data)::text)::uuid
     FROM (SELECT v.verdict, v.reason, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.written_key, r.*
-          FROM passereau.judge(of_harvest, generation.id, others, after_id, upto_id, destination.srid) v
+          FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid) v
           JOIN passereau.converted(generation.id, after_id, upto_id) r ON r.gbif_id = v.gbif_id
           WHERE v.verdict <> 'unchanged'
           OFFSET 0) c;    -- each column is converted once, not once more for its hash
@@ -121,6 +120,15 @@ BEGIN
     UPDATE passereau.written w SET written_key = i.written_key FROM identical i WHERE w.gbif_id = i.gbif_id;
     GET DIAGNOSTICS same = ROW_COUNT;
     planned := planned - same;
+
+    -- Records of this chunk whose UUID an earlier new record of the harvest has, or a record that is written.
+    UPDATE passereau.plan p
+    SET action = 'reject', reason = 'uuid_duplicate', detail = p.unique_id_sinp::text
+    WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'insert'
+      AND (EXISTS (SELECT FROM passereau.plan q
+                   WHERE q.harvest_id = of_harvest AND q.action = 'insert'
+                     AND q.unique_id_sinp = p.unique_id_sinp AND q.gbif_id < p.gbif_id)
+           OR EXISTS (SELECT FROM passereau.written w WHERE w.unique_id_sinp = p.unique_id_sinp));
 
     gone := 0;
     IF previous IS NOT NULL THEN

@@ -12,6 +12,9 @@
 -- A UUID that stands in the synthèse under another source, or a row with our source and gbif_id that we never wrote, is
 -- already_present.
 --
+-- Statements are planned anew for each slice (EXECUTE): the tables grow between two slices of one session, and a plan made
+-- while they were empty searches them row by row.
+--
 -- The plan's rows of the slice are consumed. Called again, the slice changes nothing and answers already = true.
 --
 -- Locks: the slice's row, the rows written, and at the end the harvest's row. No DDL. No setting is changed but jit, so
@@ -46,6 +49,7 @@ BEGIN
     END IF;
     SELECT * INTO destination FROM passereau.destination();
 
+    PERFORM passereau.apply_recheck(of_harvest, slice.first_gbif_id, slice.last_gbif_id);
     updated := passereau.apply_updates(of_harvest, slice.first_gbif_id, slice.last_gbif_id,
                                        destination.id_source, destination.srid, destination.taxref_version);
     inserted := passereau.apply_inserts(of_harvest, slice.first_gbif_id, slice.last_gbif_id,
@@ -57,9 +61,7 @@ BEGIN
     FROM passereau.plan p
     LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id
-      AND (p.action = 'keep'
-           OR p.action = 'update' AND w.harvest_id IS DISTINCT FROM of_harvest
-           OR p.action = 'insert' AND w.harvest_id <> of_harvest);
+      AND (p.action = 'keep' OR p.action = 'update' AND w.harvest_id IS DISTINCT FROM of_harvest);
 
     DELETE FROM passereau.plan p
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id;
@@ -79,6 +81,28 @@ BEGIN
         slices_left = h.slices_left - 1, updated_at = now()
     WHERE h.id = of_harvest
     RETURNING h.slices_left INTO slices_left;
+END $$;
+
+-- What is no longer as the plan saw it. Settled in the plan's own rows, before anything is written: a statement that
+-- fills passereau.written must not search it.
+CREATE OR REPLACE FUNCTION passereau.apply_recheck(of_harvest uuid, first_id bigint, last_id bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE $sql$
+        UPDATE passereau.plan p SET action = 'keep', reason = 'changed_since_plan'
+        FROM passereau.written w
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'insert' AND w.gbif_id = p.gbif_id
+    $sql$ USING of_harvest, first_id, last_id;
+    EXECUTE $sql$
+        UPDATE passereau.plan p SET action = 'reject', reason = 'dataset_unknown', detail = p.dataset_key::text
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action IN ('insert', 'update')
+          AND NOT EXISTS (SELECT FROM gn_meta.t_datasets d WHERE d.id_dataset = p.id_dataset)
+    $sql$ USING of_harvest, first_id, last_id;
+    EXECUTE $sql$
+        UPDATE passereau.plan p SET action = 'reject', reason = 'taxon_unmatched', detail = p.nom_cite
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action IN ('insert', 'update')
+          AND NOT EXISTS (SELECT FROM taxonomie.taxref t WHERE t.cd_nom = p.cd_nom)
+    $sql$ USING of_harvest, first_id, last_id;
 END $$;
 
 -- The updates of a range, group by group; returns how many records of the synthèse they concern. A row counts as ours when
@@ -138,30 +162,29 @@ RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     inserted integer;
 BEGIN
-    WITH entered AS (
-        INSERT INTO gn_synthese.synthese (
-            unique_id_sinp, id_source, entity_source_pk_value, id_dataset, count_min, count_max, cd_nom, nom_cite,
-            meta_v_taxref, digital_proof, place_name, the_geom_4326, the_geom_point, the_geom_local, "precision",
-            date_min, date_max, observers, determiner, comment_description, additional_data, last_action)
-        SELECT p.unique_id_sinp, source, p.gbif_id::text, p.id_dataset, p.count_min, p.count_max, p.cd_nom, p.nom_cite,
-               taxref_version, p.digital_proof, p.place_name, g.point, g.point, ST_Transform(g.point, srid), p.precision_m,
-               p.date_min, p.date_max, p.observers, p.determiner, p.comment_description, p.additional_data, 'I'
-        FROM passereau.plan p
-        CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(p.longitude, p.latitude), 4326) AS point) g
-        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'insert'
-          AND NOT EXISTS (SELECT FROM passereau.written w WHERE w.gbif_id = p.gbif_id)
-          AND EXISTS (SELECT FROM gn_meta.t_datasets d WHERE d.id_dataset = p.id_dataset)
-          AND EXISTS (SELECT FROM taxonomie.taxref t WHERE t.cd_nom = p.cd_nom)
-        ORDER BY p.gbif_id
-        ON CONFLICT DO NOTHING
-        RETURNING id_synthese, entity_source_pk_value::bigint AS gbif_id
-    )
-    INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash,
-                                   rest_hash, harvest_id)
-    SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.written_key, p.place_hash, p.taxon_hash, p.rest_hash,
-           of_harvest
-    FROM entered e
-    JOIN passereau.plan p ON p.harvest_id = of_harvest AND p.gbif_id = e.gbif_id;
+    EXECUTE $sql$
+        WITH entered AS (
+            INSERT INTO gn_synthese.synthese (
+                unique_id_sinp, id_source, entity_source_pk_value, id_dataset, count_min, count_max, cd_nom, nom_cite,
+                meta_v_taxref, digital_proof, place_name, the_geom_4326, the_geom_point, the_geom_local, "precision",
+                date_min, date_max, observers, determiner, comment_description, additional_data, last_action)
+            SELECT p.unique_id_sinp, $4, p.gbif_id::text, p.id_dataset, p.count_min, p.count_max, p.cd_nom, p.nom_cite,
+                   $6, p.digital_proof, p.place_name, g.point, g.point, ST_Transform(g.point, $5), p.precision_m,
+                   p.date_min, p.date_max, p.observers, p.determiner, p.comment_description, p.additional_data, 'I'
+            FROM passereau.plan p
+            CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(p.longitude, p.latitude), 4326) AS point OFFSET 0) g
+            WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'insert'
+            ORDER BY p.gbif_id
+            ON CONFLICT DO NOTHING
+            RETURNING id_synthese, entity_source_pk_value::bigint AS gbif_id
+        )
+        INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash,
+                                       rest_hash, harvest_id)
+        SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.written_key, p.place_hash, p.taxon_hash,
+               p.rest_hash, $1
+        FROM entered e
+        JOIN passereau.plan p ON p.harvest_id = $1 AND p.gbif_id = e.gbif_id AND p.gbif_id BETWEEN $2 AND $3
+    $sql$ USING of_harvest, first_id, last_id, source, srid, taxref_version;
     GET DIAGNOSTICS inserted = ROW_COUNT;
     RETURN inserted;
 END $$;
@@ -173,31 +196,26 @@ RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     rejected integer;
 BEGIN
-    DELETE FROM pinv_gbif.reject r USING passereau.plan p, passereau.written w
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action IN ('insert', 'update')
-      AND w.gbif_id = p.gbif_id AND w.harvest_id = of_harvest
-      AND r.subscription = of_subscription AND r.gbif_id = p.gbif_id;
-
-    INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id)
-    SELECT of_subscription, p.gbif_id, n.reason,
-           CASE n.reason WHEN p.reason THEN p.detail
-                         WHEN 'dataset_unknown' THEN p.dataset_key::text
-                         WHEN 'taxon_unmatched' THEN p.nom_cite
-                         ELSE p.unique_id_sinp::text END,
-           p.dataset_key, p.taxon_key, of_harvest
-    FROM passereau.plan p
-    LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
-    LEFT JOIN gn_meta.t_datasets d ON d.id_dataset = p.id_dataset
-    LEFT JOIN taxonomie.taxref t ON t.cd_nom = p.cd_nom
-    CROSS JOIN LATERAL (SELECT CASE WHEN p.action = 'reject' THEN p.reason
-                                    WHEN d.id_dataset IS NULL THEN 'dataset_unknown'
-                                    WHEN t.cd_nom IS NULL THEN 'taxon_unmatched'
-                                    ELSE 'already_present' END AS reason) n
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id
-      AND (p.action = 'reject' OR p.action = 'insert' AND w.gbif_id IS NULL)
-    ON CONFLICT (subscription, gbif_id) DO UPDATE
-    SET reason = excluded.reason, detail = excluded.detail, dataset_key = excluded.dataset_key,
-        taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, last_seen_at = now();
+    EXECUTE $sql$
+        DELETE FROM pinv_gbif.reject r USING passereau.plan p, passereau.written w
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action IN ('insert', 'update')
+          AND w.gbif_id = p.gbif_id AND w.harvest_id = $1
+          AND r.subscription = $4 AND r.gbif_id = p.gbif_id
+    $sql$ USING of_harvest, first_id, last_id, of_subscription;
+    EXECUTE $sql$
+        INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id)
+        SELECT $4, p.gbif_id,
+               CASE p.action WHEN 'reject' THEN p.reason ELSE 'already_present' END,
+               CASE p.action WHEN 'reject' THEN p.detail ELSE p.unique_id_sinp::text END,
+               p.dataset_key, p.taxon_key, $1
+        FROM passereau.plan p
+        LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3
+          AND (p.action = 'reject' OR p.action = 'insert' AND w.gbif_id IS NULL)
+        ON CONFLICT (subscription, gbif_id) DO UPDATE
+        SET reason = excluded.reason, detail = excluded.detail, dataset_key = excluded.dataset_key,
+            taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, last_seen_at = now()
+    $sql$ USING of_harvest, first_id, last_id, of_subscription;
     GET DIAGNOSTICS rejected = ROW_COUNT;
     RETURN rejected;
 END $$;
