@@ -40,6 +40,14 @@ pub enum StoreError {
         /// What the store said.
         source: object_store::Error,
     },
+    /// An object was opened and could not be read to its end.
+    #[error("object `{key}` cannot be read: {source}; check the disk of the store")]
+    Unreadable {
+        /// The key.
+        key: ObjectKey,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The bytes to be stored stopped coming. Nothing was stored. The source is the stream's own error.
     #[error("object `{key}` was not stored, its bytes stopped coming: {source}")]
     Input {
@@ -72,7 +80,7 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Url { .. } | Self::NotFound { .. } => false,
-            Self::Folder { .. } | Self::Input { .. } | Self::Scratch { .. } => true,
+            Self::Folder { .. } | Self::Unreadable { .. } | Self::Input { .. } | Self::Scratch { .. } => true,
             Self::Object { source, .. } => !matches!(
                 source,
                 object_store::Error::InvalidPath { .. }

@@ -15,7 +15,7 @@ use crate::config::StoreConfig;
 use crate::error::StoreError;
 use crate::key::ObjectKey;
 use crate::scratch::{Scratch, free_bytes};
-use crate::upload::{BLOCK_BYTES, Stored, Upload};
+use crate::upload::{BLOCK_BYTES, Stored, Upload, hash};
 
 /// An open object store. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -160,6 +160,16 @@ impl Store {
         Ok(file)
     }
 
+    /// Reads an object through and tells its size and SHA-256.
+    ///
+    /// # Errors
+    /// There is no such object, or it cannot be read.
+    pub async fn digest(&self, key: &ObjectKey) -> Result<Stored, StoreError> {
+        let file = self.open_seekable(key).await?;
+        let read = tokio::task::spawn_blocking(move || hash(file)).await.map_err(std::io::Error::from).flatten();
+        read.map_err(|source| StoreError::Unreadable { key: key.clone(), source })
+    }
+
     /// A new scratch file without a name, for reading and writing. It vanishes when it is closed, however the process ends.
     ///
     /// # Errors
@@ -174,6 +184,12 @@ impl Store {
     /// The scratch folder cannot be asked.
     pub fn free_scratch_bytes(&self) -> Result<u64, StoreError> {
         self.scratch.free_bytes()
+    }
+
+    /// Whether scratch files take their room from the same disk as the objects.
+    #[must_use]
+    pub fn scratch_shares_disk(&self) -> bool {
+        self.folder.as_deref().is_some_and(|folder| self.scratch.shares_disk(folder))
     }
 
     /// Bytes free in the store; none where a store knows no limit.
@@ -235,11 +251,13 @@ mod tests {
         assert_eq!(stored, Stored { size_bytes: 3, sha256: ABC_SHA256.to_owned() });
         assert_eq!(store.head(&key).await.unwrap(), Some(ObjectInfo { size_bytes: 3 }));
         assert_eq!(text(store.open_seekable(&key).await.unwrap()), "abc");
+        assert_eq!(store.digest(&key).await.unwrap(), stored);
         store.put_stream(&key, chunks(&["new"])).await.unwrap();
         assert_eq!(text(store.open_seekable(&key).await.unwrap()), "new");
         store.delete(&key).await.unwrap();
         store.delete(&key).await.unwrap();
         assert!(matches!(store.open_seekable(&key).await, Err(StoreError::NotFound { .. })));
+        assert!(matches!(store.digest(&key).await, Err(StoreError::NotFound { .. })));
     }
 
     #[tokio::test]
@@ -319,6 +337,7 @@ mod tests {
         let (_folder, store) = store();
         assert!(store.free_scratch_bytes().unwrap() > 0);
         assert!(store.free_store_bytes().unwrap().unwrap() > 0);
+        assert!(store.scratch_shares_disk());
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Writing one object: bytes go to a hidden name while they are hashed, and become visible at the end or not at all.
 
+use std::fs::File;
+use std::io::Read;
+
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
@@ -54,8 +57,7 @@ impl Upload {
             self.write(rest).await?;
         }
         self.target.complete().await.map_err(|source| StoreError::object("complete", &self.key, source))?;
-        let sha256 = self.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Stored { size_bytes: self.size_bytes, sha256 })
+        Ok(Stored { size_bytes: self.size_bytes, sha256: hexadecimal(self.hasher) })
     }
 
     /// Removes what was written so far. An error here changes nothing: the object is invisible either way.
@@ -78,4 +80,24 @@ impl Upload {
         self.hasher = hasher;
         Ok(())
     }
+}
+
+/// Reads a file to its end.
+pub(crate) fn hash(mut file: File) -> std::io::Result<Stored> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; 256 * 1024];
+    let mut size_bytes = 0;
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(Stored { size_bytes, sha256: hexadecimal(hasher) }),
+            read => {
+                hasher.update(&block[..read]);
+                size_bytes += read as u64;
+            }
+        }
+    }
+}
+
+fn hexadecimal(hasher: Sha256) -> String {
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,279 @@
+//! Fetching a file in parts, so that nothing that was received is asked for twice.
+//!
+//! Each part is an object of its own, visible only when it came whole. Whoever takes the work up sees from the store what is
+//! missing. When the file at the server changes, the parts are dropped and the fetch begins again, a limited number of times.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use passereau_http::{Call, HttpClient, HttpError, Streamed, Url, Validator};
+use passereau_store::{ObjectKey, Store};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::FetchError;
+use crate::ledger::{Ledger, Progress};
+use crate::parts::{Cutting, Part};
+use crate::reply::{Known, Reply, Verdict, judge};
+use crate::room;
+
+/// A file that changes more often than this while it is fetched is given up.
+const MAX_RESTARTS: u32 = 5;
+
+/// What a part that is on its way may take beyond the deadline. With it the delivery still ends before it was held five minutes.
+const OVERTIME: Duration = Duration::from_secs(30);
+
+/// Until when to fetch: a shutdown ends a part in the middle, the deadline ends at a part's boundary.
+#[derive(Clone, Debug)]
+pub struct Until {
+    /// Cancelled when the process is asked to end.
+    pub shutdown: CancellationToken,
+    /// When to be back.
+    pub deadline: Instant,
+}
+
+impl Until {
+    /// Whether no new part should be begun.
+    #[must_use]
+    pub fn reached(&self) -> bool {
+        self.shutdown.is_cancelled() || Instant::now() >= self.deadline
+    }
+
+    async fn cut_off(&self) {
+        tokio::select! {
+            () = self.shutdown.cancelled() => {}
+            () = tokio::time::sleep_until(self.deadline + OVERTIME) => {}
+        }
+    }
+}
+
+/// How a fetch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// Every part is in the store.
+    Whole(Cutting),
+    /// The time was up; so many parts came.
+    Paused {
+        /// Parts that came this time.
+        parts: u64,
+    },
+}
+
+/// What became of one part.
+enum Step {
+    Stored { number: u64, size_bytes: u64 },
+    Changed(String),
+}
+
+/// Fetches the file of one harvest.
+#[derive(Debug)]
+pub struct Fetch<'a, L> {
+    /// How to reach the server.
+    pub http: &'a HttpClient,
+    /// Where parts are kept.
+    pub store: &'a Store,
+    /// Where progress is kept.
+    pub ledger: &'a L,
+    /// The harvest, which names the parts.
+    pub harvest_id: Uuid,
+    /// Size that GBIF's status announced, in bytes.
+    pub announced_bytes: Option<u64>,
+    /// Size of the parts of a fetch that begins, in bytes.
+    pub part_bytes: u64,
+}
+
+impl<L: Ledger> Fetch<'_, L> {
+    /// Fetches what is missing.
+    ///
+    /// # Errors
+    /// [`FetchError`]; what came before the error stays.
+    pub async fn run(&self, url: &Url, progress: &mut Progress, until: &Until) -> Result<Fetched, FetchError> {
+        if progress.known.is_none() {
+            // Parts of nobody knows what: left by a process that ended between two steps.
+            self.drop_parts().await?;
+        }
+        let mut present = self.present().await?;
+        let mut parts = 0;
+        loop {
+            let part = match cutting(progress) {
+                None => Part { number: 0, first: 0, last: progress.part_bytes - 1 },
+                Some(cutting) => match cutting.first_missing(&present) {
+                    None => return Ok(Fetched::Whole(cutting)),
+                    Some(part) => part,
+                },
+            };
+            if until.reached() {
+                return Ok(Fetched::Paused { parts });
+            }
+            let step = tokio::select! {
+                step = self.part(url, part, progress) => step?,
+                () = until.cut_off() => return Ok(Fetched::Paused { parts }),
+            };
+            match step {
+                Step::Stored { number, size_bytes } => {
+                    present.insert(number, size_bytes);
+                    parts += 1;
+                }
+                Step::Changed(why) => {
+                    tracing::warn!(harvest_id = %self.harvest_id, why, "the archive changed at the server, starting again");
+                    if progress.restarts >= MAX_RESTARTS {
+                        return Err(FetchError::Unsteady { restarts: progress.restarts });
+                    }
+                    self.restart(progress).await?;
+                    present.clear();
+                }
+            }
+        }
+    }
+
+    /// Drops what was fetched and counts that.
+    ///
+    /// # Errors
+    /// The store or the ledger failed.
+    pub async fn restart(&self, progress: &mut Progress) -> Result<(), FetchError> {
+        self.drop_parts().await?;
+        progress.known = None;
+        progress.part_bytes = self.part_bytes;
+        progress.restarts += 1;
+        Ok(self.ledger.save(progress).await?)
+    }
+
+    /// Removes the parts.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn drop_parts(&self) -> Result<(), FetchError> {
+        for (key, _) in self.store.list(&folder(self.harvest_id)).await? {
+            self.store.delete(&key).await?;
+        }
+        Ok(())
+    }
+
+    async fn part(&self, url: &Url, part: Part, progress: &mut Progress) -> Result<Step, FetchError> {
+        let mut call = Call::get(url.clone()).range(part.first, Some(part.last));
+        if let Some(validator) = progress.known.as_ref().and_then(|known| known.validator.clone()) {
+            call = call.if_range(&Validator(validator));
+        }
+        let streamed = self.http.follow(call).await?;
+        let reply = reply(&streamed);
+        let (size_bytes, body_bytes) = match judge(part, progress.known.as_ref(), &reply) {
+            Verdict::Part { size_bytes, body_bytes } => (Some(size_bytes), Some(body_bytes)),
+            Verdict::Whole { size_bytes } => {
+                progress.part_bytes = size_bytes.unwrap_or(progress.part_bytes);
+                (size_bytes, size_bytes)
+            }
+            Verdict::Changed(why) => return Ok(Step::Changed(why)),
+            Verdict::Empty => return Err(FetchError::Corrupt { reason: "the file is empty".to_owned() }),
+            Verdict::Nonsense(what) => return Err(FetchError::Nonsense { host: host(streamed.url()), what }),
+            Verdict::Refused => return Err(streamed.into_error().await.into()),
+        };
+        if progress.known.is_none()
+            && let Some(size_bytes) = size_bytes
+        {
+            self.begin(size_bytes, reply.validator.clone(), progress).await?;
+        }
+        let number = part.number;
+        let stored_bytes = self.keep(streamed, number, body_bytes).await?;
+        if size_bytes.is_none() {
+            // A server that announces no size at all: it is known once everything has come.
+            progress.part_bytes = stored_bytes.max(1);
+            self.begin(stored_bytes, reply.validator, progress).await?;
+        }
+        Ok(Step::Stored { number, size_bytes: stored_bytes })
+    }
+
+    /// The size is known: is it the right one, and is there room for it?
+    async fn begin(
+        &self,
+        size_bytes: u64,
+        validator: Option<String>,
+        progress: &mut Progress,
+    ) -> Result<(), FetchError> {
+        if let Some(announced) = self.announced_bytes
+            && announced != size_bytes
+        {
+            let reason = format!("the file has {size_bytes} bytes and GBIF announced {announced}");
+            return Err(FetchError::Corrupt { reason });
+        }
+        room::check(self.store, size_bytes, size_bytes)?;
+        progress.known = Some(Known { size_bytes, validator });
+        Ok(self.ledger.save(progress).await?)
+    }
+
+    /// Stores the body as a part, if it has the size it must have.
+    async fn keep(&self, streamed: Streamed, number: u64, body_bytes: Option<u64>) -> Result<u64, FetchError> {
+        let host = host(streamed.url());
+        let key = part_key(self.harvest_id, number)?;
+        // A body that grows beyond what was announced is cut off: it must not fill the disk.
+        let mut left = body_bytes.unwrap_or(u64::MAX);
+        let body = streamed.into_stream().map(move |chunk| {
+            let chunk = chunk?;
+            let size = chunk.len() as u64;
+            left = left.checked_sub(size).ok_or(BodyError::TooLong)?;
+            Ok::<_, BodyError>(chunk)
+        });
+        let nonsense = |what: &str| FetchError::Nonsense { host: host.clone(), what: what.to_owned() };
+        let stored = match self.store.put_stream(&key, body).await {
+            Ok(stored) => stored,
+            Err(passereau_store::StoreError::Input { source, .. }) if source.is::<BodyError>() => {
+                return Err(match source.downcast::<BodyError>().map(|error| *error) {
+                    Ok(BodyError::Http(error)) => error.into(),
+                    _ => nonsense("more bytes than announced"),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if body_bytes.is_some_and(|expected| expected != stored.size_bytes) {
+            self.store.delete(&key).await?;
+            return Err(nonsense("fewer bytes than announced"));
+        }
+        Ok(stored.size_bytes)
+    }
+
+    async fn present(&self) -> Result<BTreeMap<u64, u64>, FetchError> {
+        let found = self.store.list(&folder(self.harvest_id)).await?;
+        Ok(found
+            .into_iter()
+            .filter_map(|(key, size)| Some((key.as_str().rsplit_once('/')?.1.parse().ok()?, size)))
+            .collect())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum BodyError {
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    #[error("more bytes than announced")]
+    TooLong,
+}
+
+/// The cutting of a fetch whose file is known.
+fn cutting(progress: &Progress) -> Option<Cutting> {
+    let known = progress.known.as_ref()?;
+    Some(Cutting { size_bytes: known.size_bytes, part_bytes: progress.part_bytes })
+}
+
+/// Key of a part.
+pub(crate) fn part_key(harvest_id: Uuid, number: u64) -> Result<ObjectKey, FetchError> {
+    let text = format!("{}/{number:06}", folder(harvest_id));
+    ObjectKey::parse(&text).map_err(|error| passereau_runner::Stop::reject(error.to_string()).into())
+}
+
+fn folder(harvest_id: Uuid) -> String {
+    format!("parts/{harvest_id}")
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or("?").to_owned()
+}
+
+fn reply(streamed: &Streamed) -> Reply {
+    Reply {
+        status: streamed.status(),
+        content_range: streamed.content_range(),
+        content_length: streamed.content_length(),
+        validator: streamed.validator().map(|validator| validator.0),
+    }
+}
