@@ -2,7 +2,7 @@
 # Installs what is missing to build, test and demonstrate Passereau on Debian or Ubuntu: PostgreSQL with PostGIS, RabbitMQ, a
 # linker and small tools from the distribution, cargo-deny from source.
 #
-# Does nothing twice: when all is there it ends in a fraction of a second. Starts no system service and makes no cluster: the servers of
+# Does nothing twice: when all is there it ends within a second or two. Starts no system service and makes no cluster: the servers of
 # tests are private ones (passereau-platform). `SKIP_CARGO_DENY=1` leaves cargo-deny out; only `make check` needs it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,1 +1,158 @@
-//! Private servers.
+//! Private servers: a PostgreSQL and a RabbitMQ that live as long as the process that asked for them.
+//!
+//! Terms. The *keeper* is a process of its own, the same program called again: it starts the servers, prints where they are
+//! as one line of JSON, and stops them when its standard input closes. The *lifeline* is the other end of that input, held by
+//! whoever started the keeper: when that process ends, however it ends, the kernel closes the lifeline.
+//!
+//! Invariants. Every port, folder and node name is the platform's own, so that two run side by side; everything lies in one
+//! temporary folder, which the keeper erases. Should the keeper itself be killed, the kernel signals the servers (parent
+//! death signal); only the folder stays then. When the caller is root the servers run as the users of their packages,
+//! because PostgreSQL refuses to run as root.
+//!
+//! Failure. A server that does not come up within its deadline is reported with the end of its log.
+
+pub mod keeper;
+mod postgres;
+mod process;
+mod rabbitmq;
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, ChildStdin, Command},
+    time::timeout,
+};
+
+/// Which servers are wanted.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// Start a PostgreSQL.
+    #[arg(long)]
+    pub database: bool,
+    /// Start a RabbitMQ.
+    #[arg(long)]
+    pub broker: bool,
+}
+
+impl Wanted {
+    /// What the environment does not already point at.
+    pub fn from_environment() -> Self {
+        let missing = |variable| std::env::var_os(variable).is_none_or(|value| value.is_empty());
+        Self { database: missing(crate::DATABASE_URL), broker: missing(crate::AMQP_URL) }
+    }
+}
+
+/// Where the servers of a platform are; `None` for one that was not asked for.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub struct Addresses {
+    /// URL of PostgreSQL, as its superuser.
+    pub database_url: Option<String>,
+    /// URL of RabbitMQ, as its administrator.
+    pub amqp_url: Option<String>,
+}
+
+impl Addresses {
+    /// The variables to set for programs that use these servers.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [(crate::DATABASE_URL, self.database_url.as_deref()), (crate::AMQP_URL, self.amqp_url.as_deref())]
+            .into_iter()
+            .filter_map(|(name, url)| Some((name, url?)))
+    }
+}
+
+/// Running servers. Dropping it closes the lifeline; [`Platform::stop`] also waits until everything is gone.
+pub struct Platform {
+    /// Where the servers are.
+    pub addresses: Addresses,
+    keeper: Option<Child>,
+    // Held apart from the child, whose `wait` would close it.
+    lifeline: Option<ChildStdin>,
+}
+
+/// Longest start of both servers on a busy small machine.
+const START_DEADLINE: Duration = Duration::from_secs(180);
+/// Longest end of both servers.
+const STOP_DEADLINE: Duration = Duration::from_secs(60);
+
+impl Platform {
+    /// Starts a keeper: `program keep` with the wanted servers, where `program` is one that calls [`keeper::keep`].
+    ///
+    /// # Errors
+    /// When the keeper cannot be started, or a server does not come up; its own words are on standard error by then.
+    pub async fn start(program: &Path, wanted: Wanted) -> Result<Self> {
+        if !wanted.database && !wanted.broker {
+            return Ok(Self { addresses: Addresses::default(), keeper: None, lifeline: None });
+        }
+        let mut command = Command::new(program);
+        command.arg("keep");
+        if wanted.database {
+            command.arg("--database");
+        }
+        if wanted.broker {
+            command.arg("--broker");
+        }
+        let mut keeper = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Out of the terminal's foreground group: Ctrl-C is for the command, the servers outlive it.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("starting the keeper of the private servers ({})", program.display()))?;
+        let stdout = keeper.stdout.take().context("the keeper has no output")?;
+        let lifeline = keeper.stdin.take();
+        let line = timeout(START_DEADLINE, BufReader::new(stdout).lines().next_line()).await;
+        match line {
+            Ok(Ok(Some(line))) => Ok(Self {
+                addresses: serde_json::from_str(&line).context("the keeper's answer is not the expected JSON")?,
+                keeper: Some(keeper),
+                lifeline,
+            }),
+            Ok(Ok(None)) => {
+                bail!("the private servers did not start; the reason is above (`make setup` installs what is missing)")
+            }
+            Ok(Err(error)) => Err(error).context("reading the keeper's answer"),
+            Err(_) => bail!("the private servers did not start within {START_DEADLINE:?}"),
+        }
+    }
+
+    /// Waits until the keeper ends by itself, which it only does when a server has failed. Never returns without servers.
+    pub async fn failed(&mut self) {
+        match &mut self.keeper {
+            // An error of `wait` says that there is no keeper to wait for: the same to the caller.
+            Some(keeper) => drop(keeper.wait().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Closes the lifeline and waits until the servers and their folder are gone.
+    ///
+    /// # Errors
+    /// When that takes longer than a minute.
+    pub async fn stop(mut self) -> Result<()> {
+        let Some(mut keeper) = self.keeper.take() else {
+            return Ok(());
+        };
+        drop(self.lifeline.take());
+        timeout(STOP_DEADLINE, keeper.wait())
+            .await
+            .with_context(|| format!("the private servers did not stop within {STOP_DEADLINE:?}"))?
+            .context("waiting for the keeper of the private servers")?;
+        Ok(())
+    }
+}
+
+/// Ends when standard input closes, whatever arrives on it before.
+pub async fn input_closed() {
+    let (closed, seen) = tokio::sync::oneshot::channel();
+    // A plain thread, left behind at the end: a runtime would wait for its read, which may never return.
+    std::thread::spawn(move || {
+        // An input that cannot be read is as good as closed.
+        drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+        closed.send(())
+    });
+    // The sender is dropped in every case, with or without a message.
+    drop(seen.await);
+}
