@@ -87,7 +87,11 @@ impl Download {
         }
         let age = now.saturating_sub(self.created);
         let (preparing, running) = match pace {
-            Pace::Polls { preparing, running } => (self.polls <= preparing, self.polls <= preparing + running),
+            Pace::Polls { preparing, running } => {
+                // Before the first call the state is the one which that call will be told.
+                let polls = self.polls.max(1);
+                (polls <= preparing, polls <= preparing.saturating_add(running))
+            }
             Pace::Elapsed { preparing, running } => (age < preparing, age < preparing + running),
         };
         match (preparing, running) {

@@ -89,6 +89,15 @@ impl EventDate {
         matches!(self.form, Form::Seconds | Form::Minutes | Form::Utc)
     }
 
+    /// What the publisher wrote after a time: iNaturalist gives the offset of the place, seldom UTC.
+    pub const fn offset(&self) -> &'static str {
+        match self.form {
+            Form::Seconds | Form::Minutes => "+02:00",
+            Form::Utc => "Z",
+            _ => "",
+        }
+    }
+
     /// Whether the day is known (for `day` and `startDayOfYear`).
     pub const fn has_day(&self) -> bool {
         !matches!(self.form, Form::Month | Form::Year | Form::Empty)
@@ -130,5 +139,30 @@ impl fmt::Display for EventDate {
                 write!(f, "{date}T{hour:02}:{minute:02}/{date}T{:02}:59", hour.min(22) + 1)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms() {
+        let date = |form| EventDate { form, year: 2023, month: 5, day: 14, second_of_day: 51_788, length_days: 3 };
+        for (form, text) in [
+            (Form::Seconds, "2023-05-14T14:23:08"),
+            (Form::Minutes, "2023-05-14T14:23"),
+            (Form::Utc, "2023-05-14T14:23:08Z"),
+            (Form::Day, "2023-05-14"),
+            (Form::Month, "2023-05"),
+            (Form::Year, "2023"),
+            (Form::DayInterval, "2023-05-14/2023-05-17"),
+            (Form::TimeInterval, "2023-05-14T14:23/2023-05-14T15:59"),
+            (Form::Empty, ""),
+        ] {
+            assert_eq!(date(form).to_string(), text);
+        }
+        assert_eq!(date(Form::Day).day_of_year(), 134);
+        assert_eq!(EventDate { year: 2024, ..date(Form::Day) }.day_of_year(), 135);
     }
 }

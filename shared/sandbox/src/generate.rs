@@ -329,4 +329,35 @@ mod tests {
         assert!((60..140).contains(&differing("occurrenceRemarks")));
         assert!((220..380).contains(&differing("lastInterpreted")));
     }
+
+    #[test]
+    fn the_reader_of_the_workspace_agrees() {
+        use passereau_dwca::{Archive, Block, Limits, Splitter, lines, unquote, verify};
+
+        let (bytes, generated) = archive(2_000, 9, 1);
+        assert_eq!(verify(io::Cursor::new(&bytes), &Limits::default()).unwrap().entries, 11);
+        let mut archive = Archive::open(io::Cursor::new(&bytes), Limits::default()).unwrap();
+        assert_eq!(archive.absent(), Vec::<&str>::new());
+        let core = archive.core().clone();
+        let media = archive.multimedia().unwrap().clone();
+        let remarks = OCCURRENCE.columns.iter().position(|column| column.name == "occurrenceRemarks").unwrap();
+        for (table, expected) in [(core, generated.records), (media, generated.multimedia)] {
+            let mut splitter = Splitter::new(table.width(), 1 << 20);
+            let (mut rows, mut labels) = (0, 0);
+            let mut blocks = archive.rows(&table).unwrap();
+            let mut buffer = Vec::new();
+            while let Some(block) = blocks.next_block(&mut buffer).unwrap() {
+                let Block::Lines { .. } = block else { panic!("a line is too long") };
+                for line in lines(&buffer) {
+                    let row = splitter.split(line).unwrap();
+                    rows += 1;
+                    if table.width() == 230 && unquote(row.field(remarks)) == "\"ancienne collection\"" {
+                        labels += 1;
+                    }
+                }
+            }
+            assert_eq!(rows, expected);
+            assert_eq!(labels > 10, table.width() == 230, "{labels} labels came back as they were");
+        }
+    }
 }

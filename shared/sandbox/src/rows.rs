@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     dice::{mix, mix_text},
+    event_date::Form,
     layout::Row,
     record::{License, Record, Source},
     seeds::UNKNOWN_TAXON_KEY,
@@ -154,7 +155,7 @@ fn shared(row: &mut Row, record: &Record, texts: &Texts) {
     row.text("habitat", texts.habitat);
     remarks(row, record, texts);
     if record.date.has_time() {
-        row.put("eventTime", format_args!("{}+02:00", record.date.clock()));
+        row.put("eventTime", format_args!("{}{}", record.date.clock(), record.date.offset()));
     }
     row.put("verbatimEventDate", record.date);
     row.text("countryCode", "FR");
@@ -257,11 +258,11 @@ fn date_columns(row: &mut Row, record: &Record) {
         return;
     }
     row.put("year", date.year);
-    if date.form != crate::event_date::Form::Year {
+    if date.form != Form::Year {
         row.put("month", date.month);
     }
     if date.has_day() {
-        let end = if date.form == crate::event_date::Form::DayInterval { date.length_days } else { 0 };
+        let end = if date.form == Form::DayInterval { date.length_days } else { 0 };
         if end == 0 {
             row.put("day", date.day);
         }
@@ -323,11 +324,9 @@ pub fn verbatim(row: &mut Row, record: &Record) {
     row.put("lifeStage", fmt::from_fn(|f| f.write_str(&texts.life_stage.to_lowercase())));
     row.text("reproductiveCondition", texts.condition);
     row.text("occurrenceStatus", if record.absent { "absent" } else { "" });
-    if record.date.has_time() {
-        row.put("eventDate", format_args!("{}+02:00", record.date));
-    } else {
-        row.put("eventDate", record.date);
-    }
+    // The interpreted date loses the offset, except `Z`.
+    let offset = if record.date.form == Form::Utc { "" } else { record.date.offset() };
+    row.put("eventDate", format_args!("{}{offset}", record.date));
     row.text("country", "France");
     row.put("decimalLatitude", format_args!("{:.10}", record.latitude));
     row.put("decimalLongitude", format_args!("{:.10}", record.longitude));

@@ -110,6 +110,9 @@ pub struct DownloadSummary {
 ///
 /// **Which archive answers a request**: downloads take the archives in turn; when the request names `DATASET_KEY` values,
 /// only the archives that hold records of one of those datasets take part (if any do). With one archive it is always that.
+///
+/// Records are counted when the sandbox starts; size, ETag and content are those of the file at each call, so that a test can
+/// replace the file while a client fetches it.
 #[derive(Debug)]
 pub struct Sandbox {
     /// Base address of GBIF's API, without a final slash.

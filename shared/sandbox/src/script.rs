@@ -128,6 +128,21 @@ impl Scripted {
         Self::Answer { status, headers, body: "<html><body><h1>Backend fetch failed</h1></body></html>\n".to_owned() }
     }
 
+    /// GBIF's front-end limit: a JSON array of three sentences, sometimes with `Retry-After` (kartoza/bims issue 4756).
+    pub fn gbif_slow_down(retry_after_s: Option<u64>) -> Self {
+        let body = r#"[
+ "This is not an efficient way to retrieve this data, please slow down or stop your script.",
+ "Check the API documentation <https://techdocs.gbif.org/en/openapi/> for a more efficient way, for example using the Occurrence Download API to download data in bulk.",
+ "We can also provide data about downloads, datasets, citations and so on in CSV or some other format, please contact helpdesk@gbif.org."
+]
+"#;
+        let answer = Self::answer(429, body).with_header("content-type", "application/json");
+        match retry_after_s {
+            Some(seconds) => answer.with_header("retry-after", &seconds.to_string()),
+            None => answer,
+        }
+    }
+
     /// Adds a header to an answer; other scripts stay as they are.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
@@ -212,5 +227,36 @@ impl Ledger {
 
     pub(crate) fn unplayed(&self) -> usize {
         self.pages().scripts.values().map(VecDeque::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn scripts_are_read_from_json() {
+        let text = r#"{
+            "create_download": ["lose_answer", "pass", {"answer": {"status": 503, "headers": {"retry-after": "77"}}}],
+            "file_body": [{"truncate": {"after_bytes": 1000}}, {"drip": {"chunk_bytes": 10, "pause_ms": 5}}, "reset"]
+        }"#;
+        let scripts: BTreeMap<Route, Vec<Scripted>> = serde_json::from_str(text).unwrap();
+        assert_eq!(scripts[&Route::CreateDownload][0], Scripted::LoseAnswer);
+        assert_eq!(scripts[&Route::FileBody][0], Scripted::Truncate { after_bytes: 1000 });
+        assert!(matches!(&scripts[&Route::CreateDownload][2], Scripted::Answer { status: 503, body, .. } if body.is_empty()));
+    }
+
+    #[test]
+    fn routes_by_path() {
+        let gbif = |method: Method, path: &str| Route::of(Host::Gbif, &method, path);
+        assert_eq!(gbif(Method::POST, "/v1/occurrence/download/request"), Route::CreateDownload);
+        assert_eq!(gbif(Method::GET, "/v1/occurrence/download/request/0000001-1.zip"), Route::DownloadFile);
+        assert_eq!(gbif(Method::DELETE, "/v1/occurrence/download/request/0000001-1"), Route::CancelDownload);
+        assert_eq!(gbif(Method::GET, "/v1/occurrence/download/10.15468/dl.abcdef"), Route::DownloadStatus);
+        assert_eq!(gbif(Method::GET, "/v1/occurrence/download/0000001-1/datasets"), Route::Other);
+        assert_eq!(gbif(Method::GET, "/v1/occurrence/download/user/me/count"), Route::UserDownloads);
+        assert_eq!(gbif(Method::GET, "/v1/dataset/x/document"), Route::DatasetDocument);
     }
 }
