@@ -17,31 +17,31 @@ const CONFIRM_TIMEOUT_MS: u64 = 10_000;
 #[derive(clap::Args, Clone, Debug)]
 pub struct BrokerConfig {
     /// Where RabbitMQ is: `amqp://user:password@host:5672/%2f`, or `amqps://` for TLS (the system's certificates are trusted).
-    #[arg(long = "amqp-url", env = "PASSEREAU_AMQP_URL", hide_env_values = true)]
+    #[arg(id = "amqp_url", long = "amqp-url", env = "PASSEREAU_AMQP_URL", hide_env_values = true)]
     pub url: SecretString,
 
     /// Stands before the name of every exchange and queue, so that several fleets can share a broker.
-    #[arg(long = "amqp-prefix", env = "PASSEREAU_AMQP_PREFIX", default_value = PREFIX)]
+    #[arg(id = "amqp_prefix", long = "amqp-prefix", env = "PASSEREAU_AMQP_PREFIX", default_value = PREFIX)]
     pub prefix: String,
 
     /// How long one attempt to connect may take, in milliseconds.
-    #[arg(long = "amqp-connect-timeout-ms", env = "PASSEREAU_AMQP_CONNECT_TIMEOUT_MS", default_value_t = CONNECT_TIMEOUT_MS)]
+    #[arg(id = "amqp_connect_timeout_ms", long = "amqp-connect-timeout-ms", env = "PASSEREAU_AMQP_CONNECT_TIMEOUT_MS", default_value_t = CONNECT_TIMEOUT_MS)]
     pub connect_timeout_ms: u64,
 
     /// How long a starting process waits for the broker before it gives up, in milliseconds. A running one never gives up.
-    #[arg(long = "amqp-startup-timeout-ms", env = "PASSEREAU_AMQP_STARTUP_TIMEOUT_MS", default_value_t = STARTUP_TIMEOUT_MS)]
+    #[arg(id = "amqp_startup_timeout_ms", long = "amqp-startup-timeout-ms", env = "PASSEREAU_AMQP_STARTUP_TIMEOUT_MS", default_value_t = STARTUP_TIMEOUT_MS)]
     pub startup_timeout_ms: u64,
 
     /// The first delay before connecting again, in milliseconds. It doubles with each attempt.
-    #[arg(long = "amqp-reconnect-min-delay-ms", env = "PASSEREAU_AMQP_RECONNECT_MIN_DELAY_MS", default_value_t = RECONNECT_MIN_DELAY_MS)]
+    #[arg(id = "amqp_reconnect_min_delay_ms", long = "amqp-reconnect-min-delay-ms", env = "PASSEREAU_AMQP_RECONNECT_MIN_DELAY_MS", default_value_t = RECONNECT_MIN_DELAY_MS)]
     pub reconnect_min_delay_ms: u64,
 
     /// The longest delay before connecting again, in milliseconds.
-    #[arg(long = "amqp-reconnect-max-delay-ms", env = "PASSEREAU_AMQP_RECONNECT_MAX_DELAY_MS", default_value_t = RECONNECT_MAX_DELAY_MS)]
+    #[arg(id = "amqp_reconnect_max_delay_ms", long = "amqp-reconnect-max-delay-ms", env = "PASSEREAU_AMQP_RECONNECT_MAX_DELAY_MS", default_value_t = RECONNECT_MAX_DELAY_MS)]
     pub reconnect_max_delay_ms: u64,
 
     /// How long a batch of messages waits for the broker's confirmation before its outcome counts as unknown, in milliseconds.
-    #[arg(long = "amqp-confirm-timeout-ms", env = "PASSEREAU_AMQP_CONFIRM_TIMEOUT_MS", default_value_t = CONFIRM_TIMEOUT_MS)]
+    #[arg(id = "amqp_confirm_timeout_ms", long = "amqp-confirm-timeout-ms", env = "PASSEREAU_AMQP_CONFIRM_TIMEOUT_MS", default_value_t = CONFIRM_TIMEOUT_MS)]
     pub confirm_timeout_ms: u64,
 }
 

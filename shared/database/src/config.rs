@@ -11,14 +11,10 @@ use crate::DatabaseError;
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseConfig {
     /// PostgreSQL URL of GeoNature's database, such as `postgres://passereau@localhost/geonature2db`.
-    #[arg(long = "database-url", env = "PASSEREAU_DATABASE_URL", hide_env_values = true)]
+    #[arg(id = "database_url", long = "database-url", env = "PASSEREAU_DATABASE_URL", hide_env_values = true)]
     pub url: SecretString,
     /// Most connections that one process opens.
-    #[arg(
-        long = "database-connections",
-        env = "PASSEREAU_DATABASE_CONNECTIONS",
-        default_value_t = 8
-    )]
+    #[arg(long = "database-connections", env = "PASSEREAU_DATABASE_CONNECTIONS", default_value_t = 8)]
     pub connections: u32,
 }
 

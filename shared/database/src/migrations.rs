@@ -33,10 +33,7 @@ fn migrator() -> Migrator {
 /// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     migrator().run(pool).await?;
-    let statement = |source| DatabaseError::Statement {
-        doing: "applying functions",
-        source,
-    };
+    let statement = |source| DatabaseError::Statement { doing: "applying functions", source };
     let mut tx = pool.begin().await.map_err(statement)?;
     // Two processes that replace the same function at once fail with "tuple concurrently updated".
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('passereau.functions'))")
@@ -44,10 +41,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
         .await
         .map_err(statement)?;
     for (file, sql) in FUNCTIONS {
-        sqlx::raw_sql(*sql)
-            .execute(&mut *tx)
-            .await
-            .map_err(|source| DatabaseError::Function { file, source })?;
+        sqlx::raw_sql(*sql).execute(&mut *tx).await.map_err(|source| DatabaseError::Function { file, source })?;
     }
     tx.commit().await.map_err(statement)
 }
@@ -58,10 +52,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
 /// [`DatabaseError::NotMigrated`] names the first missing migration; [`DatabaseError::Statement`] when PostgreSQL cannot
 /// be asked.
 pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
-    let statement = |source| DatabaseError::Statement {
-        doing: "reading the applied migrations",
-        source,
-    };
+    let statement = |source| DatabaseError::Statement { doing: "reading the applied migrations", source };
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('passereau.schema_migration') IS NOT NULL")
         .fetch_one(pool)
         .await
@@ -74,13 +65,8 @@ pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
     } else {
         Vec::new()
     };
-    match migrator()
-        .iter()
-        .find(|migration| !applied.contains(&migration.version))
-    {
-        Some(migration) => Err(DatabaseError::NotMigrated {
-            missing: migration.version,
-        }),
+    match migrator().iter().find(|migration| !applied.contains(&migration.version)) {
+        Some(migration) => Err(DatabaseError::NotMigrated { missing: migration.version }),
         None => Ok(()),
     }
 }

@@ -62,14 +62,7 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     }
     let headers: Vec<Value> = rows
         .iter()
-        .map(|row| {
-            Value::Object(
-                row.headers
-                    .iter()
-                    .map(|(k, v)| (k.clone(), Value::from(v.as_str())))
-                    .collect(),
-            )
-        })
+        .map(|row| Value::Object(row.headers.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect()))
         .collect();
     sqlx::query(
         "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at)
