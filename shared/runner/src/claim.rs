@@ -41,8 +41,11 @@ impl From<ClaimLost> for Stop {
 }
 
 impl Claim {
-    /// Takes a claim that nobody holds (any more).
-    pub(crate) async fn take(pool: &PgPool, name: &str) -> Result<Option<Self>, sqlx::Error> {
+    /// Takes a claim that nobody holds (any more); `None` while somebody does. Handlers use [`crate::Context::claim`].
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn take(pool: &PgPool, name: &str) -> Result<Option<Self>, sqlx::Error> {
         let token: Option<i64> = sqlx::query_scalar(
             "INSERT INTO passereau.claim (name, token, expires_at) VALUES ($1, 1, now() + make_interval(secs => $2))
              ON CONFLICT (name) DO UPDATE SET token = claim.token + 1, expires_at = excluded.expires_at

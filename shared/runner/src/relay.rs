@@ -20,6 +20,8 @@ use crate::envelope::ATTEMPT;
 const BATCH: i64 = 200;
 /// Longest sleep: a lost notification delays a message by this much.
 const IDLE: Duration = Duration::from_secs(5);
+/// Without a connection for notifications, the outbox is looked at this often.
+const DEAF: Duration = Duration::from_secs(1);
 /// What could not be published waits this long.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,7 @@ impl Due {
 
 /// Relays until it is told to stop, then once more, so that what a drained worker wrote leaves with it.
 pub(crate) async fn run(pool: PgPool, publisher: Publisher, metrics: Metrics, stop: CancellationToken) {
-    let mut listener = None;
+    let mut listener: Option<PgListener> = None;
     loop {
         let stopping = stop.is_cancelled();
         let full = match relay_once(&pool, &publisher, &metrics).await {
@@ -70,34 +72,27 @@ pub(crate) async fn run(pool: PgPool, publisher: Publisher, metrics: Metrics, st
         if stopping {
             return;
         }
-        if !full {
-            let sleep = until_next(&pool, &metrics).await;
-            wait(&pool, &mut listener, sleep, &stop).await;
+        if full {
+            continue;
         }
-    }
-}
-
-/// Sleeps until a notification, the next due date, or the end of the process.
-async fn wait(pool: &PgPool, listener: &mut Option<PgListener>, sleep: Duration, stop: &CancellationToken) {
-    if listener.is_none() {
-        *listener = listen(pool).await;
-    }
-    let notified = async {
-        match listener {
-            Some(listener) => listener.recv().await.is_ok(),
-            None => std::future::pending().await,
+        let sleep = until_next(&pool, &metrics).await;
+        if listener.is_none() {
+            listener = listen(&pool).await;
         }
-    };
-    let lost = tokio::select! {
-        () = stop.cancelled() => false,
-        () = tokio::time::sleep(sleep) => false,
-        heard = notified => !heard,
-    };
-    if lost {
-        *listener = None;
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        let Some(ears) = listener.as_mut() else {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(sleep.min(DEAF)) => {}
+            }
+            continue;
+        };
+        let heard = tokio::select! {
+            () = stop.cancelled() => true,
+            () = tokio::time::sleep(sleep) => true,
+            notification = ears.recv() => notification.is_ok(),
+        };
+        if !heard {
+            listener = None;
         }
     }
 }
@@ -148,7 +143,8 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
     }
     let full = due.len() as i64 == BATCH;
     let (mut sent, mut held) = (Vec::new(), Vec::new());
-    for (id, result) in publisher.publish(due.into_iter().map(Due::into_outgoing).collect()).await {
+    let batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
+    for (id, result) in publisher.publish(batch).await {
         match result {
             Ok(()) => sent.push(id),
             Err(error) => {

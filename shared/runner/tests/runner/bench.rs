@@ -1,0 +1,220 @@
+//! A process with one worker whose outcomes the test decides.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Parser;
+use passereau_broker::{Broker, Exchange, Outgoing, topology};
+use passereau_contracts::{ArchiveLoad, LoaderTask, Message};
+use passereau_harvest::{NewHarvest, Started, State};
+use passereau_runner::{Context, Done, Outcome, Process, ProcessConfig, Stop, Worker, fleet_topology};
+use passereau_testing::{TestDatabase, wait_until};
+use serde_json::json;
+use tokio::{sync::Notify, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Long enough for two loaded cores; nothing is ever waited out in full.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// What the worker does with a delivery.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// Writes its effect.
+    Work,
+    Snooze(Duration),
+    Retry(&'static str),
+    Reject(&'static str),
+    Panic,
+    /// Waits for the shutdown, then comes back at a boundary.
+    UntilShutdown,
+}
+
+/// The worker under test. It takes the loader's queue.
+#[derive(Clone, Default)]
+pub struct Probe {
+    pub steps: Arc<Mutex<VecDeque<Step>>>,
+    pub attempts: Arc<Mutex<Vec<i32>>>,
+    pub started: Arc<Notify>,
+    pub max_attempts: Arc<AtomicI32>,
+}
+
+impl Worker for Probe {
+    const NAME: &'static str = "loader";
+    type Task = LoaderTask;
+
+    fn max_attempts(&self) -> i32 {
+        self.max_attempts.load(Ordering::Relaxed)
+    }
+
+    async fn handle(&self, context: &Context, task: LoaderTask) -> Outcome {
+        self.attempts.lock().unwrap().push(context.attempt());
+        self.started.notify_one();
+        let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Work);
+        match step {
+            Step::Work => {}
+            Step::Snooze(after) => return Err(Stop::snooze(after, "the test says so")),
+            Step::Retry(error) => return Err(Stop::retry(error)),
+            Step::Reject(reason) => return Err(Stop::reject(reason)),
+            Step::Panic => panic!("out of cheese"),
+            Step::UntilShutdown => {
+                context.shutdown().cancelled().await;
+                return Err(Stop::snooze(Duration::ZERO, "shutdown"));
+            }
+        }
+        let mut tx = context.begin().await?;
+        sqlx::query("INSERT INTO effect VALUES ($1)").bind(task.0.harvest_id).execute(&mut *tx).await?;
+        Ok(Done::with(tx))
+    }
+}
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    process: ProcessConfig,
+}
+
+/// A fleet of one worker.
+pub struct Bench {
+    pub database: TestDatabase,
+    pub probe: Probe,
+    pub broker: Broker,
+    config: ProcessConfig,
+    running: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl Bench {
+    pub async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
+        let database = TestDatabase::migrated().await;
+        sqlx::query("CREATE TABLE effect (harvest_id uuid)").execute(&database.pool).await.unwrap();
+        let prefix = passereau_testing::broker_prefix();
+        let config = Cli::parse_from([
+            "test",
+            "--database-url",
+            &database.url,
+            "--amqp-url",
+            &passereau_testing::amqp_url(),
+            "--amqp-prefix",
+            &prefix,
+            "--http-listen",
+            "127.0.0.1:0",
+            "--retry-initial-ms",
+            "5",
+            "--concurrency",
+            "2",
+        ])
+        .process;
+        passereau_broker::install_crypto();
+        let broker = Broker::connect(&config.broker, "test").await.unwrap();
+        topology::apply(&broker, &fleet_topology(&prefix)).await.unwrap();
+        let probe = Probe::default();
+        probe.max_attempts.store(3, Ordering::Relaxed);
+        probe.steps.lock().unwrap().extend(steps);
+        let mut bench = Self { database, probe, broker, config, running: None };
+        bench.run().await;
+        bench
+    }
+
+    /// Starts the process (again).
+    pub async fn run(&mut self) {
+        let mut process = Process::start("loader", &self.config).await.unwrap();
+        process.work(self.probe.clone());
+        let shutdown = process.shutdown();
+        let task = tokio::spawn(async move { process.run().await.unwrap() });
+        self.running = Some((shutdown, task));
+    }
+
+    /// Ends the process as SIGTERM does.
+    pub async fn stop(&mut self) {
+        if let Some((shutdown, task)) = self.running.take() {
+            shutdown.cancel();
+            task.await.unwrap();
+        }
+    }
+
+    pub async fn finish(mut self) {
+        self.stop().await;
+        topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await.unwrap();
+        self.broker.close().await;
+    }
+
+    /// A harvest that is loading.
+    pub async fn harvest(&self) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = NewHarvest {
+            id,
+            subscription: None,
+            request: json!({"archive": "archives/test.zip"}),
+            digest: id.to_string(),
+            state: State::Loading,
+            account: None,
+            download_key: None,
+            archive_key: Some("archives/test.zip".into()),
+        };
+        let mut tx = self.database.pool.begin().await.unwrap();
+        assert_eq!(passereau_harvest::start(&mut tx, &new).await.unwrap(), Started::New(id));
+        tx.commit().await.unwrap();
+        id
+    }
+
+    pub fn message(&self, harvest_id: Uuid) -> Outgoing {
+        Outgoing {
+            message_id: Uuid::now_v7(),
+            exchange: Exchange::Work,
+            routing_key: ArchiveLoad::KIND.into(),
+            kind: ArchiveLoad::KIND.into(),
+            version: 1,
+            correlation_id: Some(harvest_id),
+            headers: Default::default(),
+            body: serde_json::to_vec(&ArchiveLoad { harvest_id }).unwrap(),
+            mandatory: true,
+        }
+    }
+
+    pub async fn publish(&self, message: Outgoing) {
+        for (_, answer) in self.broker.publisher().publish(vec![message]).await {
+            answer.unwrap();
+        }
+    }
+
+    pub async fn effects(&self, harvest_id: Uuid) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM effect WHERE harvest_id = $1")
+            .bind(harvest_id)
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
+    }
+
+    pub async fn worked(&self, harvest_id: Uuid) {
+        wait_until("the effect", SOON, async || (self.effects(harvest_id).await > 0).then_some(())).await;
+    }
+
+    /// Waits for the dead letter of a harvest; its reason and error.
+    pub async fn dead_letter(&self, harvest_id: Option<Uuid>) -> (Uuid, String, String) {
+        wait_until("a dead letter", SOON, async || {
+            sqlx::query_as(
+                "SELECT id, reason, error FROM passereau.dead_letter
+                 WHERE harvest_id IS NOT DISTINCT FROM $1 AND state = 'waiting'",
+            )
+            .bind(harvest_id)
+            .fetch_optional(&self.database.pool)
+            .await
+            .unwrap()
+        })
+        .await
+    }
+
+    pub async fn state(&self, harvest_id: Uuid) -> State {
+        passereau_harvest::find(&self.database.pool, harvest_id).await.unwrap().unwrap().state
+    }
+
+    pub fn attempts(&self) -> Vec<i32> {
+        self.probe.attempts.lock().unwrap().clone()
+    }
+}

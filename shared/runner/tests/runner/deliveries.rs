@@ -1,0 +1,142 @@
+//! What becomes of a delivery, outcome by outcome.
+
+use std::time::Duration;
+
+use passereau_broker::{Exchange, Outgoing};
+use passereau_harvest::State;
+use passereau_runner::{Replayed, replay_dead};
+use passereau_testing::wait_until;
+use uuid::Uuid;
+
+use crate::bench::{Bench, SOON, Step};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_comes_three_times_has_its_effect_once() {
+    let bench = Bench::start([]).await;
+    let harvest = bench.harvest().await;
+    let message = bench.message(harvest);
+    for _ in 0..3 {
+        bench.publish(message.clone()).await;
+    }
+    // A message behind them on the same queue: when it is done, the copies have been met.
+    let last = bench.harvest().await;
+    bench.publish(bench.message(last)).await;
+    bench.worked(last).await;
+    assert_eq!(bench.effects(harvest).await, 1);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snooze_is_a_row_with_its_exact_date_and_costs_no_attempt() {
+    let bench = Bench::start([Step::Snooze(Duration::from_secs(77))]).await;
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    let due_in: f64 = wait_until("the snoozed message", SOON, async || {
+        sqlx::query_scalar(
+            "SELECT extract(epoch FROM due_at - created_at)::float8 FROM passereau.outbox
+             WHERE harvest_id = $1 AND exchange = 'work'",
+        )
+        .bind(harvest)
+        .fetch_optional(&bench.database.pool)
+        .await
+        .unwrap()
+    })
+    .await;
+    assert!((76.0..=77.5).contains(&due_in), "due in {due_in} s");
+    // The time is injected: the row is due when its date says so, and the relay's timer finds it.
+    sqlx::query("UPDATE passereau.outbox SET due_at = now()").execute(&bench.database.pool).await.unwrap();
+    bench.worked(harvest).await;
+    assert_eq!(bench.attempts(), [0, 0]);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_tried_again_and_then_becomes_a_dead_letter_that_fails_its_harvest() {
+    let bench = Bench::start([Step::Retry("GBIF is away"), Step::Panic, Step::Retry("GBIF is still away")]).await;
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    let (_, reason, error) = bench.dead_letter(Some(harvest)).await;
+    assert_eq!((reason.as_str(), error.as_str()), ("attempts_exhausted", "GBIF is still away"));
+    assert_eq!(bench.attempts(), [0, 1, 2], "a panic is a failed attempt like any other");
+    assert_eq!(bench.state(harvest).await, State::Failed);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rejected_message_leaves_the_queue_and_a_replay_takes_its_harvest_up_again() {
+    let bench = Bench::start([Step::Reject("the archive is no zip")]).await;
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    let (letter, reason, _) = bench.dead_letter(Some(harvest)).await;
+    assert_eq!(reason, "rejected");
+    assert_eq!(bench.state(harvest).await, State::Failed);
+
+    let next = bench.harvest().await;
+    bench.publish(bench.message(next)).await;
+    bench.worked(next).await;
+
+    assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::Sent);
+    assert_eq!(bench.state(harvest).await, State::Loading);
+    bench.worked(harvest).await;
+    assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::NotWaiting);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_understood_becomes_a_dead_letter_with_its_reason_and_the_worker_goes_on() {
+    let bench = Bench::start([]).await;
+    let good = bench.message(Uuid::nil());
+    let strange: [(&str, Outgoing); 3] = [
+        ("malformed", Outgoing { body: b"{\"harvest_id\": ".to_vec(), correlation_id: None, ..good.clone() }),
+        ("malformed", Outgoing { body: b"{\"harvest\": 1}".to_vec(), correlation_id: None, ..good.clone() }),
+        ("unknown_version", Outgoing { version: 7, correlation_id: None, ..good.clone() }),
+    ];
+    for (expected, message) in strange {
+        bench.publish(Outgoing { message_id: Uuid::now_v7(), ..message }).await;
+        let (id, reason, error) = bench.dead_letter(None).await;
+        assert_eq!(reason, expected, "{error}");
+        sqlx::query("UPDATE passereau.dead_letter SET state = 'dropped' WHERE id = $1")
+            .bind(id)
+            .execute(&bench.database.pool)
+            .await
+            .unwrap();
+    }
+    assert!(bench.attempts().is_empty(), "no handler saw them");
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    bench.worked(harvest).await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_gives_up_is_moved_into_the_table() {
+    let bench = Bench::start([]).await;
+    let harvest = bench.harvest().await;
+    bench.publish(Outgoing { exchange: Exchange::Dead, mandatory: false, ..bench.message(harvest) }).await;
+    let (_, reason, _) = bench.dead_letter(Some(harvest)).await;
+    assert_eq!(reason, "returned_by_broker");
+    assert_eq!(bench.state(harvest).await, State::Failed);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_no_queue_takes_stays_in_the_outbox_and_holds_up_nobody() {
+    let bench = Bench::start([]).await;
+    let harvest = bench.harvest().await;
+    sqlx::query(
+        "INSERT INTO passereau.outbox (id, exchange, routing_key, body)
+         VALUES (gen_random_uuid(), 'work', 'nobody.home', '{}'),
+                (gen_random_uuid(), 'work', 'archive.load', jsonb_build_object('harvest_id', $1::uuid))",
+    )
+    .bind(harvest)
+    .execute(&bench.database.pool)
+    .await
+    .unwrap();
+    bench.worked(harvest).await;
+    let left: Vec<String> = sqlx::query_scalar("SELECT routing_key FROM passereau.outbox WHERE exchange = 'work'")
+        .fetch_all(&bench.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, ["nobody.home"]);
+    bench.finish().await;
+}

@@ -1,0 +1,7 @@
+//! The runner against a real RabbitMQ and a real PostgreSQL. Run by `make test`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod deliveries;
+mod outages;

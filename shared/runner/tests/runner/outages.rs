@@ -1,0 +1,81 @@
+//! The end of a process, PostgreSQL away, two copies of one piece of work.
+
+use std::time::Duration;
+
+use passereau_harvest::State;
+use passereau_testing::wait_until;
+use sqlx::{Connection, PgConnection};
+
+use crate::bench::{Bench, SOON, Step};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_process_hands_its_work_on_without_an_attempt() {
+    let mut bench = Bench::start([Step::UntilShutdown]).await;
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    bench.probe.started.notified().await;
+    bench.stop().await;
+    assert_eq!(bench.effects(harvest).await, 0);
+    bench.run().await;
+    bench.worked(harvest).await;
+    assert_eq!(bench.attempts(), [0, 0]);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_postgresql_is_away_a_message_waits_and_loses_no_attempt() {
+    let bench = Bench::start([]).await;
+    let harvest = bench.harvest().await;
+    let name = bench.database.url.rsplit('/').next().unwrap().to_owned();
+    let mut admin = PgConnection::connect(&passereau_testing::database_url()).await.unwrap();
+    allow_connections(&mut admin, &name, false).await;
+    bench.publish(bench.message(harvest)).await;
+    // Met, and not answered: the delivery is in hand while its database refuses every connection.
+    wait_until("the refused connections", SOON, async || {
+        let connected: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = $1")
+            .bind(&name)
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+        (connected == 0).then_some(())
+    })
+    .await;
+    allow_connections(&mut admin, &name, true).await;
+    bench.worked(harvest).await;
+    assert_eq!(bench.state(harvest).await, State::Loading, "no dead letter, no failure");
+    assert!(bench.attempts().iter().all(|attempt| *attempt == 0), "{:?}", bench.attempts());
+    bench.finish().await;
+}
+
+async fn allow_connections(admin: &mut PgConnection, database: &str, allowed: bool) {
+    let statement = format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS {allowed}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *admin).await.unwrap();
+    if !allowed {
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(database)
+            .execute(admin)
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_ran_out_cannot_write_any_more() {
+    let bench = Bench::start([]).await;
+    let pool = &bench.database.pool;
+    let first = passereau_runner::Claim::take(pool, "archive test").await.unwrap().expect("free");
+    assert!(passereau_runner::Claim::take(pool, "archive test").await.unwrap().is_none(), "held");
+    // Its holder was stopped for longer than the claim lives.
+    sqlx::query("UPDATE passereau.claim SET expires_at = now() - interval '1 second'").execute(pool).await.unwrap();
+    let second = passereau_runner::Claim::take(pool, "archive test").await.unwrap().expect("ran out");
+    assert!(second.token() > first.token());
+    let mut tx = pool.begin().await.unwrap();
+    assert!(first.release(&mut tx).await.is_err(), "the first copy finds out before it commits");
+    tx.rollback().await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    second.release(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let third = tokio::time::timeout(Duration::from_secs(5), passereau_runner::Claim::take(pool, "archive test"));
+    assert!(third.await.unwrap().unwrap().is_some(), "a claim given back is free at once");
+    bench.finish().await;
+}
