@@ -1,0 +1,10 @@
+//! Settings of the upserter.
+
+/// Everything the upserter is configured by.
+#[derive(clap::Args, Clone, Debug)]
+pub struct UpserterConfig {
+    /// Records that one step of a plan compares, in one transaction. More is a little faster and holds the transaction
+    /// open for longer: 200,000 new records take some seconds.
+    #[arg(long, env = "PASSEREAU_PLAN_CHUNK_RECORDS", default_value = "200000", value_parser = clap::value_parser!(i32).range(1..))]
+    pub plan_chunk_records: i32,
+}

@@ -1,0 +1,66 @@
+//! The SQL functions, as Rust calls them. What they do is written at the head of their files in `migrations/functions`.
+
+use sqlx::{FromRow, PgExecutor};
+use uuid::Uuid;
+
+/// What one chunk of a plan came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Planned {
+    /// No record is left; the slices are cut.
+    pub done: bool,
+    /// How many slices there are, once done.
+    pub slices: Option<i32>,
+    /// Records that the chunk found new, changed, rejected or kept.
+    pub planned: i32,
+    /// Records that the chunk looked at.
+    pub read: i32,
+}
+
+/// What one slice came to, in records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromRow)]
+pub struct Applied {
+    /// It had been applied before; the counts are those of then.
+    pub already: bool,
+    /// Rows that entered the synthèse.
+    pub inserted: i32,
+    /// Rows of the synthèse that changed.
+    pub updated: i32,
+    /// Records that cannot enter, with a reason each in `pinv_gbif.reject`.
+    pub rejected: i32,
+    /// Records left as they are in the synthèse.
+    pub kept: i32,
+    /// Slices still to be applied; whoever gets 0 sends the next stage.
+    pub slices_left: i32,
+}
+
+/// Plans the next chunk of a harvest.
+///
+/// # Errors
+/// Those of PostgreSQL; class PS is explained in `10_destination.sql`.
+pub async fn plan(executor: impl PgExecutor<'_>, harvest_id: Uuid, max_records: i32) -> Result<Planned, sqlx::Error> {
+    sqlx::query_as("SELECT done, slices, planned, read FROM passereau.plan($1, $2)")
+        .bind(harvest_id)
+        .bind(max_records)
+        .fetch_one(executor)
+        .await
+}
+
+/// Applies a slice; a second call changes nothing.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn apply(executor: impl PgExecutor<'_>, harvest_id: Uuid, slice: i32) -> Result<Applied, sqlx::Error> {
+    sqlx::query_as("SELECT already, inserted, updated, rejected, kept, slices_left FROM passereau.apply($1, $2)")
+        .bind(harvest_id)
+        .bind(slice)
+        .fetch_one(executor)
+        .await
+}
+
+/// Checks the sums and makes the generation current; a second call changes nothing.
+///
+/// # Errors
+/// As [`plan`]; PS003 when a sum does not hold, with every figure.
+pub async fn finish(executor: impl PgExecutor<'_>, harvest_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT passereau.finish($1)").bind(harvest_id).execute(executor).await.map(|_| ())
+}

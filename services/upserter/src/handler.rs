@@ -1,0 +1,116 @@
+//! The handler: plan, slice, finish.
+
+use std::time::Duration;
+
+use passereau_contracts::{HarvestFinish, SyntheseUpsert, UpserterTask};
+use passereau_harvest::{State, advance, in_state};
+use passereau_runner::{Context, Done, Outcome, Stop, Worker};
+use passereau_telemetry::{RecordOutcome, Stage as Counted};
+use uuid::Uuid;
+
+use crate::config::UpserterConfig;
+use crate::error::stop;
+use crate::functions::{self, Applied};
+
+/// The worker.
+#[derive(Clone, Debug)]
+pub struct Upserter {
+    config: UpserterConfig,
+}
+
+impl Upserter {
+    /// There is nothing to prepare: the database is checked by the first function that needs it.
+    #[must_use]
+    pub fn new(config: &UpserterConfig) -> Self {
+        Self { config: config.clone() }
+    }
+
+    /// Chunk after chunk, each in its own transaction; the last one sends the slices.
+    async fn plan(&self, context: &Context, harvest_id: Uuid) -> Outcome {
+        if in_state(context.pool(), harvest_id, &[State::Planning]).await?.is_none() {
+            return Ok(Done::nothing());
+        }
+        loop {
+            let chunk =
+                functions::plan(context.pool(), harvest_id, self.config.plan_chunk_records).await.map_err(stop)?;
+            tracing::info!(%harvest_id, read = chunk.read, planned = chunk.planned, done = chunk.done, "a chunk is planned");
+            let unchanged = u64::try_from(chunk.read - chunk.planned).unwrap_or(0);
+            context.metrics().records(Counted::Planned, RecordOutcome::Unchanged, unchanged);
+            if chunk.done {
+                break;
+            }
+            if context.must_pause() {
+                return Ok(Done::with(context.begin().await?).again(Duration::ZERO, "the plan goes on"));
+            }
+        }
+        let mut tx = context.begin().await?;
+        // Answers again what the last chunk answered; a second copy of this message may have been faster.
+        let planned = functions::plan(&mut *tx, harvest_id, self.config.plan_chunk_records).await.map_err(stop)?;
+        if !advance(&mut tx, harvest_id, State::Planning, State::Upserting).await? {
+            return Ok(Done::with(tx));
+        }
+        let slices = u32::try_from(planned.slices.unwrap_or(0)).unwrap_or(0);
+        if slices == 0 {
+            advance(&mut tx, harvest_id, State::Upserting, State::Finishing).await?;
+            return Done::with(tx).send(&HarvestFinish { harvest_id });
+        }
+        let mut done = Done::with(tx);
+        for slice in 0..slices {
+            done = done.send(&SyntheseUpsert { harvest_id, slice })?;
+        }
+        Ok(done)
+    }
+
+    async fn upsert(&self, context: &Context, message: &SyntheseUpsert) -> Outcome {
+        let SyntheseUpsert { harvest_id, slice } = *message;
+        let ordinal = i32::try_from(slice).map_err(|_| Stop::reject(format!("slice {slice} cannot exist")))?;
+        if in_state(context.pool(), harvest_id, &[State::Upserting]).await?.is_none() {
+            return Ok(Done::nothing());
+        }
+        let mut tx = context.begin().await?;
+        let applied = functions::apply(&mut *tx, harvest_id, ordinal).await.map_err(stop)?;
+        if applied.already {
+            return Ok(Done::with(tx));
+        }
+        count(context, &applied);
+        if applied.slices_left == 0 && advance(&mut tx, harvest_id, State::Upserting, State::Finishing).await? {
+            return Done::with(tx).send(&HarvestFinish { harvest_id });
+        }
+        Ok(Done::with(tx))
+    }
+
+    async fn finish(&self, context: &Context, harvest_id: Uuid) -> Outcome {
+        if in_state(context.pool(), harvest_id, &[State::Finishing]).await?.is_none() {
+            return Ok(Done::nothing());
+        }
+        let mut tx = context.begin().await?;
+        functions::finish(&mut *tx, harvest_id).await.map_err(stop)?;
+        advance(&mut tx, harvest_id, State::Finishing, State::Completed).await?;
+        Ok(Done::with(tx))
+    }
+}
+
+fn count(context: &Context, applied: &Applied) {
+    let told = [
+        (RecordOutcome::Inserted, applied.inserted),
+        (RecordOutcome::Updated, applied.updated),
+        (RecordOutcome::Rejected, applied.rejected),
+        (RecordOutcome::Kept, applied.kept),
+    ];
+    for (outcome, count) in told {
+        context.metrics().records(Counted::Upserted, outcome, u64::try_from(count).unwrap_or(0));
+    }
+}
+
+impl Worker for Upserter {
+    const NAME: &'static str = "upserter";
+    type Task = UpserterTask;
+
+    async fn handle(&self, context: &Context, task: UpserterTask) -> Outcome {
+        match task {
+            UpserterTask::Plan(message) => self.plan(context, message.harvest_id).await,
+            UpserterTask::Upsert(message) => self.upsert(context, &message).await,
+            UpserterTask::Finish(message) => self.finish(context, message.harvest_id).await,
+        }
+    }
+}

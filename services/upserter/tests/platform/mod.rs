@@ -1,0 +1,213 @@
+//! A platform with our source and index, and records landed by hand.
+
+use std::ops::Deref;
+
+use passereau_testing::TestDatabase;
+use passereau_upserter::functions;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, types::Uuid};
+
+/// A dataset that GeoNature knows.
+pub const DATASET: &str = "00000000-0000-4000-8000-00000000d001";
+/// Another one.
+pub const OTHER_DATASET: &str = "00000000-0000-4000-8000-00000000d002";
+
+/// A record to land.
+#[derive(Clone)]
+pub struct Record {
+    columns: Value,
+    unhashed: Value,
+}
+
+impl Record {
+    /// Sets a column.
+    pub fn with(mut self, column: &str, value: Value) -> Self {
+        self.columns[column] = value;
+        self
+    }
+
+    /// Sets a column that is no part of the content.
+    pub fn with_unhashed(mut self, column: &str, value: Value) -> Self {
+        self.unhashed[column] = value;
+        self
+    }
+}
+
+/// A record that enters.
+pub fn record(gbif_id: i64) -> Record {
+    Record {
+        columns: json!({
+            "gbif_id": gbif_id, "date_start": "2021-05-01T00:00:00", "event_date": "2021-05-01",
+            "references": format!("https://www.gbif.org/occurrence/{gbif_id}"), "basis_of_record": "HUMAN_OBSERVATION",
+            "recorded_by": "A. Nonyme", "identified_by": "B. Nonyme", "individual_count": 4,
+            "occurrence_status": "PRESENT", "verbatim_locality": "Grenoble", "decimal_latitude": 45.18,
+            "decimal_longitude": 5.72, "coordinate_uncertainty_in_meters": 12.5, "scientific_name": "Parus major Linnaeus, 1758",
+            "dataset_key": DATASET, "taxon_key": "9705453", "verbatim_scientific_name": "Parus major", "license": "CC_BY_4_0",
+        }),
+        unhashed: json!({}),
+    }
+}
+
+/// What a harvest came to.
+#[derive(Debug, sqlx::FromRow)]
+pub struct Counts {
+    pub landed: i64,
+    pub inserted: i64,
+    pub updated: i64,
+    pub unchanged: i64,
+    pub rejected: i64,
+    pub kept: i64,
+    pub vanished: i64,
+}
+
+/// A GeoNature that `passereau install` has prepared.
+pub struct Platform {
+    database: TestDatabase,
+}
+
+impl Deref for Platform {
+    type Target = TestDatabase;
+
+    fn deref(&self) -> &TestDatabase {
+        &self.database
+    }
+}
+
+impl Platform {
+    pub async fn new() -> Self {
+        let platform = Self { database: TestDatabase::migrated().await };
+        platform
+            .execute(
+                "INSERT INTO gn_synthese.t_sources (name_source, url_source)
+                 VALUES ('GBIF', 'https://www.gbif.org/occurrence') ON CONFLICT DO NOTHING;
+                 DO $$ BEGIN EXECUTE (SELECT format('CREATE UNIQUE INDEX of_gbif ON gn_synthese.synthese
+                     (id_source, entity_source_pk_value) WHERE id_source = %s', id_source)
+                     FROM gn_synthese.t_sources WHERE name_source = 'GBIF'); END $$;
+                 INSERT INTO taxonomie.taxref (cd_nom, cd_ref, lb_nom, nom_complet)
+                 VALUES (700001, 700001, 'Parus major', 'Parus major Linnaeus, 1758');
+                 INSERT INTO taxonomie.taxref_liens (ct_name, ct_type, cd_nom, ct_sp_id) VALUES ('GBIF', 'x', 700001, '9705453')",
+            )
+            .await;
+        for key in [DATASET, OTHER_DATASET] {
+            passereau_testing::seed_dataset(&platform.pool, key.parse().unwrap(), key).await.unwrap();
+        }
+        platform
+    }
+
+    pub async fn execute(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+    }
+
+    pub async fn count(&self, sql: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// What the loader does: a generation with these records, and a harvest that is to be planned.
+    pub async fn land(&self, subscription: &str, records: &[Record]) -> Uuid {
+        let harvest = Uuid::new_v4();
+        let columns: Vec<Value> = records.iter().map(|record| record.columns.clone()).collect();
+        let unhashed: Vec<Value> = records.iter().map(|record| record.unhashed.clone()).collect();
+        sqlx::query("INSERT INTO passereau.subscription (name, request) VALUES ($1, '{}') ON CONFLICT DO NOTHING")
+            .bind(subscription)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        let generation: i64 = sqlx::query_scalar(
+            "INSERT INTO pinv_gbif.generation (subscription, harvest_id, archive_key, state, read, landed)
+             VALUES ($1, $2, 'key', 'landed', $3, $3) RETURNING id",
+        )
+        .bind(subscription)
+        .bind(harvest)
+        .bind(i64::try_from(records.len()).unwrap())
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO passereau.harvest (id, subscription, state, request, request_digest, generation_id, read, landed)
+             SELECT harvest_id, subscription, 'planning', '{}', '', id, read, landed FROM pinv_gbif.generation WHERE id = $1",
+        )
+        .bind(generation)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        sqlx::query("SELECT pinv_gbif.begin_generation($1)").bind(generation).execute(&self.pool).await.unwrap();
+        sqlx::query(AssertSqlSafe(format!(
+            "INSERT INTO pinv_gbif.occurrence_{generation}
+             SELECT r.* FROM unnest($1::jsonb[], $2::jsonb[]) AS t (columns, unhashed),
+                  jsonb_populate_record(NULL::pinv_gbif.occurrence, t.columns || t.unhashed
+                      || jsonb_build_object('generation_id', {generation}, 'content_hash', md5(t.columns::text))) r"
+        )))
+        .bind(columns)
+        .bind(unhashed)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+        sqlx::query("SELECT pinv_gbif.complete_generation($1)").bind(generation).execute(&self.pool).await.unwrap();
+        harvest
+    }
+
+    pub async fn run(&self, harvest: Uuid) -> Counts {
+        self.run_in_chunks(harvest, 1000).await
+    }
+
+    /// From the plan to the end.
+    pub async fn run_in_chunks(&self, harvest: Uuid, records: i32) -> Counts {
+        let slices = loop {
+            let chunk = functions::plan(&self.pool, harvest, records).await.unwrap();
+            if chunk.done {
+                break chunk.slices.unwrap();
+            }
+        };
+        for slice in 0..slices {
+            functions::apply(&self.pool, harvest, slice).await.unwrap();
+        }
+        functions::finish(&self.pool, harvest).await.unwrap();
+        sqlx::query_as(
+            "UPDATE passereau.harvest SET state = 'completed' WHERE id = $1
+             RETURNING landed, inserted, updated, unchanged, rejected, kept, vanished",
+        )
+        .bind(harvest)
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// Changes with every row version of the synthèse and of its areas.
+    pub async fn fingerprint(&self) -> String {
+        sqlx::query_scalar(
+            "SELECT (SELECT string_agg(xmin::text || ctid::text, ' ' ORDER BY id_synthese) FROM gn_synthese.synthese)
+                 || (SELECT COALESCE(string_agg(xmin::text || ctid::text, ' ' ORDER BY id_synthese, id_area), '') FROM gn_synthese.cor_area_synthese)",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// The row versions of the areas of each record.
+    pub async fn areas(&self) -> Vec<(String, String)> {
+        let areas: Vec<(String, String)> = sqlx::query_as(
+            "SELECT s.entity_source_pk_value, string_agg(c.xmin::text || ':' || c.id_area, ' ' ORDER BY c.id_area)
+             FROM gn_synthese.synthese s JOIN gn_synthese.cor_area_synthese c USING (id_synthese) GROUP BY 1 ORDER BY 1",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap();
+        assert!(!areas.is_empty(), "the seeded areas cover the records");
+        areas
+    }
+
+    /// The permanent identifiers in the synthèse, by gbif_id.
+    pub async fn uuids(&self) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT unique_id_sinp::text FROM gn_synthese.synthese ORDER BY entity_source_pk_value::bigint",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+}
+
+/// SQLSTATE of an error.
+pub fn code(error: &sqlx::Error) -> String {
+    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned()).unwrap_or_default()
+}
