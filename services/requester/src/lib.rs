@@ -1,1 +1,28 @@
-//! passereau-requester
+//! The requester: takes requests in, and gets each its download at GBIF.
+//!
+//! Terms. A *place* is one of the simultaneous downloads that GBIF allows an account; it is held by a harvest in state
+//! *requesting* or *preparing*, and counted from those states, so that it cannot leak. The *intent* is the row of
+//! `passereau.download`, written before anything is sent.
+//!
+//! `harvest.request` is checked whole ([`accept`]), all problems at once, and becomes a harvest: one with a query goes on
+//! to `download.request`, one with a key to `archive.fetch`, one with an archive to `archive.load`.
+//!
+//! `download.request` takes a place, writes the intent, and asks. Invariants: nothing is sent that GBIF would refuse for
+//! its form; after a lost answer it first looks among the account's downloads ([`lookup`]), so no second download is
+//! made; a download that GBIF gives back is compared with what was asked, and asked for in other words ([`rephrase`])
+//! when it is another's.
+//!
+//! How it fails. A request with problems is a dead letter that lists them. A full account waits, at no cost. GBIF's own
+//! troubles are tried again. A refused account or request fails the harvest with GBIF's words.
+
+pub mod accept;
+pub mod answer;
+mod config;
+mod handler;
+mod intent;
+pub mod lookup;
+pub mod rephrase;
+mod slot;
+
+pub use config::{RequestConfig, RequesterConfig};
+pub use handler::Requester;

@@ -9,13 +9,13 @@ pub struct HttpConfig {
     #[arg(long, env = "PASSEREAU_USER_AGENT", default_value = concat!("passereau/", env!("CARGO_PKG_VERSION")))]
     pub user_agent: String,
     /// Longest time to reach a server, in seconds.
-    #[arg(long, env = "PASSEREAU_HTTP_CONNECT_TIMEOUT_S", default_value = "10", value_parser = seconds)]
+    #[arg(long, env = "PASSEREAU_HTTP_CONNECT_TIMEOUT_S", default_value = "10", value_parser = parse_seconds)]
     pub http_connect_timeout: Duration,
     /// Longest time without a single byte from a server, in seconds; a transfer that stands still this long has stalled.
-    #[arg(long, env = "PASSEREAU_HTTP_STALL_TIMEOUT_S", default_value = "60", value_parser = seconds)]
+    #[arg(long, env = "PASSEREAU_HTTP_STALL_TIMEOUT_S", default_value = "60", value_parser = parse_seconds)]
     pub http_stall_timeout: Duration,
     /// Longest time for a whole answer that is not a file, in seconds.
-    #[arg(long, env = "PASSEREAU_HTTP_TOTAL_TIMEOUT_S", default_value = "120", value_parser = seconds)]
+    #[arg(long, env = "PASSEREAU_HTTP_TOTAL_TIMEOUT_S", default_value = "120", value_parser = parse_seconds)]
     pub http_total_timeout: Duration,
 }
 
@@ -31,8 +31,8 @@ impl HttpConfig {
     }
 }
 
-/// A positive number of seconds, decimals allowed.
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Reads a setting that is a positive number of seconds, decimals allowed.
+pub fn parse_seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
     match Duration::try_from_secs_f64(number) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn a_time_is_a_positive_number_of_seconds() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse_seconds("1.5"), Ok(Duration::from_millis(1500)));
         for bad in ["0", "-1", "soon", "inf", "NaN"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+            assert!(parse_seconds(bad).is_err(), "{bad}");
         }
     }
 }

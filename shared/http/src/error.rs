@@ -183,6 +183,21 @@ impl HttpError {
     }
 }
 
+/// An error with its causes, on one line: what a message's history and a log line need.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 /// Statuses that mean "not now": 408, 420 (GBIF), 425, 429 and the server's own troubles.
 fn is_transient_status(status: u16) -> bool {
     matches!(status, 408 | 420 | 425 | 429 | 500..=599) && status != 501

@@ -1,0 +1,41 @@
+//! Places at GBIF: how many downloads an account has unfinished.
+//!
+//! Counted from the states of harvests. A counter of its own would leak a place with every crash.
+
+use passereau_harvest::{State, advance};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// Takes a place for a harvest in state *requested*; `false` when all are taken. One asks at a time for each account.
+pub(crate) async fn take(pool: &PgPool, harvest_id: Uuid, account: &str, places: u32) -> Result<bool, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('passereau.gbif.places'), hashtext($1))")
+        .bind(account)
+        .execute(&mut *tx)
+        .await?;
+    let taken: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM passereau.harvest
+         WHERE account = $1 AND state IN ('requesting', 'preparing') AND id <> $2",
+    )
+    .bind(account)
+    .bind(harvest_id)
+    .fetch_one(&mut *tx)
+    .await?;
+    if taken >= i64::from(places) {
+        return Ok(false);
+    }
+    // Already in state *requesting*: another copy of the message took the place, and the claim decides who goes on.
+    advance(&mut tx, harvest_id, State::Requested, State::Requesting).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Gives the place back: nothing was made at GBIF.
+pub(crate) async fn give_back(connection: &mut PgConnection, harvest_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE passereau.download SET asked_at = NULL WHERE harvest_id = $1")
+        .bind(harvest_id)
+        .execute(&mut *connection)
+        .await?;
+    advance(connection, harvest_id, State::Requesting, State::Requested).await?;
+    Ok(())
+}
