@@ -245,7 +245,9 @@ mod tests {
         let scripts: BTreeMap<Route, Vec<Scripted>> = serde_json::from_str(text).unwrap();
         assert_eq!(scripts[&Route::CreateDownload][0], Scripted::LoseAnswer);
         assert_eq!(scripts[&Route::FileBody][0], Scripted::Truncate { after_bytes: 1000 });
-        assert!(matches!(&scripts[&Route::CreateDownload][2], Scripted::Answer { status: 503, body, .. } if body.is_empty()));
+        assert!(
+            matches!(&scripts[&Route::CreateDownload][2], Scripted::Answer { status: 503, body, .. } if body.is_empty())
+        );
     }
 
     #[test]
