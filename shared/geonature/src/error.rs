@@ -1,0 +1,84 @@
+//! What can be wrong with the GeoNature database.
+
+/// Reading or preparing a GeoNature database has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GeoNatureError {
+    /// A table that every GeoNature has is not there.
+    #[error(
+        "this database has no {table}: it is not a GeoNature database, or this user may not see it; check PASSEREAU_DATABASE_URL"
+    )]
+    NotGeoNature {
+        /// The table that was looked for.
+        table: &'static str,
+    },
+    /// GeoNature is there, but too old for what we write.
+    #[error("this GeoNature is too old: {missing} is missing, which {since} has brought; upgrade GeoNature")]
+    TooOld {
+        /// What was looked for.
+        missing: &'static str,
+        /// The version it came with.
+        since: &'static str,
+    },
+    /// The source is not declared.
+    #[error(
+        "gn_synthese.t_sources has no source named GBIF: run `passereau install` as the owner of GeoNature's tables"
+    )]
+    NoSource,
+    /// Nothing makes (source, key) unique.
+    #[error(
+        "gn_synthese.synthese has no valid unique index on (id_source, entity_source_pk_value) for source {source_id}: \
+         run `passereau install` as the owner of GeoNature's tables"
+    )]
+    NoUpsertIndex {
+        /// `id_source` of GBIF.
+        source_id: i32,
+    },
+    /// TAXREF has no links to GBIF.
+    #[error(
+        "taxonomie.taxref_liens holds no link with ct_name = 'GBIF': import TAXREF's links with TaxHub 2.2 or later"
+    )]
+    NoGbifLinks,
+    /// A role to grant rights to has an impossible name.
+    #[error("there is no PostgreSQL role {role:?} to grant rights to: create it, then run `passereau install` again")]
+    NoRole {
+        /// The role that was named.
+        role: String,
+    },
+    /// Somebody else is installing.
+    #[error("another `passereau install` is running on this database: wait for its end")]
+    Busy,
+    /// A statement of the installation was refused.
+    #[error("`passereau install`: {doing} was refused; it must run as the owner of GeoNature's tables")]
+    Install {
+        /// What the statement does.
+        doing: &'static str,
+        /// PostgreSQL's answer.
+        source: sqlx::Error,
+    },
+    /// The database could not be asked.
+    #[error("reading the GeoNature database ({doing})")]
+    Read {
+        /// What was asked.
+        doing: &'static str,
+        /// PostgreSQL's answer, or the connection's failure.
+        source: sqlx::Error,
+    },
+}
+
+impl GeoNatureError {
+    /// Whether the same call may succeed later without anybody doing anything: only a lost connection or a server that is not
+    /// up may.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Read { source, .. } | Self::Install { source, .. } => match source {
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+                // Class 08 connection, 40 serialisation, 53 resources, 57P shutdown and start-up.
+                sqlx::Error::Database(error) => error
+                    .code()
+                    .is_some_and(|code| ["08", "40", "53", "57P", "55P03"].iter().any(|class| code.starts_with(class))),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
