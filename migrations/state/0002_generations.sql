@@ -130,7 +130,7 @@ CREATE FUNCTION pinv_gbif.drop_generation(generation bigint) RETURNS void LANGUA
 BEGIN
     EXECUTE format('DROP TABLE IF EXISTS pinv_gbif.occurrence_%s', generation);
     EXECUTE format('DROP TABLE IF EXISTS pinv_gbif.multimedia_%s', generation);
-    UPDATE pinv_gbif.generation SET state = 'dropped' WHERE id = generation;
+    UPDATE pinv_gbif.generation SET state = 'dropped' WHERE id = drop_generation.generation;
 END $$;
 
 -- iNaturalist's answers, kept for ever: a UUID is the permanent key of an observation. Absent ids keep the date.
