@@ -6,6 +6,22 @@
 //! - [`generate::generate`] writes archives of invented records in the layout of August 2026.
 //! - [`seeds`] and [`taxa`] are what those records and a seeded GeoNature database have in common.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), passereau_sandbox::SandboxError> {
+//! use passereau_sandbox::{Route, Sandbox, SandboxConfig, Scripted};
+//!
+//! let config = SandboxConfig { archives: vec!["fixture.zip".into()], ..SandboxConfig::default() };
+//! let sandbox = Sandbox::start(config).await?;
+//! sandbox.script(Route::CreateDownload, [Scripted::LoseAnswer]);
+//! // … point a client at `sandbox.gbif_url` with user "passereau" and password "sandbox" …
+//! assert_eq!(sandbox.calls(Route::CreateDownload), 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it leaves out of GBIF: the comparison with monthly snapshots when requests are de-duplicated, the page that describes
+//! the columns, formats other than archives (any format is accepted, an archive is what comes), SQL.
+//!
 //! Nothing here holds or protects real data, and nothing that runs in production may depend on it.
 
 mod base64;
