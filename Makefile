@@ -53,6 +53,7 @@ check-docs:
 # cannot reach it says so and goes on.
 .PHONY: check-dependencies
 check-dependencies:
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: run make setup" >&2; exit 1; }
 	cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
 	@if timeout 180 cargo deny --log-level error fetch db >/dev/null 2>&1; then \
 		cargo deny --log-level error check --disable-fetch --hide-inclusion-graph advisories; \
@@ -81,9 +82,10 @@ bench-upsert: setup build-release ## 100,000 rows into the synthèse against a b
 bench-memory: setup $(BENCH_ARCHIVE) ## Peak memory of the loader, 1,000,000 records
 	$(RELEASE)/passereau-platform run -- env PASSEREAU_BENCH_ARCHIVE=$(abspath $(BENCH_ARCHIVE)) $(RELEASE)/bench_memory
 
+# Only what the benchmarks run: optimised linking of every worker would take minutes more.
 .PHONY: build-release
 build-release:
-	cargo build --release --workspace --bins
+	cargo build --release -p passereau-tests -p passereau-testing -p passereau-sandbox --bins
 
 # Made once: the generator is deterministic. Delete the file after a change of the generator.
 $(BENCH_ARCHIVE): | build-release
