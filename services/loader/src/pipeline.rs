@@ -176,6 +176,10 @@ impl Parser {
             }
             self.trusted = true;
         }
+        // A frame of nothing would look like progress to whoever counts frames against a deadline.
+        if self.frame.read == 0 {
+            return Some(());
+        }
         self.frame.unreadable = self.writer.take_unreadable();
         let bytes = self.spare.try_recv().unwrap_or_default();
         let frame = std::mem::replace(&mut self.frame, Frame { bytes, ..Frame::default() });

@@ -84,14 +84,14 @@ async fn every_archive_lands_with_its_published_counts() {
     let database = TestDatabase::migrated().await;
     let pool = &database.pool;
     for (name, records, multimedia, absent) in [
-        (HEADERLESS, 158, 0, 31),
+        (HEADERLESS, 158, 0, 30),
         ("archives/dwca-2014-09-0000066-140928181241064.zip", 470, 215, 10),
         (TICKS, 1310, 1362, 3),
         ("archives/dwca-2021-12-0076720-210914110416597.zip", 12, 6, 3),
         (MICROBES, 2268, 0, 2),
         (PLANTS, 573, 0, 0),
         (TICKS_2026, 1310, 1362, 0),
-        (NEXT_LINE, 1, 0, 31),
+        (NEXT_LINE, 1, 0, 30),
     ] {
         let Some(path) = fixture(name) else { return };
         let (id, counts, report) = land_whole(pool, &path).await;
@@ -99,7 +99,11 @@ async fn every_archive_lands_with_its_published_counts() {
         assert_eq!(counts, expected, "{name}");
         assert_eq!(report.missing_terms.len(), absent, "{name}: {:?}", report.missing_terms);
         assert!(report.absent_tables.is_empty() && report.malformed.is_empty(), "{name}: {report:?}");
-        assert!(report.unreadable.is_empty(), "{name}: {report:?}");
+        // Archives of 2013 still had free text in coordinatePrecision.
+        let unreadable: Vec<(&str, u64)> =
+            report.unreadable.iter().map(|(column, count)| (column.as_str(), *count)).collect();
+        let expected: &[(&str, u64)] = if name == HEADERLESS { &[("coordinate_precision", 9)] } else { &[] };
+        assert_eq!(unreadable, expected, "{name}");
         let stored = ask(
             pool,
             &format!(
@@ -141,9 +145,18 @@ async fn values_are_typed_and_quotes_undone() {
         "0"
     );
     assert_ne!(ask(pool, &one("count(*)", "occurrence_remarks ~ '\"'")).await, "0");
-    let first = "SELECT format('%s %s %s', gbif_id, date_start, last_interpreted AT TIME ZONE 'UTC')
-                 FROM pinv_gbif.occurrence WHERE event_date = '2018-06-02T00:00:00' ORDER BY gbif_id LIMIT 1";
-    assert!(ask(pool, first).await.contains("2018-06-02 00:00:00 20"));
+    let row =
+        "format('%s|%s|%s|%s|%s|%s|%s', date_start, last_interpreted AT TIME ZONE 'UTC', modified, decimal_latitude,
+               coordinate_uncertainty_in_meters, inaturalist_id, taxon_key)";
+    assert_eq!(
+        ask(pool, &one(row, "gbif_id = 2803151307")).await,
+        "2020-06-24 20:58:14|2020-07-09 05:45:04.129|2020-06-25 01:39:04|37.309069|28417|50839517|2184301"
+    );
+    let remarks = one("occurrence_remarks", "gbif_id IN (2611186589, 2596339783) ORDER BY gbif_id DESC");
+    assert_eq!(
+        ask(pool, &remarks).await,
+        "Note no \"star\"\ntentative. \"White dot\" seems to be light reflecting off"
+    );
 
     let Some(plants) = fixture(PLANTS) else { return };
     let (plants, ..) = land_whole(pool, &plants).await;
@@ -176,13 +189,10 @@ async fn a_next_line_character_stays_in_its_value() {
     let database = TestDatabase::migrated().await;
     let Some(path) = fixture(NEXT_LINE) else { return };
     land_whole(&database.pool, &path).await;
-    let holding =
-        "SELECT count(*)::text FROM pinv_gbif.occurrence o WHERE to_jsonb(o)::text LIKE '%' || chr(133) || '%'";
-    let all = "SELECT count(*)::text FROM pinv_gbif.occurrence";
-    assert_eq!(ask(&database.pool, all).await, "1");
-    // The value stands in a column that is landed, or the record would not show it.
-    let landed = ask(&database.pool, holding).await;
-    assert!(landed == "1" || landed == "0", "{landed}");
+    let (all, named) = ("count(*)::text", "identified_by");
+    assert_eq!(ask(&database.pool, &format!("SELECT {all} FROM pinv_gbif.occurrence")).await, "1");
+    let identified_by = ask(&database.pool, &format!("SELECT {named} FROM pinv_gbif.occurrence")).await;
+    assert_eq!(identified_by, "\u{c3}\u{85}hlander, E");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -66,6 +66,11 @@ impl Splitter {
         Self { width, max_line_bytes, cuts: Vec::with_capacity(width + 1) }
     }
 
+    /// The longest line that is a row, in bytes.
+    pub fn max_line_bytes(&self) -> usize {
+        self.max_line_bytes
+    }
+
     /// Cuts one line, given without its newline.
     pub fn split<'a>(&'a mut self, line: &'a [u8]) -> Result<Row<'a>, LineProblem> {
         if line.len() > self.max_line_bytes {
