@@ -1,0 +1,121 @@
+//! The handler: one call for one batch.
+
+use crate::answers;
+use crate::config::EnricherConfig;
+use crate::verdict::{Verdict, judge, pause};
+use passereau_contracts::{EnricherTask, HarvestPlan, InatEnrich};
+use passereau_harvest::{Stage, State, advance, count_down, in_state, pace};
+use passereau_http::HttpClient;
+use passereau_inaturalist::{InaturalistClient, Lookup, MOST_IDS};
+use passereau_runner::{Context, Done, Outcome, Stop, Worker};
+use passereau_telemetry::{RecordOutcome, Stage as Counted};
+use sqlx::{Postgres, Transaction};
+use std::time::Duration;
+
+/// The worker.
+#[derive(Clone, Debug)]
+pub struct Enricher {
+    client: InaturalistClient,
+    config: EnricherConfig,
+    /// Name of the budget: one for each address.
+    budget: String,
+}
+
+impl Enricher {
+    /// Prepares the client.
+    ///
+    /// # Errors
+    /// A setting is wrong (no contact in the `User-Agent`, no web address); the error names it.
+    pub fn new(config: &EnricherConfig) -> anyhow::Result<Self> {
+        let client = InaturalistClient::new(HttpClient::new(&config.http)?, &config.inaturalist)?;
+        let budget = format!("inaturalist {}", client.base_url());
+        Ok(Self { client, config: config.clone(), budget })
+    }
+
+    async fn enrich(&self, context: &Context, message: &InatEnrich) -> Outcome {
+        let InatEnrich { harvest_id, batch } = *message;
+        let ordinal = i32::try_from(batch).map_err(|_| Stop::reject(format!("batch {batch} cannot exist")))?;
+        if in_state(context.pool(), harvest_id, &[State::Enriching]).await?.is_none() {
+            return Ok(Done::nothing());
+        }
+        let unanswered =
+            answers::unanswered(context.pool(), harvest_id, ordinal, self.config.lookup.absent_again).await?;
+        let Some(mut ids) = unanswered else {
+            return Ok(Done::nothing());
+        };
+        if ids.is_empty() {
+            return finish(context.begin().await?, message, ordinal).await;
+        }
+        let is_last_call = ids.len() <= MOST_IDS;
+        ids.truncate(MOST_IDS);
+        self.wait_for_turn(context).await?;
+        match self.client.lookup(&ids).await {
+            Ok(lookup) => {
+                let mut tx = context.begin().await?;
+                answers::keep(&mut tx, &lookup).await?;
+                count(context, &lookup);
+                if is_last_call {
+                    finish(tx, message, ordinal).await
+                } else {
+                    Ok(Done::with(tx).again(Duration::ZERO, "the batch has more ids than a call"))
+                }
+            }
+            Err(error) => {
+                if let Some(pause) = pause(&error) {
+                    pace::put_off(&mut *context.pool().acquire().await?, &self.budget, pause).await?;
+                }
+                match judge(&error, context.attempt(), self.config.lookup.inaturalist_attempts) {
+                    Verdict::Retry { error, after } => Err(Stop::retry_after(error, after)),
+                    Verdict::Refuse(reason) => Err(Stop::reject(reason)),
+                    Verdict::GoOnWithout { error } => {
+                        tracing::warn!(%harvest_id, batch, ids = ids.len(), error, "going on without these UUIDs");
+                        finish(context.begin().await?, message, ordinal).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a turn of the fleet's budget, and waits for it if it is near.
+    async fn wait_for_turn(&self, context: &Context) -> Result<(), Stop> {
+        let mut tx = context.pool().begin().await?;
+        let turn = pace::take(&mut tx, &self.budget, &self.config.lookup.limits()).await?;
+        tx.commit().await?;
+        match turn {
+            pace::Turn::NotBefore(after) => Err(Stop::snooze(after, "iNaturalist's budget of calls is taken")),
+            pace::Turn::After(wait) => tokio::select! {
+                () = tokio::time::sleep(wait) => Ok(()),
+                () = context.shutdown().cancelled() => Err(Stop::snooze(Duration::ZERO, "the process ends")),
+            },
+        }
+    }
+}
+
+/// Counts the batch down; the last one sends the plan.
+async fn finish(mut tx: Transaction<'static, Postgres>, message: &InatEnrich, ordinal: i32) -> Outcome {
+    let harvest_id = message.harvest_id;
+    let left = count_down(&mut tx, harvest_id, Stage::Enrich, ordinal).await?;
+    if left != Some(0) || !advance(&mut tx, harvest_id, State::Enriching, State::Planning).await? {
+        return Ok(Done::with(tx));
+    }
+    Done::with(tx).send(&HarvestPlan { harvest_id })
+}
+
+fn count(context: &Context, lookup: &Lookup) {
+    context.metrics().records(Counted::Enriched, RecordOutcome::Found, lookup.found.len() as u64);
+    context.metrics().records(Counted::Enriched, RecordOutcome::Absent, lookup.absent.len() as u64);
+}
+
+impl Worker for Enricher {
+    const NAME: &'static str = "inat-enricher";
+    type Task = EnricherTask;
+
+    /// One more than the handler's own budget, so that it is the handler that gives up.
+    fn max_attempts(&self) -> i32 {
+        self.config.lookup.inaturalist_attempts.saturating_add(1)
+    }
+
+    async fn handle(&self, context: &Context, task: EnricherTask) -> Outcome {
+        self.enrich(context, &task.0).await
+    }
+}

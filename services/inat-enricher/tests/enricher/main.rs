@@ -1,0 +1,169 @@
+//! The enricher as a process: batches, answers that are kept, outages.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../../../requester/tests/requester/bench.rs"]
+mod bench;
+
+use bench::Bench;
+use clap::Parser;
+use passereau_contracts::InatEnrich;
+use passereau_harvest::{Stage, State, fan_out};
+use passereau_inat_enricher::{Enricher, EnricherConfig};
+use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_uuid};
+use uuid::Uuid;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    enricher: EnricherConfig,
+}
+
+async fn start(arguments: &[&str]) -> Bench {
+    let mut bench = Bench::new().await;
+    let url = bench.sandbox.inaturalist_url.clone();
+    let fixed = [
+        "test",
+        "--user-agent",
+        "passereau-test/1 (test@example.org)",
+        "--inaturalist-url",
+        &url,
+        "--inaturalist-interval",
+        "0.001",
+    ];
+    let cli = Cli::parse_from(fixed.iter().chain(arguments));
+    bench.run(Enricher::new(&cli.enricher).unwrap()).await;
+    bench
+}
+
+/// Some ids that exist in the sandbox.
+fn existing(count: usize) -> Vec<i64> {
+    (300_000_000..).filter(|id| exists(*id)).take(count).collect()
+}
+
+/// A harvest with these batches.
+async fn enriching(bench: &Bench, batches: &[&[i64]]) -> Uuid {
+    let id = bench.harvest(State::Enriching, None, None).await;
+    let mut tx = bench.pool().begin().await.unwrap();
+    for (ordinal, ids) in batches.iter().enumerate() {
+        sqlx::query(
+            "INSERT INTO passereau.slice (harvest_id, stage, ordinal, ids, records) VALUES ($1, 'enrich', $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(ordinal as i32)
+        .bind(ids)
+        .bind(ids.len() as i32)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    }
+    fan_out(&mut tx, id, Stage::Enrich).await.unwrap();
+    tx.commit().await.unwrap();
+    for batch in 0..batches.len() {
+        bench.send(&InatEnrich { harvest_id: id, batch: batch as u32 }).await;
+    }
+    id
+}
+
+async fn answers(bench: &Bench) -> Vec<(i64, Option<Uuid>, bool)> {
+    sqlx::query_as(
+        "SELECT id_inaturalist, uuid, absent_since IS NOT NULL FROM pinv_gbif.cor_uuid_inaturalist
+         ORDER BY id_inaturalist",
+    )
+    .fetch_all(bench.pool())
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn answers_are_kept_and_the_last_batch_sends_the_plan() {
+    let bench = start(&[]).await;
+    let ids = existing(3);
+    bench.sandbox.hide_observation(ids[1]);
+    let first = enriching(&bench, &[&ids[..2], &ids[2..]]).await;
+    bench.reaches(first, State::Planning).await;
+    let expected = vec![
+        (ids[0], Some(inaturalist_uuid(ids[0])), false),
+        (ids[1], None, true),
+        (ids[2], Some(inaturalist_uuid(ids[2])), false),
+    ];
+    assert_eq!(answers(&bench).await, expected);
+    let calls = bench.sandbox.calls(Route::Observations);
+    assert_eq!(calls, 2);
+
+    // Nobody is asked again: not for what is known, and not so soon for what is absent.
+    let second = enriching(&bench, &[&ids]).await;
+    bench.reaches(second, State::Planning).await;
+    assert_eq!((bench.sandbox.calls(Route::Observations), answers(&bench).await), (calls, expected));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_absent_observation_is_asked_again_after_a_while() {
+    let bench = start(&["--inaturalist-absent-again", "0.001"]).await;
+    let ids = existing(1);
+    bench.sandbox.hide_observation(ids[0]);
+    let first = enriching(&bench, &[&ids]).await;
+    bench.reaches(first, State::Planning).await;
+    bench.sandbox.show_observation(ids[0]);
+    let second = enriching(&bench, &[&ids]).await;
+    bench.reaches(second, State::Planning).await;
+    assert_eq!(answers(&bench).await, vec![(ids[0], Some(inaturalist_uuid(ids[0])), false)]);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_large_batch_takes_several_calls() {
+    let bench = start(&[]).await;
+    let ids = existing(450);
+    let harvest = enriching(&bench, &[&ids]).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!((answers(&bench).await.len(), bench.sandbox.calls(Route::Observations)), (450, 3));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_outage_ends_with_the_harvest_going_on() {
+    let bench = start(&["--inaturalist-attempts", "3"]).await;
+    let ids = existing(2);
+    let outage = [Scripted::html(502), Scripted::Truncate { after_bytes: 20 }, Scripted::answer(500, "{}")];
+    bench.sandbox.script(Route::Observations, outage);
+    let harvest = enriching(&bench, &[&ids]).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!((answers(&bench).await, bench.sandbox.calls(Route::Observations)), (vec![], 3));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn too_many_calls_put_the_whole_fleet_off() {
+    let bench = start(&[]).await;
+    bench.sandbox.script(Route::Observations, [Scripted::html(429)]);
+    enriching(&bench, &[&existing(1)]).await;
+    bench.waits("inat.enrich", 50.0).await;
+    let seconds: f64 = sqlx::query_scalar("SELECT extract(epoch FROM next_at - now())::float8 FROM passereau.pace")
+        .fetch_one(bench.pool())
+        .await
+        .unwrap();
+    assert!(seconds > 40.0, "{seconds}");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn the_days_budget_is_kept() {
+    let bench = start(&["--inaturalist-per-day", "1"]).await;
+    let ids = existing(2);
+    enriching(&bench, &[&ids[..1], &ids[1..]]).await;
+    // Until midnight, UTC; the test would fail only in the last seconds of a day.
+    bench.waits("inat.enrich", 1.0).await;
+    assert_eq!(bench.sandbox.calls(Route::Observations), 1);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_question_fails_the_harvest_by_name() {
+    let bench = start(&[]).await;
+    bench.sandbox.script(Route::Observations, [Scripted::answer(422, r#"{"status":"422"}"#)]);
+    let harvest = enriching(&bench, &[&existing(1)]).await;
+    let failed = bench.reaches(harvest, State::Failed).await;
+    assert!(failed.reason.as_deref().unwrap().contains("refuses the question (422)"), "{:?}", failed.reason);
+    bench.finish().await;
+}

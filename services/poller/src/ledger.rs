@@ -1,0 +1,79 @@
+//! The row of `passereau.download`, as the poller reads and writes it.
+
+use chrono::{DateTime, Utc};
+use passereau_gbif::Download;
+use sqlx::{FromRow, PgConnection, PgPool};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How the wait for one download stands.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Wait {
+    pub key: String,
+    /// Looks so far.
+    pub polls: i32,
+    /// When it has taken too long.
+    pub deadline_at: DateTime<Utc>,
+}
+
+/// Reads the wait; its first reading sets the deadline. `None` when nothing was ever asked.
+pub(crate) async fn read(pool: &PgPool, harvest_id: Uuid, deadline: Duration) -> Result<Option<Wait>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE passereau.download SET deadline_at = coalesce(deadline_at, now() + make_interval(secs => $2))
+         WHERE harvest_id = $1 AND key IS NOT NULL
+         RETURNING key, polls, deadline_at",
+    )
+    .bind(harvest_id)
+    .bind(deadline.as_secs_f64())
+    .fetch_optional(pool)
+    .await
+}
+
+/// Counts a look that brought no answer.
+pub(crate) async fn looked_in_vain(connection: &mut PgConnection, harvest_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE passereau.download SET polls = polls + 1 WHERE harvest_id = $1")
+        .bind(harvest_id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Keeps what a look has shown.
+pub(crate) async fn keep(
+    connection: &mut PgConnection,
+    harvest_id: Uuid,
+    download: &Download,
+) -> Result<(), sqlx::Error> {
+    let number = |value: Option<u64>| value.and_then(|value| i64::try_from(value).ok());
+    sqlx::query(
+        "UPDATE passereau.download
+         SET polls = polls + 1, status = $2, status_at = now(), doi = $3, size_bytes = $4, total_records = $5,
+             license = $6
+         WHERE harvest_id = $1",
+    )
+    .bind(harvest_id)
+    .bind(download.status.to_string())
+    .bind(&download.doi)
+    .bind(number(download.size_bytes))
+    .bind(number(download.total_records))
+    .bind(&download.license)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Hands the results of a success to the harvest. The number of records is now a count, no estimate.
+pub(crate) async fn succeeded(
+    connection: &mut PgConnection,
+    harvest_id: Uuid,
+    download: &Download,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE passereau.harvest SET download_key = $2, doi = $3, expected_records = $4 WHERE id = $1")
+        .bind(harvest_id)
+        .bind(download.key.as_str())
+        .bind(&download.doi)
+        .bind(download.total_records.and_then(|records| i64::try_from(records).ok()))
+        .execute(connection)
+        .await?;
+    Ok(())
+}

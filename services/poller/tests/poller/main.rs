@@ -1,0 +1,149 @@
+//! The poller as a process: how often GBIF is asked, and what each end of a download becomes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "../../../requester/tests/requester/bench.rs"]
+mod bench;
+
+use bench::Bench;
+use clap::Parser;
+use passereau_contracts::DownloadPoll;
+use passereau_gbif::client::Created;
+use passereau_gbif::{GbifClient, GbifConfig};
+use passereau_harvest::{Harvest, State};
+use passereau_http::{HttpClient, HttpConfig};
+use passereau_poller::{Poller, PollerConfig};
+use passereau_sandbox::{DownloadStatus, Route, Scripted};
+use rstest::rstest;
+use serde_json::json;
+use uuid::Uuid;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    poller: PollerConfig,
+}
+
+async fn start(arguments: &[&str]) -> Bench {
+    let mut bench = Bench::new().await;
+    let url = bench.sandbox.gbif_url.clone();
+    let fixed = [
+        "test",
+        "--user-agent",
+        "passereau-test/1 (test@example.org)",
+        "--gbif-url",
+        &url,
+        "--gbif-user",
+        "passereau",
+        "--gbif-password",
+        "sandbox",
+        "--poll-first",
+        "0.01",
+    ];
+    let cli = Cli::parse_from(fixed.iter().chain(arguments));
+    bench.run(Poller::new(&cli.poller).unwrap()).await;
+    bench
+}
+
+/// A download at GBIF, and a harvest that waits for it.
+async fn preparing(bench: &Bench) -> (Uuid, String) {
+    let http = HttpClient::new(&HttpConfig::new("test/1 (test@example.org)")).unwrap();
+    let config = GbifConfig {
+        gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
+        gbif_user: "passereau".into(),
+        gbif_password: "sandbox".into(),
+    };
+    let body = json!({"format": "DWCA", "predicate": {"type": "equals", "key": "YEAR", "value": "2024"}});
+    let created = GbifClient::new(http, &config).unwrap().create(&body).await.unwrap();
+    let Created::Key(key) = created else { panic!("{created:?}") };
+    let id = bench.harvest(State::Preparing, Some(key.as_str()), Some("passereau")).await;
+    sqlx::query("INSERT INTO passereau.download (harvest_id, account, body, key) VALUES ($1, 'passereau', '{}', $2)")
+        .bind(id)
+        .bind(key.as_str())
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    (id, key.to_string())
+}
+
+async fn polled(bench: &Bench, harvest: Uuid) -> Harvest {
+    bench.send(&DownloadPoll { harvest_id: harvest }).await;
+    passereau_testing::wait_until("the end of the wait", bench::SOON, async || {
+        bench.find(harvest).await.filter(|harvest| harvest.state != State::Preparing)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_success_keeps_doi_size_and_records() {
+    let bench = start(&[]).await;
+    let (id, key) = preparing(&bench).await;
+    let harvest = polled(&bench, id).await;
+    assert_eq!(harvest.state, State::Fetching);
+    assert_eq!((harvest.download_key, harvest.expected_records), (Some(key), Some(50)));
+    assert!(harvest.doi.unwrap().starts_with("10.15468/"));
+    let (polls, status, size): (i32, String, i64) =
+        sqlx::query_as("SELECT polls, status, size_bytes FROM passereau.download WHERE harvest_id = $1")
+            .bind(id)
+            .fetch_one(bench.pool())
+            .await
+            .unwrap();
+    assert_eq!((polls, status.as_str()), (4, "SUCCEEDED"), "two looks at PREPARING, one at RUNNING");
+    assert!(size > 0);
+    bench.finish().await;
+}
+
+#[rstest]
+#[case(DownloadStatus::Failed, "could not be made (FAILED)")]
+#[case(DownloadStatus::Killed, "was ended by GBIF's system (KILLED)")]
+#[case(DownloadStatus::Cancelled, "was cancelled (CANCELLED)")]
+#[case(DownloadStatus::FileErased, "has no file any more (FILE_ERASED)")]
+#[tokio::test]
+async fn every_other_end_fails_the_harvest_with_its_words(#[case] status: DownloadStatus, #[case] words: &str) {
+    let bench = start(&[]).await;
+    let (id, key) = preparing(&bench).await;
+    assert!(bench.sandbox.set_status(&key, status));
+    let harvest = polled(&bench, id).await;
+    assert_eq!(harvest.state, State::Failed);
+    assert!(harvest.reason.as_deref().unwrap().contains(words), "{:?}", harvest.reason);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_takes_too_long_is_cancelled() {
+    let bench = start(&["--poll-deadline", "0.2"]).await;
+    let (id, key) = preparing(&bench).await;
+    bench.sandbox.set_status(&key, DownloadStatus::Running);
+    let harvest = polled(&bench, id).await;
+    assert_eq!(harvest.state, State::Failed);
+    assert!(harvest.reason.as_deref().unwrap().contains("still RUNNING at its deadline"), "{:?}", harvest.reason);
+    assert_eq!(bench.sandbox.calls(Route::CancelDownload), 1);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn an_absent_gbif_is_waited_for_and_its_wishes_are_kept() {
+    let bench = start(&[]).await;
+    let (id, _) = preparing(&bench).await;
+    let wish = Scripted::answer(429, "[]").with_header("retry-after", "77");
+    bench.sandbox.script(Route::DownloadStatus, [Scripted::answer(503, "maintenance"), Scripted::Reset, wish]);
+    bench.send(&DownloadPoll { harvest_id: id }).await;
+    bench.waits("download.poll", 60.0).await;
+    assert_eq!(bench.find(id).await.unwrap().state, State::Preparing);
+    let attempt: i32 = sqlx::query_scalar("SELECT attempt FROM passereau.outbox WHERE routing_key = 'download.poll'")
+        .fetch_one(bench.pool())
+        .await
+        .unwrap();
+    assert_eq!(attempt, 0, "waiting costs nothing");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn html_instead_of_json_ends_as_a_dead_letter_that_names_it() {
+    let bench = start(&[]).await;
+    let (id, _) = preparing(&bench).await;
+    bench.sandbox.script(Route::DownloadStatus, vec![Scripted::html(200); 8]);
+    let harvest = polled(&bench, id).await;
+    assert_eq!(harvest.state, State::Failed);
+    assert!(bench.dead_letter().await.contains("with an HTML page instead of JSON"));
+    bench.finish().await;
+}
