@@ -66,19 +66,22 @@ forbid_services() {
     fi
 }
 
-# A cluster named main would be made by the package, unless this says no before it is installed. The setting goes into a file of its own.
+# A cluster named main would be made by the package, unless this is said before it is installed. It is said in a file of its own, in the
+# folder that the machine's settings include, and taken back at the end.
+cluster_is_forbidden() {
+    [ "$(pg_conftool /etc/postgresql-common/createcluster.conf show -bs create_main_cluster 2>/dev/null || true)" = off ]
+}
 forbid_cluster() {
-    local settings=/etc/postgresql-common/createcluster.conf
-    if [ ! -d /etc/postgresql-common ]; then
-        # postgresql-common makes no cluster by itself; with it come the file and the folder for additions.
-        install_packages postgresql-common
-    fi
-    if grep -qsE '^\s*create_main_cluster\s*=\s*(false|no|off|0)' "$settings" /etc/postgresql-common/createcluster.d/*.conf; then
+    # postgresql-common makes no cluster by itself; with it come the settings.
+    command -v pg_conftool >/dev/null || install_packages postgresql-common
+    if cluster_is_forbidden; then
         return
     fi
-    "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
-    echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/zz-passereau-setup.conf >/dev/null
-    undo+=(/etc/postgresql-common/createcluster.d/zz-passereau-setup.conf)
+    local addition=/etc/postgresql-common/createcluster.d/zz-passereau-setup.conf
+    "${as_root[@]}" mkdir -p "${addition%/*}"
+    undo+=("$addition")
+    echo 'create_main_cluster = false' | "${as_root[@]}" tee "$addition" >/dev/null
+    cluster_is_forbidden || fail "could not keep PostgreSQL from making a cluster: set create_main_cluster = false in /etc/postgresql-common/createcluster.conf"
 }
 
 updated=""

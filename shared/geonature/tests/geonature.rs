@@ -98,7 +98,7 @@ async fn duplicates_of_people_do_not_stop_the_installation_ours_do() {
         pool,
         "INSERT INTO gn_synthese.t_sources (name_source) VALUES ('GBIF');
          INSERT INTO gn_synthese.synthese (id_source, entity_source_pk_value, nom_cite, date_min, date_max)
-         SELECT id_source, 'twice', 'cité', now(), now() FROM gn_synthese.t_sources, generate_series(1, 2)",
+         SELECT id_source, 'twice', 'cité', now(), now() FROM gn_synthese.t_sources, generate_series(1, 2) WHERE name_source IN ('GBIF', 'Import')",
     )
     .await;
     let error = install(pool, None).await.expect_err("refused");

@@ -1,6 +1,6 @@
 //! The GeoNature-shaped database against the counts and behaviours of a real GeoNature 2.17.
 
-use passereau_testing::TestDatabase;
+use passereau_testing::{SeedTaxon, TestDatabase, seed_dataset, seed_taxa};
 use sqlx::PgPool;
 
 async fn count(pool: &PgPool, sql: &'static str) -> i64 {
@@ -174,4 +174,86 @@ async fn a_dropped_database_is_gone() {
         .await
         .expect("count");
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn taxa_and_datasets_can_be_added_as_often_as_one_likes() {
+    let database = TestDatabase::geonature().await;
+    let pool = &database.pool;
+    let taxon = |cd_nom, cd_ref, name: &str, rank: &str, key: &str| SeedTaxon {
+        gbif_key: key.into(),
+        scientific_name: format!("{name} (Linnaeus, 1758)"),
+        canonical_name: name.into(),
+        kingdom: "Animalia".into(),
+        phylum: "Chordata".into(),
+        class: "Aves".into(),
+        family: "Inventidae".into(),
+        rank: rank.into(),
+        cd_nom,
+        cd_ref,
+        linked: true,
+        ..SeedTaxon::default()
+    };
+    let taxa = [
+        taxon(7_000_001, 7_000_001, "Inventus verus", "SPECIES", "88000001"),
+        taxon(7_000_002, 7_000_002, "Inventus verus minor", "SUBSPECIES", "88000002"),
+        taxon(7_000_003, 7_000_001, "Fictus verus", "SPECIES", "88000003"),
+    ];
+    seed_taxa(pool, &taxa[..1]).await.expect("taxa");
+    let before = count(pool, "SELECT count(*) FROM taxonomie.taxref").await;
+    seed_taxa(pool, &taxa).await.expect("more taxa");
+    assert_eq!(count(pool, "SELECT count(*) FROM taxonomie.taxref").await, before + 2);
+    // Biota, kingdom, phylum, class, family (no order), species, subspecies; the synonym has the path of its accepted name.
+    let depths: Vec<i32> = sqlx::query_scalar(
+        "SELECT nlevel(path) FROM taxonomie.vm_taxref_tree WHERE cd_nom BETWEEN 7000001 AND 7000003 ORDER BY cd_nom",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("paths");
+    assert_eq!(depths, [6, 7, 6]);
+    assert_eq!(
+        count(pool, "SELECT count(*) FROM taxonomie.taxref_liens WHERE ct_name = 'GBIF' AND ct_sp_id LIKE '8800000_'")
+            .await,
+        3
+    );
+
+    let key = uuid::Uuid::from_u128(7);
+    let first = seed_dataset(pool, key, &"long ".repeat(100)).await.expect("dataset");
+    assert_eq!(seed_dataset(pool, key, "another name").await.expect("dataset"), first);
+}
+
+#[tokio::test]
+async fn a_validation_reaches_the_observation_and_a_media_leaves_a_history() {
+    let database = TestDatabase::geonature().await;
+    let pool = &database.pool;
+    sqlx::raw_sql(
+        "INSERT INTO gn_synthese.synthese (id_source, unique_id_sinp, nom_cite, date_min, date_max)
+         VALUES (1, '322eb804-7805-5a51-a2fa-e41e54fb8344', 'cité', now(), now());
+         INSERT INTO gn_commons.t_validations (uuid_attached_row, id_nomenclature_valid_status, id_validator, validation_comment, validation_date)
+         VALUES ('322eb804-7805-5a51-a2fa-e41e54fb8344', ref_nomenclatures.get_id_nomenclature('STATUT_VALID', '2'), 2, 'vue', '2024-01-01');
+         INSERT INTO gn_commons.t_medias (id_nomenclature_media_type, id_table_location, uuid_attached_row, title_fr)
+         VALUES (ref_nomenclatures.get_id_nomenclature('TYPE_MEDIA', '2'), 1, '322eb804-7805-5a51-a2fa-e41e54fb8344', 'photo')",
+    )
+    .execute(pool)
+    .await
+    .expect("rows");
+    let (code, validator, date): (String, String, String) = sqlx::query_as(
+        "SELECT ref_nomenclatures.get_cd_nomenclature(id_nomenclature_valid_status), validator, meta_validation_date::date::text
+           FROM gn_synthese.synthese",
+    )
+    .fetch_one(pool)
+    .await
+    .expect("observation");
+    assert_eq!((code.as_str(), validator.as_str(), date.as_str()), ("2", "Validatrice Camille", "2024-01-01"));
+    assert_eq!(count(pool, "SELECT count(*) FROM gn_commons.t_history_actions WHERE operation_type = 'I'").await, 1);
+    assert_eq!(
+        count(pool, "SELECT count(*) FROM gn_commons.bib_tables_location WHERE schema_name = 'gn_synthese'").await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn a_migrated_database_has_our_schemas_too() {
+    let database = TestDatabase::migrated().await;
+    passereau_database::check_migrated(&database.pool).await.expect("migrated");
 }
