@@ -1,1 +1,10 @@
-//! passereau-tests
+//! The whole fleet on one machine: real servers, real processes, a stand-in GBIF and iNaturalist.
+//!
+//! Used by the tests of `tests/fleet`, the demonstration and the benchmarks. A [`Fleet`] shares nothing with another one:
+//! its database, its store, its sandbox and the names of its queues are its own.
+
+mod fleet;
+mod programs;
+
+pub use fleet::{Fleet, FleetConfig, QUERY_DATASETS, SUBSCRIPTION, query};
+pub use programs::program;

@@ -1,0 +1,93 @@
+//! `passereau dead list | show | replay`.
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use passereau_database::DatabaseConfig;
+use passereau_runner::{DeadLetter, Replayed, find_dead, list_dead, replay_dead};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// Messages that gave up.
+#[derive(Debug, Subcommand)]
+pub enum Dead {
+    /// The dead letters that wait, oldest first.
+    List(List),
+    /// One dead letter with its body and its history.
+    Show(One),
+    /// Send a dead letter again; a harvest that failed for it goes on where it stopped.
+    Replay(One),
+}
+
+/// How to list.
+#[derive(Args, Debug)]
+pub struct List {
+    #[command(flatten)]
+    database: DatabaseConfig,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which one.
+#[derive(Args, Debug)]
+pub struct One {
+    /// Id of the dead letter, from `passereau dead list`.
+    id: Uuid,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Dead {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// There is no such dead letter, or it cannot be replayed now.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::List(list) => {
+                let letters = list_dead(&passereau_database::connect(&list.database)?).await?;
+                if list.json {
+                    println!("{}", serde_json::to_string_pretty(&letters.iter().map(as_json).collect::<Vec<_>>())?);
+                } else {
+                    for letter in &letters {
+                        println!(
+                            "{}  {}  {:<16} {:<18} {}",
+                            letter.id,
+                            letter.died_at.format("%Y-%m-%d %H:%M:%S"),
+                            letter.kind.as_deref().unwrap_or("?"),
+                            letter.reason,
+                            letter.error
+                        );
+                    }
+                    println!("{} waiting", letters.len());
+                }
+            }
+            Self::Show(one) => {
+                let letter = find_dead(&passereau_database::connect(&one.database)?, one.id).await?;
+                let Some(letter) = letter else { bail!("there is no dead letter {}", one.id) };
+                println!("{}", serde_json::to_string_pretty(&as_json(&letter))?);
+            }
+            Self::Replay(one) => match replay_dead(&passereau_database::connect(&one.database)?, one.id).await? {
+                Replayed::Sent => println!("{} is on its way again", one.id),
+                Replayed::NotWaiting => bail!("{} is no dead letter that waits; see `passereau dead list`", one.id),
+                Replayed::NotJson => bail!("the body of {} is no JSON; sending it again would change nothing", one.id),
+                Replayed::Busy(other) => {
+                    bail!("harvest {other} of the same subscription is alive; replay {} when it has ended", one.id)
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// The body as JSON where it is, else as text.
+fn as_json(letter: &DeadLetter) -> Value {
+    let body = serde_json::from_slice(&letter.body)
+        .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&letter.body).into_owned()));
+    json!({
+        "id": letter.id, "message_id": letter.message_id, "queue": letter.queue, "kind": letter.kind,
+        "version": letter.version, "harvest_id": letter.harvest_id, "reason": letter.reason, "error": letter.error,
+        "attempts": letter.attempts, "died_at": letter.died_at, "state": letter.state, "headers": letter.headers.0,
+        "body": body,
+    })
+}

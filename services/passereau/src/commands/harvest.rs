@@ -1,0 +1,201 @@
+//! `passereau harvest submit | list | show`.
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use passereau_broker::BrokerConfig;
+use passereau_contracts::HarvestRequest;
+use passereau_database::DatabaseConfig;
+use passereau_harvest::{find, list, progress, rejects_by_reason};
+use serde_json::json;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::publish::publish_request;
+
+/// Harvests.
+#[derive(Debug, Subcommand)]
+pub enum Harvest {
+    /// Ask for a harvest, by message.
+    Submit(Submit),
+    /// The newest harvests.
+    List(List),
+    /// One harvest: state, counts, progress, rejects by reason.
+    Show(Show),
+}
+
+/// What to harvest.
+#[derive(Args, Debug)]
+#[group(id = "origin", required = true, multiple = false, args = ["query", "download_key", "archive"])]
+pub struct Submit {
+    /// Body for GBIF's download API: the procedure's query.json.
+    query: Option<PathBuf>,
+    /// Key of a GBIF download that exists, such as 0015000-260108000000665.
+    #[arg(long)]
+    download_key: Option<String>,
+    /// Object key of a Darwin Core Archive in the store.
+    #[arg(long)]
+    archive: Option<String>,
+    /// Name of the subscription, to harvest the same thing again and again.
+    #[arg(long)]
+    subscription: Option<String>,
+    /// Say that a query without DATASET_KEY is meant.
+    #[arg(long)]
+    all_datasets: bool,
+    #[command(flatten)]
+    broker: BrokerConfig,
+}
+
+/// How to list.
+#[derive(Args, Debug)]
+pub struct List {
+    /// How many.
+    #[arg(long, default_value_t = 20)]
+    limit: i64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// Which harvest.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Id of the harvest.
+    id: Uuid,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Harvest {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Submit(submit) => submit.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(show) => show.run().await,
+        }
+    }
+}
+
+impl Submit {
+    async fn run(self) -> anyhow::Result<()> {
+        let query = self.query.as_ref().map(|path| -> anyhow::Result<_> {
+            let text = fs::read(path).with_context(|| format!("reading the query {}", path.display()))?;
+            serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))
+        });
+        let request = HarvestRequest {
+            subscription: self.subscription,
+            query: query.transpose()?,
+            download_key: self.download_key,
+            archive: self.archive,
+            all_datasets: self.all_datasets,
+        };
+        if let Err(problems) = request.origin() {
+            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            bail!("the request is not right:\n  {}", list.join("\n  "));
+        }
+        let id = publish_request(&self.broker, &request).await?;
+        println!("{id}");
+        eprintln!("submitted; follow it with `passereau harvest show {id}`");
+        Ok(())
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let harvests = list(&passereau_database::connect(&self.database)?, self.limit).await?;
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&harvests)?);
+            return Ok(());
+        }
+        println!(
+            "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  subscription",
+            "harvest", "created (UTC)", "state", "landed", "written", "rejected"
+        );
+        for harvest in harvests {
+            println!(
+                "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
+                harvest.id,
+                harvest.created_at.format("%Y-%m-%d %H:%M"),
+                harvest.state.as_str(),
+                harvest.counts.landed,
+                harvest.counts.inserted + harvest.counts.updated,
+                harvest.counts.rejected,
+                harvest.subscription
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Show {
+    async fn run(self) -> anyhow::Result<()> {
+        let pool = passereau_database::connect(&self.database)?;
+        let Some(harvest) = find(&pool, self.id).await? else { return Err(self.absent(&pool).await?) };
+        let stages = progress(&pool, harvest.id).await?;
+        let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
+        if self.json {
+            let shown = json!({"harvest": harvest, "progress": stages, "rejects": rejects});
+            println!("{}", serde_json::to_string_pretty(&shown)?);
+            return Ok(());
+        }
+        println!("harvest       {}", harvest.id);
+        println!("subscription  {}", harvest.subscription);
+        println!("state         {}", harvest.state);
+        let told = [
+            ("reason", &harvest.reason),
+            ("download", &harvest.download_key),
+            ("DOI", &harvest.doi),
+            ("archive", &harvest.archive_key),
+        ];
+        for (label, value) in told.into_iter().filter_map(|(label, value)| value.as_ref().map(|value| (label, value))) {
+            println!("{label:<13} {value}");
+        }
+        let counts = harvest.counts;
+        println!(
+            "read          {} = {} landed + {} duplicate + {} malformed",
+            counts.read, counts.landed, counts.duplicate, counts.malformed
+        );
+        println!(
+            "landed        {} = {} inserted + {} updated + {} unchanged + {} rejected + {} kept{}",
+            counts.landed,
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            counts.rejected,
+            counts.kept,
+            if harvest.state.is_alive() { " so far" } else { "" }
+        );
+        println!("vanished      {}", counts.vanished);
+        for stage in stages {
+            println!("{:<13} {} of {} slices", stage.stage, stage.done, stage.total);
+        }
+        for reject in rejects {
+            println!("reject        {:<24} {}", reject.reason, reject.records);
+        }
+        Ok(())
+    }
+
+    /// A request that was refused has no harvest, but a dead letter under its `message_id`.
+    async fn absent(&self, pool: &PgPool) -> anyhow::Result<anyhow::Error> {
+        let refused: Option<(Uuid, String)> = sqlx::query_as(
+            "SELECT id, error FROM passereau.dead_letter WHERE message_id = $1 ORDER BY died_at DESC LIMIT 1",
+        )
+        .bind(self.id)
+        .fetch_optional(pool)
+        .await?;
+        Ok(match refused {
+            Some((letter, error)) => anyhow::anyhow!("the request was refused (dead letter {letter}):\n{error}"),
+            None => anyhow::anyhow!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id),
+        })
+    }
+}

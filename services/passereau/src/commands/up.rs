@@ -1,0 +1,55 @@
+//! `passereau up`: all workers in one process.
+
+use clap::{Args, Parser};
+use passereau_downloader::{Downloader, DownloaderConfig};
+use passereau_inat_enricher::{EnricherConfig, Enricher};
+use passereau_loader::{Loader, LoaderConfig};
+use passereau_poller::{Poller, PollerConfig};
+use passereau_requester::{Requester, RequesterConfig};
+use passereau_runner::{Process, ProcessConfig};
+use passereau_upserter::{Upserter, UpserterConfig};
+
+/// Runs all workers. The workers' own settings come from the environment, under the names that each worker's `--help`
+/// shows: several workers share some of them, and one value then holds for all.
+#[derive(Args, Debug)]
+pub struct Up {
+    #[command(flatten)]
+    process: ProcessConfig,
+}
+
+/// The settings of one worker, from the environment alone.
+#[derive(Parser)]
+#[command(name = "passereau up", no_binary_name = true)]
+struct FromEnvironment<C: Args> {
+    #[command(flatten)]
+    config: C,
+}
+
+/// Ends the process with clap's own words when a setting is missing or wrong.
+fn settings<C: Args>() -> C {
+    FromEnvironment::<C>::parse_from(std::iter::empty::<&str>()).config
+}
+
+impl Up {
+    /// Works until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// A setting is missing, or the database or the broker is not prepared; the error names the command that prepares it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let _logs = passereau_telemetry::logs::init(&self.process.log, "passereau")?;
+        let requester = Requester::new(&settings::<RequesterConfig>())?;
+        let poller = Poller::new(&settings::<PollerConfig>())?;
+        let downloader = Downloader::new(&settings::<DownloaderConfig>())?;
+        let loader = Loader::new(&settings::<LoaderConfig>())?;
+        let enricher = Enricher::new(&settings::<EnricherConfig>())?;
+        let upserter = Upserter::new(&settings::<UpserterConfig>());
+        let mut process = Process::start("passereau", &self.process).await?;
+        process.work(requester);
+        process.work(poller);
+        process.work(downloader);
+        process.work(loader);
+        process.work(enricher);
+        process.work(upserter);
+        Ok(process.run().await?)
+    }
+}

@@ -1,0 +1,320 @@
+//! Six worker processes that share nothing but RabbitMQ, PostgreSQL and an object store.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing};
+use passereau_contracts::{HarvestRequest, Message, WORKERS};
+use passereau_harvest::Harvest;
+use passereau_sandbox::{Sandbox, SandboxConfig};
+use passereau_testing::{TestDatabase, amqp_url, broker_prefix, wait_until};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Child;
+use uuid::Uuid;
+
+use crate::program;
+
+/// The subscription that tests and the demonstration harvest.
+pub const SUBSCRIPTION: &str = "aura-all";
+
+/// The datasets that [`query`] asks for.
+pub const QUERY_DATASETS: [&str; 1] = [passereau_sandbox::seeds::INATURALIST_DATASET_KEY];
+
+/// What differs from fleet to fleet.
+#[derive(Debug)]
+pub struct FleetConfig {
+    /// The stand-in services.
+    pub sandbox: SandboxConfig,
+    /// Further settings of the workers, over those that every fleet has.
+    pub environment: Vec<(&'static str, String)>,
+}
+
+impl FleetConfig {
+    /// A fleet whose sandbox hands out these archives.
+    #[must_use]
+    pub fn handing_out(archives: Vec<PathBuf>) -> Self {
+        Self { sandbox: SandboxConfig { archives, ..SandboxConfig::default() }, environment: Vec::new() }
+    }
+}
+
+/// A running fleet. Dropping it kills the workers; [`Fleet::stop`] ends them in good order.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The database of GeoNature.
+    pub database: TestDatabase,
+    /// The stand-in services.
+    pub sandbox: Sandbox,
+    /// Connection for publishing as other systems do.
+    pub broker: Broker,
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+    workers: Vec<(&'static str, Child)>,
+}
+
+impl Fleet {
+    /// Prepares a GeoNature database as its administrator would, then starts the six workers.
+    ///
+    /// # Errors
+    /// A server is missing, a program is not built, or a command of the preparation fails; its words are in the error.
+    pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
+        let mut fleet = Self::prepare(config).await?;
+        for args in [&["migrate"][..], &["install"], &["topology", "apply"]] {
+            fleet.run_command(args).await?;
+        }
+        for worker in WORKERS {
+            fleet.spawn(worker.worker)?;
+        }
+        Ok(fleet)
+    }
+
+    async fn prepare(config: FleetConfig) -> anyhow::Result<Self> {
+        passereau_broker::install_crypto();
+        let database = TestDatabase::geonature().await;
+        let folder = tempfile::tempdir().context("making the fleet's folder")?;
+        for name in ["store", "scratch", "logs"] {
+            fs::create_dir(folder.path().join(name)).context("making the fleet's folders")?;
+        }
+        let (user, password) = (config.sandbox.user.clone(), config.sandbox.password.clone());
+        let sandbox = Sandbox::start(config.sandbox).await?;
+        let prefix = broker_prefix();
+        let amqp = amqp_url();
+        let broker = Broker::connect(&BrokerConfig::new(amqp.clone()).with_prefix(prefix.clone()), "fleet").await?;
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let mut environment: Vec<(String, String)> = [
+            ("PASSEREAU_DATABASE_URL", database.url.clone()),
+            ("PASSEREAU_AMQP_URL", amqp),
+            ("PASSEREAU_AMQP_PREFIX", prefix),
+            ("PASSEREAU_STORE_URL", format!("file://{}", path("store"))),
+            ("PASSEREAU_SCRATCH_DIR", path("scratch")),
+            ("PASSEREAU_GBIF_URL", sandbox.gbif_url.clone()),
+            ("PASSEREAU_GBIF_USER", user),
+            ("PASSEREAU_GBIF_PASSWORD", password),
+            ("PASSEREAU_INATURALIST_URL", sandbox.inaturalist_url.clone()),
+            ("PASSEREAU_USER_AGENT", "passereau-tests/0.1 (test@example.org)".to_owned()),
+            ("PASSEREAU_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
+            ("PASSEREAU_LOG_FORMAT", "json".to_owned()),
+            // The stand-ins answer at once; waiting for them as for GBIF would only slow the tests down.
+            ("PASSEREAU_INATURALIST_INTERVAL_S", "0.02".to_owned()),
+            ("PASSEREAU_POLL_FIRST_S", "0.2".to_owned()),
+            ("PASSEREAU_POLL_LONGEST_S", "1".to_owned()),
+            ("PASSEREAU_RETRY_INITIAL_MS", "50".to_owned()),
+            ("PASSEREAU_RETRY_MAX_MS", "500".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        environment.extend(config.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Ok(Self { database, sandbox, broker, folder, environment, workers: Vec::new() })
+    }
+
+    /// Starts one worker's process. Its log goes into the fleet's folder.
+    ///
+    /// # Errors
+    /// The program is not built or cannot be started.
+    pub fn spawn(&mut self, worker: &'static str) -> anyhow::Result<()> {
+        let log = self.log_path(worker);
+        let log = File::options().create(true).append(true).open(&log).context("opening a worker's log")?;
+        let child = tokio::process::Command::new(program(&format!("passereau-{worker}"))?)
+            .envs(self.environment.clone())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting the {worker}"))?;
+        self.workers.push((worker, child));
+        Ok(())
+    }
+
+    /// Runs the command `passereau` in the fleet's environment.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub async fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
+        let mut command = Command::new(program("passereau")?);
+        command.args(args).envs(self.environment.clone()).stdin(Stdio::null());
+        Ok(tokio::process::Command::from(command).output().await?)
+    }
+
+    /// The same, and its standard output; an exit code other than 0 is an error with what the command said.
+    ///
+    /// # Errors
+    /// As [`Fleet::command`], and when the command fails.
+    pub async fn run_command(&self, args: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(args).await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "passereau {}: {}\n{said}", args.join(" "), output.status);
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Settings of the workers, for processes that a test starts itself.
+    #[must_use]
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// The folder of the object store.
+    #[must_use]
+    pub fn store_folder(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// Puts an archive into the store, under `archives/` and its file name; returns its object key.
+    ///
+    /// # Errors
+    /// The file cannot be copied.
+    pub fn put_archive(&self, archive: &Path) -> anyhow::Result<String> {
+        let name = archive.file_name().and_then(|name| name.to_str()).context("the archive has no name")?;
+        let folder = self.store_folder().join("archives");
+        fs::create_dir_all(&folder)?;
+        fs::copy(archive, folder.join(name)).with_context(|| format!("copying {}", archive.display()))?;
+        Ok(format!("archives/{name}"))
+    }
+
+    /// Publishes a body to the work exchange as a foreign client would, with an identity but no header.
+    ///
+    /// # Errors
+    /// No queue took it.
+    pub async fn publish(&self, kind: &str, body: Vec<u8>) -> anyhow::Result<Uuid> {
+        let message_id = Uuid::now_v7();
+        let message = Outgoing {
+            message_id,
+            exchange: Exchange::Work,
+            routing_key: kind.to_owned(),
+            kind: kind.to_owned(),
+            version: 1,
+            correlation_id: None,
+            headers: Default::default(),
+            body,
+            mandatory: true,
+        };
+        for (_, answer) in self.broker.publisher().publish(vec![message]).await {
+            answer.with_context(|| format!("publishing {kind}"))?;
+        }
+        Ok(message_id)
+    }
+
+    /// Asks for a harvest by message; its id is that of the message.
+    ///
+    /// # Errors
+    /// No queue took it.
+    pub async fn submit(&self, request: &HarvestRequest) -> anyhow::Result<Uuid> {
+        self.publish(HarvestRequest::KIND, serde_json::to_vec(request)?).await
+    }
+
+    /// The harvest as it stands, once it was accepted.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn harvest(&self, id: Uuid) -> anyhow::Result<Option<Harvest>> {
+        Ok(passereau_harvest::find(&self.database.pool, id).await?)
+    }
+
+    /// Waits until a harvest has ended, in whatever way.
+    ///
+    /// # Panics
+    /// When it does not end within `deadline`.
+    pub async fn ended(&self, id: Uuid, deadline: Duration) -> Harvest {
+        wait_until("the end of the harvest", deadline, async || {
+            self.harvest(id).await.ok().flatten().filter(|harvest| !harvest.state.is_alive())
+        })
+        .await
+    }
+
+    /// Waits for a dead letter of a message, and returns its reason and error.
+    ///
+    /// # Panics
+    /// When none comes within `deadline`.
+    pub async fn dead_letter(&self, message_id: Uuid, deadline: Duration) -> (String, String) {
+        wait_until("the dead letter", deadline, async || {
+            sqlx::query_as("SELECT reason, error FROM passereau.dead_letter WHERE message_id = $1")
+                .bind(message_id)
+                .fetch_optional(&self.database.pool)
+                .await
+                .ok()
+                .flatten()
+        })
+        .await
+    }
+
+    /// Asks every worker to end and waits for it; all must end in good order.
+    ///
+    /// # Errors
+    /// A worker did not end with 0 within its grace.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        for (worker, mut child) in std::mem::take(&mut self.workers) {
+            let status = terminate(&mut child).await.with_context(|| format!("ending the {worker}"))?;
+            if !status.success() {
+                bail!("the {worker} ended with {status}:\n{}", self.log_tail(worker));
+            }
+        }
+        passereau_broker::topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await?;
+        self.broker.close().await;
+        Ok(())
+    }
+
+    fn log_path(&self, worker: &str) -> PathBuf {
+        self.folder.path().join("logs").join(format!("{worker}.log"))
+    }
+
+    /// Everything a worker has logged.
+    #[must_use]
+    pub fn log(&self, worker: &str) -> String {
+        fs::read_to_string(self.log_path(worker)).unwrap_or_default()
+    }
+
+    fn log_tail(&self, worker: &str) -> String {
+        let log = self.log(worker);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for worker in WORKERS {
+                eprintln!("--- the {}'s last words:\n{}", worker.worker, self.log_tail(worker.worker));
+            }
+        }
+    }
+}
+
+fn fleet_topology(prefix: &str) -> passereau_broker::Topology {
+    let workers: Vec<(&str, &[&str])> = WORKERS.iter().map(|worker| (worker.worker, worker.kinds)).collect();
+    passereau_broker::Topology::new(prefix, &workers)
+}
+
+/// SIGTERM, then a bounded wait.
+async fn terminate(child: &mut Child) -> anyhow::Result<ExitStatus> {
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    }
+    tokio::time::timeout(Duration::from_secs(40), child.wait())
+        .await
+        .context("it did not end within 40 s")?
+        .map_err(Into::into)
+}
+
+/// A query like the procedure's, for an account and the sandbox's iNaturalist dataset.
+#[must_use]
+pub fn query(account: &str) -> Value {
+    json!({
+        "creator": account,
+        "notificationAddresses": ["test@example.org"],
+        "sendNotification": false,
+        "format": "DWCA",
+        "predicate": {"type": "and", "predicates": [
+            {"type": "equals", "key": "HAS_COORDINATE", "value": "True"},
+            {"type": "equals", "key": "HAS_GEOSPATIAL_ISSUE", "value": "False"},
+            {"type": "equals", "key": "GADM_GID", "value": "FRA.1_1"},
+            {"type": "in", "key": "DATASET_KEY", "values": QUERY_DATASETS},
+            {"type": "in", "key": "PHYLUM_KEY", "values": ["42", "52", "54"]}
+        ]}
+    })
+}

@@ -1,0 +1,26 @@
+//! The programs under test, next to this one in cargo's target folder.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+
+/// The path of one of the workspace's programs.
+///
+/// # Errors
+/// It was not built; the message names the command that builds it.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let me = std::env::current_exe().context("finding this program")?;
+    // A test binary lies in `deps/`, one below the programs.
+    let folder = me
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.file_name().is_some_and(|name| name != "deps"))
+        .context("finding the folder of this program")?;
+    let path = folder.join(name);
+    ensure!(
+        path.exists(),
+        "{} is not built: run `cargo build --workspace --bins` (make test and make demo do)",
+        path.display()
+    );
+    Ok(path)
+}

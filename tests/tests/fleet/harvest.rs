@@ -1,0 +1,133 @@
+//! The main job: a request by message, records in the synthèse, the same again without a write.
+
+use passereau_harvest::State;
+use passereau_sandbox::Route;
+use sqlx::PgPool;
+
+use crate::prepared::{RECORDS, SOON, fleet, generated, request};
+
+/// Invariant 3 of the design: every record that was read is accounted for.
+pub fn assert_sums(counts: &passereau_contracts::Counts) {
+    assert_eq!(counts.read, counts.landed + counts.duplicate + counts.malformed, "{counts:?}");
+    let written = counts.inserted + counts.updated;
+    assert_eq!(counts.landed, written + counts.unchanged + counts.rejected + counts.kept, "{counts:?}");
+}
+
+/// Rows of source GBIF with the physical version of each.
+async fn versions(pool: &PgPool) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "SELECT s.entity_source_pk_value, s.xmin::text FROM gn_synthese.synthese s
+         JOIN gn_synthese.t_sources t USING (id_source) WHERE t.name_source = 'GBIF' ORDER BY 1",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_nothing() {
+    let (_folder, archive) = generated(RECORDS);
+    let fleet = fleet(archive).await;
+    let pool = fleet.database.pool.clone();
+
+    let first = fleet.submit(&request()).await.unwrap();
+    let first = fleet.ended(first, SOON).await;
+    assert_eq!(first.state, State::Completed, "{:?}", first.reason);
+    assert_eq!(first.counts.read, RECORDS as i64);
+    assert!(first.counts.inserted > 0 && first.counts.rejected > 0, "{:?}", first.counts);
+    assert_sums(&first.counts);
+    assert!(first.doi.is_some(), "the DOI is kept: GBIF asks users to cite it");
+
+    let visible: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM gn_synthese.v_synthese_for_web_app").fetch_one(&pool).await.unwrap();
+    assert_eq!(visible, first.counts.inserted, "what is inserted is seen in GeoNature");
+    let hidden: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM gn_synthese.synthese WHERE id_nomenclature_sensitivity IS NULL")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(hidden, 0, "sensitivity is never NULL");
+    let foreign: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM gn_synthese.synthese s
+         JOIN pinv_gbif.tmp_gbif_data g ON g.gbif_id = s.entity_source_pk_value::bigint
+         JOIN pinv_gbif.occurrence o ON o.gbif_id = g.gbif_id AND o.inaturalist_id IS NOT NULL
+         JOIN pinv_gbif.cor_uuid_inaturalist i ON i.id_inaturalist = o.inaturalist_id
+         WHERE i.uuid IS NOT NULL AND i.uuid <> s.unique_id_sinp",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(foreign, 0, "iNaturalist's observations keep iNaturalist's UUIDs");
+
+    let before = versions(&pool).await;
+    let asked = fleet.sandbox.calls(Route::Observations);
+    let second = fleet.submit(&request()).await.unwrap();
+    let second = fleet.ended(second, SOON).await;
+    assert_eq!(second.state, State::Completed, "{:?}", second.reason);
+    assert_eq!(second.counts.unchanged, first.counts.inserted);
+    assert_eq!((second.counts.inserted, second.counts.updated), (0, 0));
+    assert_eq!(second.counts.rejected, first.counts.rejected);
+    assert_sums(&second.counts);
+    assert_eq!(versions(&pool).await, before, "no row of the synthèse was touched");
+    assert_eq!(fleet.sandbox.calls(Route::Observations), asked, "iNaturalist's answers are kept for ever");
+    assert_eq!(fleet.sandbox.credential_leaks(), 0, "the password stays with GBIF's API");
+
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.outbox").fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 0, "nothing is left to be sent");
+    let held: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.claim WHERE expires_at > now()")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(held, 0, "no claim is left");
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_twice_at_once_is_one_harvest_and_one_download() {
+    let (_folder, archive) = generated(50);
+    let fleet = fleet(archive).await;
+    let body = serde_json::to_vec(&request()).unwrap();
+    let one = fleet.publish("harvest.request", body.clone()).await.unwrap();
+    fleet.publish("harvest.request", body).await.unwrap();
+    let ended = passereau_testing::wait_until("the end of the one harvest", SOON, async || {
+        let harvests = passereau_harvest::list(&fleet.database.pool, 10).await.unwrap();
+        (!harvests.is_empty() && harvests.iter().all(|harvest| !harvest.state.is_alive())).then_some(harvests)
+    })
+    .await;
+    assert_eq!(ended.len(), 1, "the second request joined the first, whichever came first: {one}");
+    assert_eq!(ended[0].state, State::Completed, "{:?}", ended[0].reason);
+    assert_eq!(fleet.sandbox.calls(Route::CreateDownload), 1);
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn operators_see_harvests_health_and_counts() {
+    let (_folder, archive) = generated(50);
+    let mut fleet = fleet(archive).await;
+    let id = fleet.submit(&request()).await.unwrap();
+    let harvest = fleet.ended(id, SOON).await;
+    let shown = fleet.run_command(&["harvest", "show", &id.to_string(), "--json"]).await.unwrap();
+    let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["harvest"]["counts"]["inserted"], harvest.counts.inserted);
+    assert!(fleet.run_command(&["harvest", "list"]).await.unwrap().contains("completed"));
+    assert!(fleet.run_command(&["dead", "list"]).await.unwrap().contains("0 waiting"));
+
+    let listening = fleet.log("loader").lines().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        let text = line.to_string();
+        let address = text.split("\"address\":\"").nth(1)?.split('"').next()?;
+        Some(address.to_owned())
+    });
+    let listening = listening.expect("the loader logs the address of its metrics");
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{listening}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (status, metrics) = get("/metrics").await;
+    assert_eq!(status, 200);
+    assert!(metrics.contains(r#"passereau_records_total{outcome="landed",stage="landed"} 50"#), "{metrics}");
+    assert_eq!(get("/healthz").await.0, 200);
+    assert_eq!(get("/readyz").await.0, 200);
+    fleet.spawn("loader").unwrap();
+    fleet.stop().await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! The fleet end to end: six processes, a real RabbitMQ, a real PostgreSQL with PostGIS. Run by `make test`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod archives;
+mod faults;
+mod foreign_client;
+mod harvest;
+mod prepared;
