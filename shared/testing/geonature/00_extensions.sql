@@ -17,7 +17,7 @@ CREATE TABLE public.alembic_version (
     version_num varchar(32) NOT NULL,
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
-INSERT INTO public.alembic_version VALUES ('b955b6d95d25');
+INSERT INTO public.alembic_version VALUES ('a90fa0630ef5');
 
 -- Dates are the database's: whatever a writer supplies for them is lost.
 CREATE FUNCTION public.fct_trg_meta_dates_change() RETURNS trigger

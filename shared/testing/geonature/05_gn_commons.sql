@@ -44,7 +44,7 @@ CREATE TABLE gn_commons.t_modules (
     module_doc_url varchar(255),
     module_order integer,
     ng_module varchar(500),
-    type varchar(255),
+    type varchar(255) DEFAULT 'base' NOT NULL,
     meta_create_date timestamp without time zone DEFAULT now(),
     meta_update_date timestamp without time zone DEFAULT now(),
     CONSTRAINT pk_t_modules PRIMARY KEY (id_module),

@@ -150,7 +150,7 @@ CREATE INDEX i_synthese_date_max ON gn_synthese.synthese (date_max DESC);
 CREATE INDEX i_synthese_date_min ON gn_synthese.synthese (date_min DESC);
 CREATE INDEX i_synthese_id_dataset ON gn_synthese.synthese (id_dataset);
 CREATE INDEX i_synthese_t_sources ON gn_synthese.synthese (id_source);
-CREATE INDEX i_synthese_id_import ON gn_synthese.synthese (id_import);
+CREATE INDEX synthese_id_import_idx ON gn_synthese.synthese (id_import);
 CREATE INDEX synthese_observers_idx ON gn_synthese.synthese (observers);
 CREATE INDEX i_synthese_the_geom_4326 ON gn_synthese.synthese USING gist (the_geom_4326);
 CREATE INDEX i_synthese_the_geom_local ON gn_synthese.synthese USING gist (the_geom_local);
@@ -227,7 +227,7 @@ ALTER TABLE ONLY gn_synthese.synthese
     ADD CONSTRAINT fk_synthese_id_digitiser FOREIGN KEY (id_digitiser) REFERENCES utilisateurs.t_roles (id_role) ON UPDATE CASCADE,
     ADD CONSTRAINT fk_synthese_id_module FOREIGN KEY (id_module) REFERENCES gn_commons.t_modules (id_module) ON UPDATE CASCADE,
     ADD CONSTRAINT fk_synthese_id_source FOREIGN KEY (id_source) REFERENCES gn_synthese.t_sources (id_source) ON UPDATE CASCADE,
-    ADD CONSTRAINT synthese_id_import_fkey FOREIGN KEY (id_import) REFERENCES gn_imports.t_imports (id_import) ON DELETE SET NULL;
+    ADD CONSTRAINT fk_gn_synthese_id_import FOREIGN KEY (id_import) REFERENCES gn_imports.t_imports (id_import) ON DELETE SET NULL;
 
 CREATE TABLE gn_synthese.cor_area_synthese (
     id_synthese integer NOT NULL,
