@@ -17,7 +17,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT '50c9509d-22c7-4a22-a47d-8c484
 -- 5006733106 gives 322eb804-7805-5a51-a2fa-e41e54fb8344.
 CREATE OR REPLACE FUNCTION passereau.gbif_uuid(gbif_id bigint) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT uuid_generate_v5(uuid_ns_url(), 'https://www.gbif.org/occurrence/' || gbif_id)
+    SELECT uuid_generate_v5(uuid_ns_url(), 'https://www.gbif.org/occurrence/' || gbif_id::text)
 $$;
 
 RESET check_function_bodies;

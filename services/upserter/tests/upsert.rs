@@ -38,7 +38,7 @@ async fn a_new_record_enters_with_its_columns_and_the_defaults_of_the_instance()
     assert_eq!(row.0, "322eb804-7805-5a51-a2fa-e41e54fb8344");
     assert_eq!((row.1, row.2, row.3), (700_001, 4, 13));
     assert_eq!((row.4.as_str(), row.5.as_str(), row.6.as_str()), ("Parus major", "Taxref V18.0", "I"));
-    assert_eq!(row.7, "POINT(914190 6455950)");
+    assert_eq!(row.7, "POINT(913603 6457090)");
     assert_eq!(row.8["license"], "CC_BY_4_0");
     assert!(row.8.get("lastInterpreted").is_none());
 
