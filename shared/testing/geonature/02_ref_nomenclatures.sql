@@ -112,9 +112,7 @@ BEGIN
     THEN
         RETURN true;
     END IF;
-    RAISE EXCEPTION 'Error : id_nomenclature --> (%) and nomenclature --> (%) type didn''t match. '
-                    'Use id_nomenclature in corresponding type (mnemonique field). '
-                    'See ref_nomenclatures.t_nomenclatures.id_type.', id, mytype;
+    RAISE EXCEPTION 'Error : id_nomenclature (%) is not of nomenclature type (%)', id, mytype;
 END;
 $$;
 
