@@ -19,15 +19,15 @@ enum Then {
 }
 
 /// A server that answers the first call with the first of these texts, and so on; gives what it was sent.
-async fn serve(answers: Vec<(String, Then)>) -> (Url, mpsc::UnboundedReceiver<String>) {
+async fn serve(answers: Vec<(String, Then)>) -> (Url, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = Url::parse(&format!("http://{}/v1", listener.local_addr().unwrap())).unwrap();
-    let (sent, received) = mpsc::unbounded_channel();
+    let (sent, received) = mpsc::channel(16);
     tokio::spawn(async move {
         let mut open = Vec::new();
         for (answer, then) in answers {
             let (mut socket, _) = listener.accept().await.unwrap();
-            let _closed = sent.send(read_request(&mut socket).await);
+            let _closed = sent.send(read_request(&mut socket).await).await;
             socket.write_all(answer.as_bytes()).await.unwrap();
             socket.flush().await.unwrap();
             if then == Then::StandStill {
