@@ -2,6 +2,7 @@
 
 use passereau_harvest::State;
 use passereau_sandbox::Route;
+use passereau_testing::wait_until;
 use sqlx::PgPool;
 
 use crate::prepared::{RECORDS, SOON, fleet, generated, request};
@@ -72,8 +73,11 @@ async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_no
     assert_eq!(fleet.sandbox.calls(Route::Observations), asked, "iNaturalist's answers are kept for ever");
     assert_eq!(fleet.sandbox.credential_leaks(), 0, "the password stays with GBIF's API");
 
-    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.outbox").fetch_one(&pool).await.unwrap();
-    assert_eq!(left, 0, "nothing is left to be sent");
+    wait_until("an empty outbox: nothing is left to be sent", SOON, async || {
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.outbox").fetch_one(&pool).await.unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
     let held: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.claim WHERE expires_at > now()")
         .fetch_one(&pool)
         .await
@@ -89,7 +93,7 @@ async fn a_request_that_comes_twice_at_once_is_one_harvest_and_one_download() {
     let body = serde_json::to_vec(&request()).unwrap();
     let one = fleet.publish("harvest.request", body.clone()).await.unwrap();
     fleet.publish("harvest.request", body).await.unwrap();
-    let ended = passereau_testing::wait_until("the end of the one harvest", SOON, async || {
+    let ended = wait_until("the end of the one harvest", SOON, async || {
         let harvests = passereau_harvest::list(&fleet.database.pool, 10).await.unwrap();
         (!harvests.is_empty() && harvests.iter().all(|harvest| !harvest.state.is_alive())).then_some(harvests)
     })
