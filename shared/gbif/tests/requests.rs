@@ -3,6 +3,7 @@
 
 use passereau_gbif::predicate::{Problem, Rules, digest, same_request, validate, validate_text};
 use passereau_gbif::search_keys::BACKBONE;
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -327,4 +328,52 @@ fn what_gbif_ignores_when_it_reuses_a_download_is_a_difference() {
         changed("/predicate/predicates/4/checklistKey", json!(CATALOGUE_OF_LIFE)),
         "$.predicate.predicates[4].checklistKey"
     );
+}
+
+/// Predicates as people and programs might write them: the right words in any order, and now and then a wrong one.
+fn predicates() -> impl Strategy<Value = Value> {
+    let word = |words: &'static [&'static str]| proptest::sample::select(words);
+    let keys = &["TAXON_KEY", "YEAR", "COUNTRY", "HAS_COORDINATE", "DATASET_KEY", "GEOMETRY", "nonsense"];
+    let values = &["1", "2024", "FR", "True", DATASET, "", "POLYGON ((0 0, 1 0, 1 1, 0 0))", "POLYGON ((0 0"];
+    let types = &["equals", "in", "like", "lessThan", "isNull", "within", "geoDistance", "range", "x"];
+    let leaf = (word(types), word(keys), word(values), any::<bool>()).prop_map(|(kind, key, value, list)| {
+        let value = if list { json!([value, value]) } else { json!(value) };
+        let (name_of_key, name_of_value) = match kind {
+            "in" => ("key", "values"),
+            "isNull" => ("parameter", "matchCase"),
+            "within" => ("type_of", "geometry"),
+            _ => ("key", "value"),
+        };
+        let mut leaf = json!({"type": kind, name_of_key: key, name_of_value: value});
+        if matches!(name_of_key, "type_of" | "parameter") {
+            leaf.as_object_mut().unwrap().remove(if name_of_key == "type_of" { "type_of" } else { "matchCase" });
+        }
+        leaf
+    });
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            (prop_oneof![Just("and"), Just("or")], proptest::collection::vec(inner.clone(), 0..4))
+                .prop_map(|(kind, list)| json!({"type": kind, "predicates": list})),
+            inner.prop_map(|inner| json!({"type": "not", "predicate": inner})),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is written: a report whose every place exists (or is what is missing), or a body that stays as it is when
+    /// it is checked again and that GBIF's echo is recognised by.
+    #[test]
+    fn any_request_is_reported_or_settled(predicate in predicates(), all_datasets: bool) {
+        let rules = Rules { all_datasets, ..rules() };
+        match validate(&with(predicate), &rules) {
+            Err(problems) => prop_assert!(problems.iter().all(|problem| problem.path.starts_with("$.predicate"))),
+            Ok(query) => {
+                let again = validate(query.body(), &rules);
+                prop_assert_eq!(again.as_ref().map(|query| query.body()), Ok(query.body()));
+                prop_assert_eq!(same_request(query.body(), query.body()), Ok(()));
+            }
+        }
+    }
 }
