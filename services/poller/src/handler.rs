@@ -7,7 +7,7 @@ use crate::verdict::{Verdict, judge};
 use chrono::Utc;
 use passereau_contracts::{ArchiveFetch, PollerTask};
 use passereau_gbif::{Download, DownloadKey, GbifClient, GbifError};
-use passereau_harvest::{State, advance, fail, in_state};
+use passereau_harvest::{Harvest, State, advance, fail, in_state};
 use passereau_http::{HttpClient, HttpError, chain};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use std::time::Duration;
@@ -31,16 +31,16 @@ impl Poller {
     }
 
     async fn look(&self, context: &Context, harvest_id: Uuid) -> Outcome {
-        if in_state(context.pool(), harvest_id, &[State::Preparing]).await?.is_none() {
+        let Some(harvest) = in_state(context.pool(), harvest_id, &[State::Preparing]).await? else {
             return Ok(Done::nothing());
-        }
+        };
         let wait = ledger::read(context.pool(), harvest_id, self.config.poll.poll_deadline).await?;
         let wait =
             wait.ok_or_else(|| Stop::reject(format!("harvest {harvest_id} has no download; submit it again")))?;
         let key: DownloadKey =
             wait.key.parse().map_err(|error| Stop::reject(format!("harvest {harvest_id}: {error}")))?;
         match self.gbif.status(&key).await {
-            Ok(Some(download)) => self.conclude(context, harvest_id, &wait, &download).await,
+            Ok(Some(download)) => self.conclude(context, &harvest, &wait, &download).await,
             // A key that was just given may be unknown for a moment; a wrong one uses its attempts up.
             Ok(None) => Err(Stop::retry(format!("GBIF does not know download {key}; check the key"))),
             Err(error) if is_away(&error) => self.look_later(context, harvest_id, &wait, &error).await,
@@ -48,10 +48,12 @@ impl Poller {
         }
     }
 
-    async fn conclude(&self, context: &Context, harvest_id: Uuid, wait: &Wait, download: &Download) -> Outcome {
+    async fn conclude(&self, context: &Context, harvest: &Harvest, wait: &Wait, download: &Download) -> Outcome {
+        let harvest_id = harvest.id;
         let now = Utc::now();
         let verdict = judge(download, now, wait.deadline_at);
-        if let Verdict::TooLate(_) = verdict {
+        // A download that a request named was asked for by somebody else: it is left alone.
+        if matches!(verdict, Verdict::TooLate(_)) && harvest.account.is_some() {
             self.cancel(&download.key).await;
         }
         let mut tx = context.begin().await?;

@@ -10,7 +10,7 @@ pub enum Verdict {
     Fetch,
     /// Look again.
     Wait,
-    /// It took too long: cancel it, and the harvest has failed.
+    /// It took too long: the harvest has failed, and the download is cancelled if it is ours.
     TooLate(String),
     /// It ended without a file: the harvest has failed.
     Failed(String),
@@ -35,7 +35,7 @@ pub fn judge(download: &Download, now: DateTime<Utc>, deadline: DateTime<Utc>) -
             ended("has no file any more (FILE_ERASED): files are kept for six months; ask for it with a query")
         }
         status if now >= deadline => Verdict::TooLate(format!(
-            "GBIF's download {key} was still {status} at its deadline and was cancelled; submit the request again, or \
+            "GBIF's download {key} was still {status} at its deadline; submit the request again, or \
              give it more time with PASSEREAU_POLL_DEADLINE_S"
         )),
         DownloadStatus::Preparing | DownloadStatus::Running | DownloadStatus::Suspended | DownloadStatus::Other(_) => {

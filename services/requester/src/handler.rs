@@ -100,7 +100,7 @@ impl Requester {
             Source::Archive(key) => (State::Loading, None, Some(key.as_str().to_owned())),
         };
         Ok(NewHarvest {
-            // A sender that names its message knows its harvest by the same name.
+            // The harvest has its message's name, so that a sender can follow it; a message that waited has a new one.
             id: context.message_id().unwrap_or_else(Uuid::now_v7),
             subscription: accepted.request.subscription.clone(),
             request,

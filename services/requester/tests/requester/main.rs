@@ -158,6 +158,30 @@ async fn the_same_request_joins_the_harvest_that_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn a_subscription_harvests_one_thing_at_a_time() {
+    let bench = start(&[]).await;
+    let named = |year| {
+        let mut request = query(year);
+        request["subscription"] = json!("aura");
+        request
+    };
+    let first = bench.send_body("harvest.request", named(2024)).await;
+    bench.reaches(first, State::Preparing).await;
+    bench.send_body("harvest.request", named(2023)).await;
+    let other = bench.send_body("harvest.request", query(2022)).await;
+    bench.reaches(other, State::Preparing).await;
+    assert_eq!(bench.sandbox.calls(Route::CreateDownload), 2, "the second of the subscription waits");
+
+    let mut connection = bench.pool().acquire().await.unwrap();
+    assert!(passereau_harvest::fail(&mut connection, first, "the test says so").await.unwrap());
+    passereau_testing::wait_until("the second harvest", bench::SOON, async || {
+        (bench.sandbox.calls(Route::CreateDownload) == 3).then_some(())
+    })
+    .await;
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn a_download_of_another_request_is_asked_for_in_other_words() {
     let bench = start(&[]).await;
     // GBIF compares neither checklist nor extensions: it gives this download back for the query without extensions.
