@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser};
 use passereau_downloader::{Downloader, DownloaderConfig};
-use passereau_inat_enricher::{EnricherConfig, Enricher};
+use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_loader::{Loader, LoaderConfig};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_requester::{Requester, RequesterConfig};
