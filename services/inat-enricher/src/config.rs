@@ -31,9 +31,9 @@ pub struct LookupConfig {
     /// Attempts that a batch has before the harvest goes on without its UUIDs.
     #[arg(long, env = "PASSEREAU_INATURALIST_ATTEMPTS", default_value_t = 8, value_parser = clap::value_parser!(i32).range(1..))]
     pub inaturalist_attempts: i32,
-    /// How long an absent observation is not asked for again, in seconds; 30 days. GBIF may keep a deleted one for
+    /// How long an absent observation is not asked for again, in seconds; 7 days. GBIF may keep a deleted one for
     /// weeks.
-    #[arg(long = "inaturalist-absent-again", env = "PASSEREAU_INATURALIST_ABSENT_AGAIN_S", default_value = "2592000", value_parser = parse_seconds)]
+    #[arg(long = "inaturalist-absent-again", env = "PASSEREAU_INATURALIST_ABSENT_AGAIN_S", default_value = "604800", value_parser = parse_seconds)]
     pub absent_again: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! The iNaturalist ids whose UUIDs are not known yet, cut into batches for the inat-enricher.
+//! The iNaturalist ids whose UUIDs are not known yet, cut into batches for the inat-enricher. Ids that iNaturalist did not know
+//! are among them: the inat-enricher decides when they are asked for again.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -6,10 +7,6 @@ use uuid::Uuid;
 /// Ids of one batch: the most that iNaturalist answers on one page (`per_page`, inaturalist/iNaturalistAPI
 /// `lib/inaturalist_api.js`).
 const BATCH: i32 = 200;
-
-/// An id that iNaturalist did not know is asked for again after this many days: GBIF re-imports weekly, so a deleted
-/// observation can stay in its downloads for a while.
-const ASK_AGAIN_AFTER_DAYS: i32 = 7;
 
 /// Inserts the batches of a harvest, and returns how many there are.
 pub(crate) async fn cut(
@@ -24,8 +21,7 @@ pub(crate) async fn cut(
                FROM (SELECT DISTINCT inaturalist_id AS id FROM pinv_gbif.occurrence
                      WHERE generation_id = $2 AND inaturalist_id IS NOT NULL) wanted
                WHERE NOT EXISTS (SELECT FROM pinv_gbif.cor_uuid_inaturalist known
-                                 WHERE known.id_inaturalist = wanted.id
-                                   AND (known.uuid IS NOT NULL OR known.asked_at > now() - make_interval(days => $4)))
+                                 WHERE known.id_inaturalist = wanted.id AND known.uuid IS NOT NULL)
               ) numbered
          GROUP BY (place - 1) / $3
          ON CONFLICT DO NOTHING",
@@ -33,7 +29,6 @@ pub(crate) async fn cut(
     .bind(harvest_id)
     .bind(generation_id)
     .bind(BATCH)
-    .bind(ASK_AGAIN_AFTER_DAYS)
     .execute(connection)
     .await?
     .rows_affected();

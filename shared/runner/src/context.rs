@@ -17,6 +17,7 @@ pub struct Context {
     pub(crate) metrics: Metrics,
     pub(crate) consumer: &'static str,
     pub(crate) message_id: Uuid,
+    pub(crate) origin: Uuid,
     pub(crate) has_own_id: bool,
     pub(crate) attempt: i32,
     pub(crate) shutdown: CancellationToken,
@@ -42,11 +43,11 @@ impl Context {
         self.attempt
     }
 
-    /// The identity of the message: what is derived from it is the same when the message comes again. `None` for a
-    /// foreign message without `message_id`.
+    /// The identity that the sender gave the message; it stays through snoozes, retries and replays, so what is derived
+    /// from it is the same each time. `None` for a foreign message without `message_id`.
     #[must_use]
     pub fn message_id(&self) -> Option<Uuid> {
-        self.has_own_id.then_some(self.message_id)
+        self.has_own_id.then_some(self.origin)
     }
 
     /// When the handler has to be back, its cursor saved: a minute before the delivery would have been held for too long.

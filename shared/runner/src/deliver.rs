@@ -130,6 +130,7 @@ async fn attempt<W: Worker>(
         metrics: surroundings.metrics.clone(),
         consumer: W::NAME,
         message_id: envelope.message_id,
+        origin: envelope.origin,
         has_own_id: envelope.has_own_id,
         attempt: envelope.attempt,
         shutdown: surroundings.shutdown.clone(),
