@@ -14,17 +14,15 @@
 -- harvest.state is the caller's business.
 --
 -- Cost, reviewed with EXPLAIN (ANALYZE) on 1,000,000 records in chunks of 200,000, 3,000 taxa, 600,000 answers of
--- iNaturalist (2 cores that were shared with other work; half of it or less on an idle machine):
+-- iNaturalist (2 cores with a load of 7):
 --   unchanged  0.03 ms a record. One pass over the partition by its key for the records and one for the names; hash joins to
 --              datasets, answers and written (whose range of keys is read, not the table); a third of the time is the key.
 --              The answers of iNaturalist are hashed whole for each chunk, which is why small chunks cost more.
 --   new        0.12 ms a record: half of it the judgement (a third of that the trial projection), the rest conversion,
 --              three hashes, and the rows of the plan, about 700 bytes each with their indexes.
 --   vanished   0.005 ms a record: anti-join of the two partitions over the chunk's range.
--- Later chunks are judged as fast as the first: nothing in a chunk depends on how many came before but the search for equal
--- UUIDs, by index.
 --
--- Locks: the harvest's row; the records are read as of the start of each statement, nothing else is locked.
+-- Locks: the harvest's row, and passereau.plan against another ANALYZE until the commit; the records are read as of the start of each statement, nothing else is locked.
 SET check_function_bodies = off;
 
 -- done       no record is left: the slices are cut
@@ -121,6 +119,12 @@ BEGIN
           OFFSET 0) c;    -- each column is converted once, not once more for its hash
     GET DIAGNOSTICS planned = ROW_COUNT;
 
+    IF planned > 0 THEN
+        -- apply() emptied this table after the last harvest. With the statistics of then, everything below and every
+        -- range of a slice looks like one row: 50,000 records took minutes.
+        ANALYZE passereau.plan (harvest_id, gbif_id, action, unique_id_sinp);
+    END IF;
+
     WITH identical AS (
         DELETE FROM passereau.plan p USING passereau.written w
         WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'update'
@@ -138,7 +142,7 @@ BEGIN
     WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'insert'
       AND (EXISTS (SELECT FROM passereau.plan q
                    WHERE q.harvest_id = of_harvest AND q.action = 'insert'
-                     AND q.unique_id_sinp = p.unique_id_sinp AND q.gbif_id < p.gbif_id)
+                     AND q.unique_id_sinp = p.unique_id_sinp AND q.gbif_id + 0 < p.gbif_id)  -- by UUID, not by key
            OR EXISTS (SELECT FROM passereau.written w WHERE w.unique_id_sinp = p.unique_id_sinp));
 
     gone := 0;
@@ -166,8 +170,6 @@ DECLARE
     records_of_a_slice CONSTANT integer := 10000;
     slices integer;
 BEGIN
-    -- apply() finds its rows by this table's key: without statistics the range of a slice looks like one row.
-    ANALYZE passereau.plan (harvest_id, gbif_id, action);
     INSERT INTO passereau.slice (harvest_id, stage, ordinal, first_gbif_id, last_gbif_id, records)
     SELECT of_harvest, 'upsert', n.ordinal, min(n.gbif_id), max(n.gbif_id), count(*)
     FROM (SELECT p.gbif_id, ((row_number() OVER (ORDER BY p.gbif_id) - 1) / records_of_a_slice)::integer AS ordinal
