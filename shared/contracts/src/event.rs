@@ -13,7 +13,7 @@ pub enum EventKind {
     /// A request was accepted.
     #[serde(rename = "harvest.started")]
     Started,
-    /// The plan is made; the counts say what will be written.
+    /// The plan is made: `unchanged` and `vanished` are known, the other landed records go into the slices.
     #[serde(rename = "harvest.planned")]
     Planned,
     /// Everything is in the synthèse and the sums are right.

@@ -104,8 +104,8 @@ pub async fn in_state(
     Ok(find(executor, id).await?.filter(|harvest| states.contains(&harvest.state)))
 }
 
-/// Moves a harvest from one state to the next; `false` when it is not in `from` any more. Reaching *completed* announces
-/// it.
+/// Moves a harvest from one state to the next; `false` when it is not in `from` any more. A plan that is
+/// made and a harvest that is completed are announced.
 ///
 /// # Errors
 /// Those of PostgreSQL.
@@ -123,8 +123,13 @@ pub async fn advance(connection: &mut PgConnection, id: Uuid, from: State, to: S
     .await?
     .rows_affected()
         == 1;
-    if moved && to == State::Completed {
-        announce(connection, id, EventKind::Completed).await?;
+    let news = match (from, to) {
+        (_, State::Completed) => Some(EventKind::Completed),
+        (State::Planning, State::Upserting | State::Finishing) => Some(EventKind::Planned),
+        _ => None,
+    };
+    if let Some(kind) = news.filter(|_| moved) {
+        announce(connection, id, kind).await?;
     }
     Ok(moved)
 }

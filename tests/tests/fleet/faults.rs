@@ -43,6 +43,14 @@ async fn messages_and_archives_that_are_wrong_are_named_and_hold_up_nobody() {
     assert!(broken.reason.unwrap().contains("archive"), "the reason speaks of the archive");
     let absent = run(&fleet, &of_archive("archives/absent.zip".into())).await;
     assert!(absent.reason.unwrap().contains("not in the store"));
+    let trace: Option<String> = sqlx::query_scalar(
+        "SELECT headers->>'traceparent' FROM passereau.dead_letter WHERE harvest_id = $1 AND kind = 'archive.load'",
+    )
+    .bind(absent.id)
+    .fetch_one(&fleet.database.pool)
+    .await
+    .unwrap();
+    assert!(trace.is_some_and(|trace| trace.starts_with("00-")), "the trace travels with the message");
 
     let good = run(&fleet, &request()).await;
     assert_eq!(good.state, State::Completed, "{:?}", good.reason);

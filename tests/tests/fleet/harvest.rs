@@ -107,7 +107,7 @@ async fn a_request_that_comes_twice_at_once_is_one_harvest_and_one_download() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operators_see_harvests_health_and_counts() {
     let (_folder, archive) = generated(50);
-    let mut fleet = fleet(archive).await;
+    let fleet = fleet(archive).await;
     let id = fleet.submit(&request()).await.unwrap();
     let harvest = fleet.ended(id, SOON).await;
     let shown = fleet.run_command(&["harvest", "show", &id.to_string(), "--json"]).await.unwrap();
@@ -132,6 +132,5 @@ async fn operators_see_harvests_health_and_counts() {
     assert!(metrics.contains(r#"passereau_records_total{outcome="landed",stage="landed"} 50"#), "{metrics}");
     assert_eq!(get("/healthz").await.0, 200);
     assert_eq!(get("/readyz").await.0, 200);
-    fleet.spawn("loader").unwrap();
     fleet.stop().await.unwrap();
 }
