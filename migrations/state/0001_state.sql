@@ -86,7 +86,11 @@ CREATE TABLE passereau.fetch (
     etag        text,
     size_bytes  bigint,
     part_bytes  bigint NOT NULL,
+    -- how often the file changed at the server, and how often it came whole and was corrupt
     restarts    integer NOT NULL DEFAULT 0,
+    corruptions integer NOT NULL DEFAULT 0,
+    -- every part is there and the archive that they make passed every check
+    verified    boolean NOT NULL DEFAULT false,
     started_at  timestamptz NOT NULL DEFAULT now()
 );
 
@@ -220,10 +224,16 @@ CREATE TABLE passereau.dead_letter (
 );
 CREATE INDEX dead_letter_waiting ON passereau.dead_letter (died_at) WHERE state = 'waiting';
 
--- One budget for the whole fleet: the next free moment of a service and its use of the day (UTC).
+-- Digest of the files of migrations/functions as they were last applied: a program that is newer finds out.
+CREATE TABLE passereau.function_set (
+    digest text NOT NULL
+);
+
+-- One budget for the whole fleet: the next free moment of a service, its use of the day (UTC) and its failures in a row.
 CREATE TABLE passereau.pace (
-    name    text PRIMARY KEY,
-    next_at timestamptz NOT NULL,
-    day     date NOT NULL,
-    used    integer NOT NULL
+    name     text PRIMARY KEY,
+    next_at  timestamptz NOT NULL,
+    day      date NOT NULL,
+    used     integer NOT NULL,
+    failures integer NOT NULL DEFAULT 0
 );

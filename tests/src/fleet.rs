@@ -27,19 +27,21 @@ pub const SUBSCRIPTION: &str = "aura-all";
 pub const QUERY_DATASETS: [&str; 1] = [passereau_sandbox::seeds::INATURALIST_DATASET_KEY];
 
 /// What differs from fleet to fleet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct FleetConfig {
     /// The stand-in services.
     pub sandbox: SandboxConfig,
     /// Further settings of the workers, over those that every fleet has.
     pub environment: Vec<(&'static str, String)>,
+    /// All workers in one process (`passereau up`) instead of one process each.
+    pub in_one_process: bool,
 }
 
 impl FleetConfig {
     /// A fleet whose sandbox hands out these archives.
     #[must_use]
     pub fn handing_out(archives: Vec<PathBuf>) -> Self {
-        Self { sandbox: SandboxConfig { archives, ..SandboxConfig::default() }, environment: Vec::new() }
+        Self { sandbox: SandboxConfig { archives, ..SandboxConfig::default() }, ..Self::default() }
     }
 }
 
@@ -63,12 +65,17 @@ impl Fleet {
     /// # Errors
     /// A server is missing, a program is not built, or a command of the preparation fails; its words are in the error.
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
+        let in_one_process = config.in_one_process;
         let mut fleet = Self::prepare(config).await?;
         for args in [&["migrate"][..], &["install"], &["topology", "apply"]] {
             fleet.run_command(args).await?;
         }
-        for worker in WORKERS {
-            fleet.spawn(worker.worker)?;
+        if in_one_process {
+            fleet.spawn("passereau", "passereau", &["up"])?;
+        } else {
+            for worker in WORKERS {
+                fleet.spawn(worker.worker, &format!("passereau-{}", worker.worker), &[])?;
+            }
         }
         Ok(fleet)
     }
@@ -112,14 +119,12 @@ impl Fleet {
         Ok(Self { database, sandbox, broker, folder, environment, workers: Vec::new() })
     }
 
-    /// Starts one worker's process. Its log goes into the fleet's folder.
-    ///
-    /// # Errors
-    /// The program is not built or cannot be started.
-    pub fn spawn(&mut self, worker: &'static str) -> anyhow::Result<()> {
+    /// Starts a process of workers. Its log goes into the fleet's folder.
+    fn spawn(&mut self, worker: &'static str, name: &str, args: &[&str]) -> anyhow::Result<()> {
         let log = self.log_path(worker);
         let log = File::options().create(true).append(true).open(&log).context("opening a worker's log")?;
-        let child = tokio::process::Command::new(program(&format!("passereau-{worker}"))?)
+        let child = tokio::process::Command::new(program(name)?)
+            .args(args)
             .envs(self.environment.clone())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -197,6 +202,24 @@ impl Fleet {
             answer.with_context(|| format!("publishing {kind}"))?;
         }
         Ok(message_id)
+    }
+
+    /// Publishes a body without a `message_id`, as the simplest of foreign clients does: through Debian's Python.
+    ///
+    /// # Errors
+    /// Python or its `pika` is missing (`make setup` installs both), or the broker refuses.
+    pub async fn publish_anonymously(&self, kind: &str, body: &[u8]) -> anyhow::Result<()> {
+        const SCRIPT: &str = "import os, pika, sys\n\
+            connection = pika.BlockingConnection(pika.URLParameters(os.environ['PASSEREAU_AMQP_URL']))\n\
+            exchange = os.environ['PASSEREAU_AMQP_PREFIX'] + 'passereau.work'\n\
+            connection.channel().basic_publish(exchange, sys.argv[1], sys.argv[2].encode())\n\
+            connection.close()";
+        let body = std::str::from_utf8(body).context("the body is no text")?;
+        let mut python = tokio::process::Command::new("/usr/bin/python3");
+        python.args(["-c", SCRIPT, kind, body]).envs(self.environment.clone()).stdin(Stdio::null());
+        let output = python.output().await.context("starting /usr/bin/python3")?;
+        ensure!(output.status.success(), "publishing with pika: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// Asks for a harvest by message; its id is that of the message.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use passereau_contracts::{HarvestPlan, InatEnrich, LoaderTask};
 use passereau_harvest::{Harvest, Stage, State, advance, fan_out, in_state};
-use passereau_runner::{Context, Done, Outcome, Stop, Worker};
+use passereau_runner::{Context, Done, Outcome, Stop, Worker, is_database_absent};
 use passereau_store::{ObjectKey, Store, StoreConfig, StoreError};
 use passereau_telemetry::{RecordOutcome, Stage as CountedStage};
 use sqlx::PgConnection;
@@ -154,7 +154,7 @@ fn landing_stop(error: LandingError) -> Stop {
     match error {
         LandingError::ClaimLost { .. } => Stop::snooze(Duration::from_secs(5), error.to_string()),
         // PostgreSQL being away costs no attempt.
-        LandingError::Database { source, .. } if !matches!(source, sqlx::Error::Database(_)) => source.into(),
+        LandingError::Database { source, .. } if is_database_absent(&source) => source.into(),
         error if error.is_transient() => Stop::retry(error),
         error => Stop::reject(error.to_string()),
     }

@@ -127,6 +127,12 @@ mod tests {
     }
 
     #[test]
+    fn a_nul_character_is_refused_where_it_could_still_be_named() {
+        let error = crate::decode::<HarvestRequest>(1, br#"{"archive": "a\u0000b"}"#).expect_err("NUL");
+        assert!(error.to_string().contains("U+0000"), "{error}");
+    }
+
+    #[test]
     fn a_newer_version_is_named_as_such() {
         let error = crate::decode::<HarvestPlan>(2, b"{}").expect_err("version 2 is unknown");
         assert!(matches!(error, crate::DecodeError::UnknownVersion { version: 2, known: 1, .. }), "{error}");

@@ -59,7 +59,8 @@ pub struct Counts {
     pub unchanged: i64,
     /// Records that cannot enter yet, each with a reason.
     pub rejected: i64,
-    /// Records left as they are for the sake of somebody else's newer data.
+    /// Records left as they are on purpose: another subscription holds newer data, somebody deleted the row, or it changed
+    /// since the plan.
     pub kept: i64,
     /// Records of the generation before that are gone.
     pub vanished: i64,

@@ -7,7 +7,8 @@ use serde::{Serialize, de::DeserializeOwned};
 /// foreign client needs no header at all.
 pub const VERSION_HEADER: &str = "passereau-version";
 
-/// Largest body, in bytes, that is published or accepted. A message names things; 64 KiB is ample for any request.
+/// Largest body, in bytes, that is published or accepted. A message names things; a query of more than some 1,500 keys is
+/// asked of GBIF by hand, and the key of its download is harvested (decision record 0008).
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A body with a stable name.
@@ -63,5 +64,12 @@ pub fn decode<M: Message>(version: u16, body: &[u8]) -> Result<M, DecodeError> {
             problem: format!("{} bytes, at most {MAX_BODY_BYTES} are accepted", body.len()),
         });
     }
-    serde_json::from_slice(body).map_err(|error| DecodeError::Malformed { kind: M::KIND, problem: error.to_string() })
+    let malformed = |problem: String| DecodeError::Malformed { kind: M::KIND, problem };
+    if body.windows(NUL.len()).any(|window| window == NUL) {
+        return Err(malformed("a text holds the character U+0000, which no database column can keep".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))
 }
+
+/// How JSON writes the NUL character; a bare one is no JSON.
+const NUL: &[u8] = b"\\u0000";

@@ -110,7 +110,8 @@ fn is_subscription_name(name: &str) -> bool {
     name.len() <= 63 && bytes.next().is_some_and(lower) && bytes.all(|b| lower(b) || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// At least 7 digits, `-`, 15 digits: gbif/occurrence `DownloadIdService.java`.
+/// At least 7 digits, `-`, 15 digits: gbif/occurrence `DownloadIdService.java`. `DownloadKey` of passereau-gbif keeps the
+/// same rule; it is written twice because the contracts depend on no client of a service.
 fn is_download_key(key: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     key.split_once('-')

@@ -13,6 +13,11 @@ pub enum DatabaseError {
         /// Number of the first missing migration.
         missing: i64,
     },
+    /// The functions are those of another version of this program.
+    #[error(
+        "the functions of schemas passereau and pinv_gbif are of another version; run `passereau migrate` of the newer one"
+    )]
+    OtherFunctions,
     /// A migration could not be applied.
     #[error("applying the migrations of schemas passereau and pinv_gbif: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

@@ -1,5 +1,6 @@
 //! Migrations of our two schemas, and the functions that are applied again each time.
 
+use sha2::{Digest, Sha256};
 use sqlx::{PgPool, migrate::Migrator};
 
 use crate::DatabaseError;
@@ -43,14 +44,31 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     for (file, sql) in FUNCTIONS {
         sqlx::raw_sql(*sql).execute(&mut *tx).await.map_err(|source| DatabaseError::Function { file, source })?;
     }
+    sqlx::query("DELETE FROM passereau.function_set").execute(&mut *tx).await.map_err(statement)?;
+    sqlx::query("INSERT INTO passereau.function_set (digest) VALUES ($1)")
+        .bind(functions_digest())
+        .execute(&mut *tx)
+        .await
+        .map_err(statement)?;
     tx.commit().await.map_err(statement)
+}
+
+/// SHA-256 over the names and texts of all functions, hexadecimal.
+fn functions_digest() -> String {
+    let mut digest = Sha256::new();
+    for (file, sql) in FUNCTIONS {
+        digest.update(file.as_bytes());
+        digest.update([0]);
+        digest.update(sql.as_bytes());
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Says whether the state is as new as this program, without changing anything.
 ///
 /// # Errors
-/// [`DatabaseError::NotMigrated`] names the first missing migration; [`DatabaseError::Statement`] when PostgreSQL cannot
-/// be asked.
+/// [`DatabaseError::NotMigrated`] names the first missing migration, [`DatabaseError::OtherFunctions`] says that the
+/// functions are of another version; [`DatabaseError::Statement`] when PostgreSQL cannot be asked.
 pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
     let statement = |source| DatabaseError::Statement { doing: "reading the applied migrations", source };
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('passereau.schema_migration') IS NOT NULL")
@@ -65,10 +83,17 @@ pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
     } else {
         Vec::new()
     };
-    match migrator().iter().find(|migration| !applied.contains(&migration.version)) {
-        Some(migration) => Err(DatabaseError::NotMigrated { missing: migration.version }),
-        None => Ok(()),
+    if let Some(migration) = migrator().iter().find(|migration| !applied.contains(&migration.version)) {
+        return Err(DatabaseError::NotMigrated { missing: migration.version });
     }
+    let functions: Option<String> = sqlx::query_scalar("SELECT digest FROM passereau.function_set")
+        .fetch_optional(pool)
+        .await
+        .map_err(statement)?;
+    if functions != Some(functions_digest()) {
+        return Err(DatabaseError::OtherFunctions);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

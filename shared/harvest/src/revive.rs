@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Stage, State};
+use crate::{Stage, State, advance};
 
 /// A message that is still to be sent for a harvest.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,8 @@ pub enum Revived {
     NotFailed,
     /// Another harvest of the subscription is alive.
     Busy(Uuid),
+    /// A later harvest of the subscription is complete; its data are newer.
+    Superseded(Uuid),
 }
 
 /// Brings a failed harvest back to the state in which it failed.
@@ -38,16 +40,21 @@ pub enum Revived {
 /// # Errors
 /// Those of PostgreSQL.
 pub async fn revive(connection: &mut PgConnection, id: Uuid) -> Result<Revived, sqlx::Error> {
-    let busy: Option<Uuid> = sqlx::query_scalar(
-        "SELECT other.id FROM passereau.harvest h
+    let other: Option<(Uuid, bool)> = sqlx::query_as(
+        "SELECT other.id, other.state = 'completed' FROM passereau.harvest h
          JOIN passereau.harvest other ON other.subscription = h.subscription AND other.id <> h.id
-         WHERE h.id = $1 AND other.state NOT IN ('completed', 'failed', 'cancelled')",
+         WHERE h.id = $1 AND h.state = 'failed'
+           AND (other.state NOT IN ('completed', 'failed', 'cancelled')
+                OR other.state = 'completed' AND other.created_at > h.created_at)
+         ORDER BY other.state = 'completed' DESC LIMIT 1",
     )
     .bind(id)
     .fetch_optional(&mut *connection)
     .await?;
-    if let Some(other) = busy {
-        return Ok(Revived::Busy(other));
+    match other {
+        Some((newer, true)) => return Ok(Revived::Superseded(newer)),
+        Some((busy, false)) => return Ok(Revived::Busy(busy)),
+        None => {}
     }
     let state: Option<String> = sqlx::query_scalar(
         "UPDATE passereau.harvest
@@ -63,6 +70,7 @@ pub async fn revive(connection: &mut PgConnection, id: Uuid) -> Result<Revived, 
     pending(connection, id, state).await.map(Revived::Resumed)
 }
 
+/// The last slice may have been done while the harvest counted as failed; then the next stage is due.
 async fn pending(connection: &mut PgConnection, id: Uuid, state: State) -> Result<Vec<Pending>, sqlx::Error> {
     let one = |message: Result<Pending, sqlx::Error>| message.map(|pending| vec![pending]);
     match state {
@@ -72,16 +80,20 @@ async fn pending(connection: &mut PgConnection, id: Uuid, state: State) -> Resul
         State::Loading => one(message(&ArchiveLoad { harvest_id: id })),
         State::Planning => one(message(&HarvestPlan { harvest_id: id })),
         State::Finishing => one(message(&HarvestFinish { harvest_id: id })),
-        State::Enriching => undone(connection, id, Stage::Enrich)
-            .await?
-            .into_iter()
-            .map(|batch| message(&InatEnrich { harvest_id: id, batch }))
-            .collect(),
-        State::Upserting => undone(connection, id, Stage::Upsert)
-            .await?
-            .into_iter()
-            .map(|slice| message(&SyntheseUpsert { harvest_id: id, slice }))
-            .collect(),
+        State::Enriching => {
+            let batches = undone(connection, id, Stage::Enrich).await?;
+            if batches.is_empty() && advance(connection, id, state, State::Planning).await? {
+                return one(message(&HarvestPlan { harvest_id: id }));
+            }
+            batches.into_iter().map(|batch| message(&InatEnrich { harvest_id: id, batch })).collect()
+        }
+        State::Upserting => {
+            let slices = undone(connection, id, Stage::Upsert).await?;
+            if slices.is_empty() && advance(connection, id, state, State::Finishing).await? {
+                return one(message(&HarvestFinish { harvest_id: id }));
+            }
+            slices.into_iter().map(|slice| message(&SyntheseUpsert { harvest_id: id, slice })).collect()
+        }
         State::AwaitingApproval | State::Completed | State::Failed | State::Cancelled => Ok(Vec::new()),
     }
 }

@@ -18,6 +18,9 @@ pub struct NewHarvest {
     pub request: Value,
     /// Digest of the request: equal requests have equal digests.
     pub digest: String,
+    /// Whether an equal request that is alive is joined: a request without an identity of its own cannot be told from a
+    /// second copy.
+    pub joins: bool,
     /// The state it starts in.
     pub state: State,
     /// GBIF account, for a query.
@@ -51,16 +54,16 @@ pub async fn start(connection: &mut PgConnection, new: &NewHarvest) -> Result<St
         "SELECT id, request_digest = $2 FROM passereau.harvest
          WHERE state NOT IN ('completed', 'failed', 'cancelled')
            AND (subscription = $1 OR ($3 AND request_digest = $2))
-         ORDER BY created_at LIMIT 1",
+         ORDER BY request_digest = $2 DESC, created_at LIMIT 1",
     )
     .bind(&name)
     .bind(&new.digest)
-    .bind(new.subscription.is_none())
+    .bind(new.joins)
     .fetch_optional(&mut *connection)
     .await?;
     match alive {
-        Some((id, true)) => return Ok(Started::Joined(id)),
-        Some((id, false)) => return Ok(Started::Busy(id)),
+        Some((id, true)) if new.joins => return Ok(Started::Joined(id)),
+        Some((id, _)) => return Ok(Started::Busy(id)),
         None => {}
     }
     sqlx::query(

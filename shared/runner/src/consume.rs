@@ -1,7 +1,8 @@
 //! The loops between the broker's consumers and the handling of deliveries.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use passereau_broker::{Consumer, Delivery, Settled};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,12 @@ use crate::{
 pub(crate) async fn work<W: Worker>(worker: Arc<W>, surroundings: Surroundings, mut consumer: Consumer) {
     while let Some(delivery) = consumer.next().await {
         let kind = delivery.message.routing_key.clone();
-        let settlement = deliver(&*worker, &surroundings, &delivery.message).await;
+        // A panic of the runner itself must not end the consumer in silence.
+        let settlement = AssertUnwindSafe(deliver(&*worker, &surroundings, &delivery.message)).catch_unwind().await;
+        let settlement = settlement.unwrap_or_else(|_| {
+            tracing::error!(worker = W::NAME, kind, "the runner panicked, the message goes back; this is a defect");
+            Settlement::HandBack
+        });
         let settled = match settlement {
             Settlement::Acknowledge => delivery.ack().await,
             Settlement::HandBack => delivery.requeue().await,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use passereau_broker::Incoming;
+use passereau_broker::{Incoming, Outgoing};
+use passereau_contracts::WORKERS;
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
 use passereau_harvest::{Revived, revive};
 use passereau_telemetry::DeadLetterReason;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::envelope::{ATTEMPT, Envelope, FIRST_PUBLISHED_AT, ORIGIN};
+use crate::envelope::{ATTEMPT, Envelope, FIRST_PUBLISHED_AT, ORIGIN, storable};
 
 /// Why a message gave up.
 pub(crate) struct Death<'a> {
@@ -40,7 +41,7 @@ pub(crate) async fn bury(
     .bind(Json(&envelope.headers))
     .bind(envelope.harvest_id)
     .bind(death.reason.as_str())
-    .bind(death.error)
+    .bind(storable(death.error))
     .bind(envelope.attempt)
     .bind(envelope.first_published_at)
     .execute(connection)
@@ -48,9 +49,42 @@ pub(crate) async fn bury(
     Ok(())
 }
 
+/// Makes a dead letter of a message of the outbox that no broker would take, and its harvest has failed.
+pub(crate) async fn bury_unsendable(
+    connection: &mut PgConnection,
+    message: Outgoing,
+    error: &str,
+) -> Result<(), sqlx::Error> {
+    let envelope = Envelope {
+        message_id: message.message_id,
+        has_own_id: true,
+        kind: message.kind,
+        version: message.version,
+        attempt: 0,
+        origin: message.message_id,
+        first_published_at: Utc::now(),
+        harvest_id: message.correlation_id,
+        headers: message.headers,
+        body: message.body,
+    };
+    let error = format!("the message cannot be sent: {error}");
+    bury(&mut *connection, "outbox", &envelope, &Death { reason: DeadLetterReason::Rejected, error: &error }).await?;
+    if let Some(harvest_id) = envelope.harvest_id {
+        passereau_harvest::fail(connection, harvest_id, &format!("{}: {error}", envelope.kind)).await?;
+    }
+    Ok(())
+}
+
 /// Moves a message that the broker gave up into the table; once, however often it comes.
 pub(crate) async fn adopt(pool: &PgPool, incoming: &Incoming) -> Result<(), sqlx::Error> {
     let envelope = Envelope::new(incoming, Utc::now());
+    let worker = WORKERS.iter().find(|worker| worker.kinds.contains(&envelope.kind.as_str()));
+    if let Some(worker) = worker
+        && crate::inbox::knows(pool, worker.worker, envelope.message_id).await?
+    {
+        // The work was done, only its acknowledgement was lost too often.
+        return Ok(());
+    }
     let (queue, error) = match &incoming.death {
         Some(death) => (
             death.queue.clone(),
@@ -134,6 +168,8 @@ pub enum Replayed {
     NotJson,
     /// Another harvest of the subscription is alive; replay when that one has ended.
     Busy(Uuid),
+    /// A later harvest of the subscription is complete: going on with this one would put older data over newer.
+    Superseded(Uuid),
 }
 
 /// Sends a dead letter again, with its identity and history and a fresh budget of attempts. A harvest that failed goes
@@ -155,6 +191,7 @@ pub async fn replay_dead(pool: &PgPool, id: Uuid) -> Result<Replayed, sqlx::Erro
     if let Some(harvest_id) = letter.harvest_id {
         match revive(&mut tx, harvest_id).await? {
             Revived::Busy(other) => return Ok(Replayed::Busy(other)),
+            Revived::Superseded(newer) => return Ok(Replayed::Superseded(newer)),
             Revived::NotFailed => {}
             // The rest of its stage was taken back when it failed; the letter itself is sent below, with its history.
             Revived::Resumed(pending) => rows.extend(

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     Context, Done, Outcome, RetryConfig, Stop, Worker,
     dead::{self, Death},
-    envelope::Envelope,
+    envelope::{Envelope, storable},
     inbox,
     outcome::is_database_absent,
 };
@@ -73,14 +73,20 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
     let started = Instant::now();
     let gone_after = started + WAIT_FOR_DATABASE;
     loop {
-        match attempt(worker, surroundings, &mut envelope).await {
+        let settled = match attempt(worker, surroundings, &mut envelope).await {
+            // The outcome cannot be written as it is: the message is written down as a dead letter instead, and no
+            // outside work is done again.
+            Err(Trouble::Refused(reason)) => refuse::<W>(surroundings, &envelope, &reason).await,
+            settled => settled,
+        };
+        match settled {
             Ok((kind, outcome)) => {
                 surroundings.metrics.message_handled(kind, outcome, started.elapsed());
                 return Settlement::Acknowledge;
             }
-            Err(Absent(reason)) => {
+            Err(trouble) => {
                 surroundings.metrics.postgres_connected(false);
-                tracing::warn!(reason, "postgresql does not answer, the delivery waits for it");
+                tracing::warn!(reason = trouble.reason(), "postgresql takes no outcome, the delivery waits for it");
                 if !database_is_back(surroundings, gone_after).await {
                     surroundings.metrics.message_handled("unknown", MessageOutcome::Returned, started.elapsed());
                     return Settlement::HandBack;
@@ -91,14 +97,36 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
     }
 }
 
-/// PostgreSQL is away.
-struct Absent(String);
+/// Why an outcome could not be written.
+enum Trouble {
+    /// PostgreSQL is away.
+    Absent(String),
+    /// PostgreSQL answers, and refuses the statement.
+    Refused(String),
+}
 
-/// Waits until PostgreSQL answers; `false` when the process ends first or the delivery was held for too long.
+impl Trouble {
+    fn reason(&self) -> &str {
+        match self {
+            Self::Absent(reason) | Self::Refused(reason) => reason,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        if is_database_absent(&error) { Self::Absent(error.to_string()) } else { Self::Refused(error.to_string()) }
+    }
+}
+
+/// Waits a second at least, and until PostgreSQL answers; `false` when the process ends first or the delivery was held for
+/// too long.
 async fn database_is_back(surroundings: &Surroundings, until: Instant) -> bool {
-    let mut timer = tokio::time::interval(Duration::from_secs(1));
+    let second = Duration::from_secs(1);
+    let mut timer = tokio::time::interval_at(Instant::now() + second, second);
     loop {
         tokio::select! {
+            biased;
             () = surroundings.shutdown.cancelled() => return false,
             () = tokio::time::sleep_until(until) => return false,
             _ = timer.tick() => {}
@@ -119,13 +147,8 @@ fn known_kind(kind: &str) -> &'static str {
         .unwrap_or("unknown")
 }
 
-async fn attempt<W: Worker>(
-    worker: &W,
-    surroundings: &Surroundings,
-    envelope: &mut Envelope,
-) -> Result<(&'static str, MessageOutcome), Absent> {
-    let kind = known_kind(&envelope.kind);
-    let context = Context {
+fn context<W: Worker>(surroundings: &Surroundings, envelope: &Envelope) -> Context {
+    Context {
         pool: surroundings.pool.clone(),
         metrics: surroundings.metrics.clone(),
         consumer: W::NAME,
@@ -135,7 +158,21 @@ async fn attempt<W: Worker>(
         attempt: envelope.attempt,
         shutdown: surroundings.shutdown.clone(),
         deadline: Instant::now() + PAUSE_AFTER,
-    };
+    }
+}
+
+async fn refuse<W: Worker>(surroundings: &Surroundings, envelope: &Envelope, reason: &str) -> Handled {
+    let error = format!("the outcome could not be written: {reason}");
+    let outcome = give_up(&context::<W>(surroundings, envelope), envelope, DeadLetterReason::Rejected, &error).await?;
+    Ok((known_kind(&envelope.kind), outcome))
+}
+
+/// The kind for metrics, and how the handling ended.
+type Handled = Result<(&'static str, MessageOutcome), Trouble>;
+
+async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &mut Envelope) -> Handled {
+    let kind = known_kind(&envelope.kind);
+    let context = context::<W>(surroundings, envelope);
     let task = match W::Task::decode(&envelope.kind, envelope.version, &envelope.body) {
         Ok(task) => task,
         Err(error) => {
@@ -147,16 +184,13 @@ async fn attempt<W: Worker>(
             return Ok((kind, give_up(&context, envelope, reason, &error.to_string()).await?));
         }
     };
-    if envelope.harvest_id.is_none() {
-        envelope.harvest_id = task.harvest_id();
-        if let Some(harvest_id) = envelope.harvest_id {
-            Span::current().record("harvest_id", field::display(harvest_id));
-        }
+    // What the body says counts, whatever the correlation id is.
+    envelope.harvest_id = task.harvest_id();
+    if let Some(harvest_id) = envelope.harvest_id {
+        Span::current().record("harvest_id", field::display(harvest_id));
     }
-    match inbox::knows(&context.pool, W::NAME, envelope.message_id).await {
-        Ok(true) => return Ok((kind, MessageOutcome::Duplicate)),
-        Ok(false) => {}
-        Err(error) => return Err(Absent(error.to_string())),
+    if inbox::knows(&context.pool, W::NAME, envelope.message_id).await? {
+        return Ok((kind, MessageOutcome::Duplicate));
     }
     let handled = timeout(HELD_AT_MOST, AssertUnwindSafe(worker.handle(&context, task)).catch_unwind()).await;
     let outcome: Outcome = match handled {
@@ -180,20 +214,16 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 }
 
 /// Opens the inbox transaction, or says that there is nothing to do.
-async fn begin(context: &Context) -> Result<Option<Transaction<'static, Postgres>>, Absent> {
+async fn begin(context: &Context) -> Result<Option<Transaction<'static, Postgres>>, Trouble> {
     match context.begin().await {
         Ok(tx) => Ok(Some(tx)),
         Err(Stop::Duplicate) => Ok(None),
-        Err(stop) => Err(Absent(stop.to_string())),
+        Err(Stop::DatabaseAbsent(reason)) => Err(Trouble::Absent(reason)),
+        Err(stop) => Err(Trouble::Refused(stop.to_string())),
     }
 }
 
-/// Whatever goes wrong here is PostgreSQL's absence: the statements are ours and fixed.
-fn absent(error: impl ToString) -> Absent {
-    Absent(error.to_string())
-}
-
-async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<MessageOutcome, Absent> {
+async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<MessageOutcome, Trouble> {
     let mut tx = match done.tx {
         Some(tx) => tx,
         None => match begin(context).await? {
@@ -220,14 +250,15 @@ async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<Me
     let outcome = match &done.again {
         Some((after, because)) => {
             tracing::debug!(after_ms = after.as_millis(), because, "comes again");
-            rows.push(again(envelope, envelope.attempt, *after, None)?);
+            // Something was done: what failed before it does not count against what comes after.
+            rows.push(again(envelope, 0, *after, None)?);
             MessageOutcome::Snoozed
         }
         None => MessageOutcome::Done,
     };
-    enqueue(&mut tx, &rows).await.map_err(absent)?;
+    enqueue(&mut tx, &rows).await?;
     // An error here leaves open whether the commit happened; the next attempt asks the inbox.
-    tx.commit().await.map_err(absent)?;
+    tx.commit().await?;
     Ok(outcome)
 }
 
@@ -236,11 +267,11 @@ fn harvest_of(body: &serde_json::Value) -> Option<Uuid> {
     body.get("harvest_id")?.as_str()?.parse().ok()
 }
 
-fn again(envelope: &Envelope, attempt: i32, after: Duration, error: Option<&str>) -> Result<OutboxRow, Absent> {
+fn again(envelope: &Envelope, attempt: i32, after: Duration, error: Option<&str>) -> Result<OutboxRow, Trouble> {
     let after = TimeDelta::from_std(after).unwrap_or(TimeDelta::MAX);
     let due_at = Utc::now().checked_add_signed(after).unwrap_or(chrono::DateTime::<Utc>::MAX_UTC);
     // The body was decoded as JSON before it came here.
-    envelope.again(attempt, due_at, error).map_err(absent)
+    envelope.again(attempt, due_at, error).map_err(|error| Trouble::Refused(error.to_string()))
 }
 
 async fn stop_with<W: Worker>(
@@ -249,10 +280,10 @@ async fn stop_with<W: Worker>(
     context: &Context,
     envelope: &Envelope,
     stop: Stop,
-) -> Result<MessageOutcome, Absent> {
+) -> Result<MessageOutcome, Trouble> {
     let (row, outcome) = match stop {
         Stop::Duplicate => return Ok(MessageOutcome::Duplicate),
-        Stop::DatabaseAbsent(reason) => return Err(Absent(reason)),
+        Stop::DatabaseAbsent(reason) => return Err(Trouble::Absent(reason)),
         Stop::Reject { reason } => return give_up(context, envelope, DeadLetterReason::Rejected, &reason).await,
         Stop::Snooze { after, because } => {
             tracing::debug!(after_ms = after.as_millis(), because, "comes again");
@@ -263,7 +294,7 @@ async fn stop_with<W: Worker>(
             (again(envelope, envelope.attempt, Duration::ZERO, None)?, MessageOutcome::Snoozed)
         }
         Stop::Retry { error, after } => {
-            let attempt = envelope.attempt + 1;
+            let attempt = envelope.attempt.saturating_add(1);
             if attempt >= worker.max_attempts() {
                 return give_up(context, envelope, DeadLetterReason::AttemptsExhausted, &error).await;
             }
@@ -273,8 +304,8 @@ async fn stop_with<W: Worker>(
         }
     };
     let Some(mut tx) = begin(context).await? else { return Ok(MessageOutcome::Duplicate) };
-    enqueue(&mut tx, &[row]).await.map_err(absent)?;
-    tx.commit().await.map_err(absent)?;
+    enqueue(&mut tx, &[row]).await?;
+    tx.commit().await?;
     Ok(outcome)
 }
 
@@ -284,18 +315,13 @@ async fn give_up(
     envelope: &Envelope,
     reason: DeadLetterReason,
     error: &str,
-) -> Result<MessageOutcome, Absent> {
+) -> Result<MessageOutcome, Trouble> {
     let Some(mut tx) = begin(context).await? else { return Ok(MessageOutcome::Duplicate) };
-    dead::bury(&mut tx, context.consumer, envelope, &Death { reason, error }).await.map_err(absent)?;
+    dead::bury(&mut tx, context.consumer, envelope, &Death { reason, error }).await?;
     if let Some(harvest_id) = envelope.harvest_id {
-        passereau_harvest::fail(&mut tx, harvest_id, &format!("{}: {error}", envelope.kind)).await.map_err(absent)?;
+        passereau_harvest::fail(&mut tx, harvest_id, &storable(&format!("{}: {error}", envelope.kind))).await?;
     }
-    tx.commit().await.map_err(absent)?;
+    tx.commit().await?;
     context.metrics.dead_letter(known_kind(&envelope.kind), reason, error);
     Ok(MessageOutcome::Rejected)
-}
-
-/// Tells whether an error of the pool means that PostgreSQL is away; used by the relay as well.
-pub(crate) fn is_absent(error: &sqlx::Error) -> bool {
-    is_database_absent(error)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_broker::Incoming;
+use passereau_contracts::{HarvestRequest, Message};
 use passereau_database::outbox::{Exchange, OutboxRow};
 use serde_json::Value;
 use uuid::Uuid;
@@ -19,6 +20,15 @@ pub(crate) const ORIGIN: &str = "passereau-origin";
 
 /// Headers travel with every attempt: a long error belongs into the log.
 const LAST_ERROR_CHARS: usize = 300;
+
+/// More attempts than any budget.
+const MOST_ATTEMPTS: i32 = 1_000;
+
+/// PostgreSQL stores no NUL in a text (<https://www.postgresql.org/docs/current/datatype-character.html>); a stranger may
+/// send one.
+pub(crate) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
 
 /// A message, identified.
 #[derive(Clone, Debug)]
@@ -48,13 +58,19 @@ impl Envelope {
         Self {
             message_id,
             has_own_id: incoming.message_id.is_some(),
-            kind: incoming.routing_key.clone(),
+            kind: storable(&incoming.routing_key),
             version: incoming.version,
-            attempt: header(ATTEMPT).and_then(|text| text.parse().ok()).unwrap_or(0),
+            // Anyone may write headers: a number out of all reason counts as the last attempt.
+            attempt: header(ATTEMPT).and_then(|text| text.parse::<i32>().ok()).unwrap_or(0).clamp(0, MOST_ATTEMPTS),
             origin: header(ORIGIN).and_then(|text| text.parse().ok()).unwrap_or(message_id),
             first_published_at: header(FIRST_PUBLISHED_AT).and_then(|text| text.parse().ok()).unwrap_or(now),
-            harvest_id: incoming.correlation_id.as_deref().and_then(|text| text.parse().ok()),
-            headers: incoming.headers.clone(),
+            // A request names no harvest yet; a foreign client may use the correlation id for purposes of its own.
+            harvest_id: incoming
+                .correlation_id
+                .as_deref()
+                .filter(|_| incoming.routing_key != HarvestRequest::KIND)
+                .and_then(|text| text.parse().ok()),
+            headers: incoming.headers.iter().map(|(name, value)| (storable(name), storable(value))).collect(),
             body: incoming.body.clone(),
         }
     }
@@ -72,7 +88,7 @@ impl Envelope {
         headers.insert(ORIGIN.to_owned(), self.origin.to_string());
         headers.insert(FIRST_PUBLISHED_AT.to_owned(), self.first_published_at.to_rfc3339());
         if let Some(error) = last_error {
-            headers.insert(LAST_ERROR.to_owned(), error.chars().take(LAST_ERROR_CHARS).collect());
+            headers.insert(LAST_ERROR.to_owned(), storable(error).chars().take(LAST_ERROR_CHARS).collect());
         }
         Ok(OutboxRow {
             id: Uuid::now_v7(),

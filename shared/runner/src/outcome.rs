@@ -49,7 +49,8 @@ impl Done {
         Ok(self)
     }
 
-    /// Part of the work is done: commits the effects and brings the same message again after a while, at no cost.
+    /// Part of the work is done: commits the effects and brings the same message again after a while, with a fresh budget
+    /// of attempts.
     #[must_use]
     pub fn again(mut self, after: Duration, because: impl Into<String>) -> Self {
         self.again = Some((after, because.into()));
@@ -114,7 +115,8 @@ impl Stop {
 
 /// Whether an error means that the server is away rather than that the statement is wrong. Codes of class 08 and 57P0x:
 /// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
-pub(crate) fn is_database_absent(error: &sqlx::Error) -> bool {
+#[must_use]
+pub fn is_database_absent(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database

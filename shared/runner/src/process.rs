@@ -13,16 +13,12 @@ use std::{sync::Arc, time::Duration};
 use passereau_broker::{Broker, BrokerConfig, BrokerError, Topology, dead_queue_name, queue_name, topology};
 use passereau_contracts::WORKERS;
 use passereau_database::{DatabaseConfig, DatabaseError};
-use passereau_telemetry::{Connection, Health, HttpListenConfig, LogConfig, Metrics, ServeError, Server};
+use passereau_telemetry::{Connection, Health, HttpListenConfig, Light, LogConfig, Metrics, ServeError, Server};
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    RetryConfig, Worker, consume,
-    deliver::{Surroundings, is_absent},
-    relay,
-};
+use crate::{RetryConfig, Worker, consume, deliver::Surroundings, outcome::is_database_absent, relay};
 
 /// Without a connection to RabbitMQ for this long, the process asks to be restarted.
 const GONE_FOR_TOO_LONG: Duration = Duration::from_secs(300);
@@ -78,6 +74,7 @@ pub struct Process {
     broker: Broker,
     metrics: Metrics,
     health: Health,
+    postgres: Light,
     server: Server,
     config: ProcessConfig,
     shutdown: CancellationToken,
@@ -107,6 +104,7 @@ impl Process {
             broker,
             metrics,
             health,
+            postgres,
             server,
             config: config.clone(),
             shutdown: CancellationToken::new(),
@@ -163,6 +161,7 @@ impl Process {
             self.pool.clone(),
             self.broker.publisher(),
             self.metrics.clone(),
+            self.postgres.clone(),
             stop_relay.clone(),
         ));
         let dead = self.broker.consumer(dead_queue_name(self.broker.prefix()), 10);
@@ -201,7 +200,7 @@ impl Process {
     }
 
     /// Shows the broker's state in metrics and readiness; a broker that stays away makes the process unhealthy.
-    fn watch(&self, rabbitmq: passereau_telemetry::Light) {
+    fn watch(&self, rabbitmq: Light) {
         let broker = self.broker.clone();
         self.health.alive_when("rabbitmq", move || match broker.health().disconnected_for {
             Some(gone) if gone > GONE_FOR_TOO_LONG => Err(format!("no connection for {} s", gone.as_secs())),
@@ -242,7 +241,7 @@ async fn wait_for_schema(pool: &PgPool) -> Result<(), DatabaseError> {
     loop {
         timer.tick().await;
         match passereau_database::check_migrated(pool).await {
-            Err(DatabaseError::Statement { source, .. }) if is_absent(&source) => {
+            Err(DatabaseError::Statement { source, .. }) if is_database_absent(&source) => {
                 tracing::warn!(error = %source, "waiting for postgresql");
             }
             result => return result,

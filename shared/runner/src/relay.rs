@@ -12,9 +12,9 @@ use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use passereau_telemetry::Metrics;
+use passereau_telemetry::{DeadLetterReason, Light, Metrics};
 
-use crate::envelope::ATTEMPT;
+use crate::{dead, envelope::ATTEMPT};
 
 /// Rows published at once.
 const BATCH: i64 = 200;
@@ -58,7 +58,14 @@ impl Due {
 }
 
 /// Relays until it is told to stop, then once more, so that what a drained worker wrote leaves with it.
-pub(crate) async fn run(pool: PgPool, publisher: Publisher, metrics: Metrics, stop: CancellationToken) {
+/// Knows first when PostgreSQL is away, and says so in readiness.
+pub(crate) async fn run(
+    pool: PgPool,
+    publisher: Publisher,
+    metrics: Metrics,
+    postgres: Light,
+    stop: CancellationToken,
+) {
     let mut listener: Option<PgListener> = None;
     loop {
         let stopping = stop.is_cancelled();
@@ -75,7 +82,7 @@ pub(crate) async fn run(pool: PgPool, publisher: Publisher, metrics: Metrics, st
         if full {
             continue;
         }
-        let sleep = until_next(&pool, &metrics).await;
+        let sleep = until_next(&pool, &metrics, &postgres).await;
         if listener.is_none() {
             listener = listen(&pool).await;
         }
@@ -104,7 +111,7 @@ async fn listen(pool: &PgPool) -> Option<PgListener> {
 }
 
 /// How long until a row is due, and the state of the outbox for metrics.
-async fn until_next(pool: &PgPool, metrics: &Metrics) -> Duration {
+async fn until_next(pool: &PgPool, metrics: &Metrics, postgres: &Light) -> Duration {
     let state: Result<(i64, Option<f64>, Option<f64>), sqlx::Error> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE due_at <= now()),
                 extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now()))::float8,
@@ -116,13 +123,15 @@ async fn until_next(pool: &PgPool, metrics: &Metrics) -> Duration {
     match state {
         Ok((due, oldest, next)) => {
             metrics.postgres_connected(true);
+            postgres.green();
             metrics.outbox_waiting(due.unsigned_abs(), Duration::from_secs_f64(oldest.unwrap_or(0.0).max(0.0)));
             next.map_or(IDLE, |seconds| Duration::from_secs_f64(seconds.clamp(0.0, IDLE.as_secs_f64())))
         }
         Err(error) => {
-            if crate::deliver::is_absent(&error) {
+            if crate::outcome::is_database_absent(&error) {
                 metrics.postgres_connected(false);
             }
+            postgres.red(format!("PostgreSQL does not answer: {error}"));
             Duration::from_secs(1)
         }
     }
@@ -142,11 +151,18 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
         return Ok(false);
     }
     let full = due.len() as i64 == BATCH;
-    let (mut sent, mut held) = (Vec::new(), Vec::new());
+    let (mut sent, mut held, mut given_up) = (Vec::new(), Vec::new(), 0);
     let batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
-    for (id, result) in publisher.publish(batch).await {
+    let answers = publisher.publish(batch.clone()).await;
+    for (message, (id, result)) in batch.into_iter().zip(answers) {
         match result {
             Ok(()) => sent.push(id),
+            Err(error) if !error.is_transient() => {
+                dead::bury_unsendable(&mut tx, message, &error.to_string()).await?;
+                metrics.dead_letter("unknown", DeadLetterReason::Rejected, &error.to_string());
+                given_up += 1;
+                sent.push(id);
+            }
             Err(error) => {
                 tracing::warn!(message_id = %id, %error, "message stays in the outbox");
                 held.push(id);
@@ -160,6 +176,6 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    metrics.outbox_relayed(sent.len() as u64, held.len() as u64);
+    metrics.outbox_relayed(sent.len() as u64 - given_up, held.len() as u64);
     Ok(full && held.is_empty())
 }

@@ -16,12 +16,14 @@ mod taxref;
 mod template;
 mod test_database;
 mod waiting;
+mod worker_bench;
 
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use template::create_geonature;
 pub use test_database::TestDatabase;
 pub use waiting::wait_until;
+pub use worker_bench::{SOON, WorkerBench};
 
 /// Name of the variable that holds the URL of a PostgreSQL server, administrator included.
 pub const DATABASE_URL: &str = "PASSEREAU_DATABASE_URL";

@@ -3,7 +3,7 @@
 //! The procedure is the published one: `unzip`, `cut -f` with its column positions, `psql \copy` of 26 + 2 columns into
 //! tables of text types with their key. The loader lands the same archive with all its checks, commit and key included.
 //! Both write into one fresh database of the server that `PASSEREAU_DATABASE_URL` names, after a checkpoint each.
-//! `PASSEREAU_BENCH_ARCHIVE` is the archive.
+//! `PASSEREAU_BENCH_ARCHIVE` is the archive. It fails when the loader takes more than half of the procedure's time.
 
 use std::env;
 use std::fs::File;
@@ -17,6 +17,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+/// The goal: the loader takes at most this share of the procedure's time.
+const GOAL_RATIO: f64 = 0.5;
 
 /// The procedure's list of fields of `occurrence.txt`; field 206 no longer is what it was meant to be, which costs the same.
 const FIELDS: &str = "1,6,8,18,22,25,27,30,31,32,33,34,35,40,48,63,90,98,99,100,135,149,180,188,194,206";
@@ -46,7 +49,9 @@ async fn main() -> Result<()> {
     let measured = measure(&admin, &name, &archive).await;
     sqlx::query(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).execute(&mut server).await?;
     let (procedure, loader) = measured?;
-    println!("landing: ratio={:.2} procedure_s={procedure:.1} loader_s={loader:.1}", loader / procedure);
+    let ratio = loader / procedure;
+    println!("landing: ratio={ratio:.2} procedure_s={procedure:.1} loader_s={loader:.1}");
+    ensure!(ratio <= GOAL_RATIO, "the loader took {ratio:.3} of the procedure's time, the goal is at most {GOAL_RATIO}");
     Ok(())
 }
 

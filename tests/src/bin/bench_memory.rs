@@ -17,7 +17,7 @@ use uuid::Uuid;
 /// Argument of the process that is measured, followed by its database.
 const LAND: &str = "land";
 
-/// What the issue allows, in MiB.
+/// The goal: a process that lands an archive of any size stays below this, in MiB.
 const LIMIT_MIB: u64 = 256;
 
 #[tokio::main]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use passereau_contracts::HarvestRequest;
 use passereau_harvest::{Harvest, State, rejects_by_reason};
-use passereau_sandbox::{SandboxConfig, generate};
+use passereau_sandbox::{Route, SandboxConfig, generate};
 use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, query};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let account = sandbox.user.clone();
     let environment = vec![("PASSEREAU_INATURALIST_INTERVAL_S", INATURALIST_INTERVAL_S.to_owned())];
-    let fleet = Fleet::start(FleetConfig { sandbox, environment }).await?;
+    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await?;
     let request =
         HarvestRequest { subscription: Some(SUBSCRIPTION.into()), query: Some(query(&account)), ..Default::default() };
 
@@ -57,6 +57,11 @@ async fn main() -> anyhow::Result<()> {
     let visible = visible(&fleet.database.pool).await?;
     ensure!(one.read == RECORDS as i64, "{} records were read of {RECORDS}", one.read);
     ensure!(one.inserted > 0, "nothing was inserted");
+    ensure!(fleet.sandbox.calls(Route::Observations) > 0, "iNaturalist was not asked");
+    ensure!(
+        rejects.iter().all(|reject| reject.reason != "uuid_pending"),
+        "iNaturalist's UUIDs did not come: {rejects:?}"
+    );
     ensure!(visible == one.inserted, "{} rows were inserted, GeoNature's view shows {visible}", one.inserted);
     ensure!(before == after, "the second harvest wrote into the synthèse: {before:?} became {after:?}");
     ensure!(two.inserted + two.updated == 0, "the second harvest counts rows written");

@@ -11,17 +11,70 @@ use crate::{
     prepared::{SOON, fleet, generated, of_archive},
 };
 
-/// Archives with rows, the rows of their core, and how many of them enter a synthèse that knows their datasets and taxa.
-/// The rest has no coordinates, no date, no taxon key, or is an absence; each is a reject with its reason.
-const ARCHIVES: [(&str, i64, i64); 8] = [
-    ("archives/dwca-2013-07-headerless-gbif-results.zip", 158, 13),
-    ("archives/dwca-2014-09-0000066-140928181241064.zip", 470, 144),
-    ("archives/dwca-2020-07-0022697-200613084148143.zip", 1310, 1151),
-    ("archives/dwca-2021-12-0076720-210914110416597.zip", 12, 9),
-    ("archives/dwca-2023-05-0205663-230224095556074.zip", 2268, 0),
-    ("archives/dwca-2024-11-0022407-241107131044228.zip", 573, 0),
-    ("archives/other-dwca-utf8-eol-test.zip", 1, 1),
-    ("derived/dwca-layout-2026-08-from-0022697.zip", 1310, 1151),
+/// An archive with rows, and what becomes of them in a synthèse that knows all of its datasets and taxa.
+struct Real {
+    file: &'static str,
+    /// Rows of its core.
+    rows: i64,
+    /// Rows of its multimedia table.
+    media: i64,
+    /// Records that enter.
+    entered: i64,
+    /// The others, by reason.
+    reasons: &'static [(&'static str, i64)],
+}
+
+const ARCHIVES: [Real; 8] = [
+    Real {
+        file: "archives/dwca-2013-07-headerless-gbif-results.zip",
+        rows: 158,
+        media: 0,
+        entered: 13,
+        reasons: &[("date_missing", 114), ("coordinates_missing", 31)],
+    },
+    Real {
+        file: "archives/dwca-2014-09-0000066-140928181241064.zip",
+        rows: 470,
+        media: 215,
+        entered: 144,
+        reasons: &[("coordinates_missing", 235), ("date_missing", 91)],
+    },
+    Real {
+        file: "archives/dwca-2020-07-0022697-200613084148143.zip",
+        rows: 1310,
+        media: 1362,
+        entered: 1151,
+        reasons: &[("coordinates_missing", 110), ("date_missing", 49)],
+    },
+    Real {
+        file: "archives/dwca-2021-12-0076720-210914110416597.zip",
+        rows: 12,
+        media: 6,
+        entered: 9,
+        reasons: &[("coordinates_missing", 3)],
+    },
+    Real {
+        file: "archives/dwca-2023-05-0205663-230224095556074.zip",
+        rows: 2268,
+        media: 0,
+        entered: 0,
+        reasons: &[("date_missing", 2268)],
+    },
+    Real {
+        file: "archives/dwca-2024-11-0022407-241107131044228.zip",
+        rows: 573,
+        media: 0,
+        entered: 0,
+        reasons: &[("coordinates_missing", 573)],
+    },
+    Real { file: "archives/other-dwca-utf8-eol-test.zip", rows: 1, media: 0, entered: 1, reasons: &[] },
+    Real {
+        file: "derived/dwca-layout-2026-08-from-0022697.zip",
+        rows: 1310,
+        media: 1362,
+        entered: 1151,
+        reasons: &[("coordinates_missing", 110), ("date_missing", 49)],
+    },
 ];
 
 /// Files that are no archive of records: each harvest of one fails with a reason in words.
@@ -39,7 +92,7 @@ async fn real_archives_of_every_generation_of_gbif_enter_the_synthese() {
     let (_folder, any) = generated(10);
     let fleet = fleet(any).await;
     let pool = fleet.database.pool.clone();
-    for (file, rows, entered) in ARCHIVES {
+    for Real { file, rows, media, entered, reasons } in ARCHIVES {
         let key = fleet.put_archive(&fixtures.join("gbif").join(file)).unwrap();
         let mut request = of_archive(key);
         request.subscription = Some(file.rsplit('/').next().unwrap().trim_end_matches(".zip").to_owned());
@@ -57,6 +110,14 @@ async fn real_archives_of_every_generation_of_gbif_enter_the_synthese() {
         let rejects = rejects_by_reason(&pool, &known.subscription).await.unwrap();
         // Records that an archive before has brought with the same content are unchanged.
         assert_eq!(known.counts.inserted + known.counts.unchanged, entered, "{file}: {rejects:?}");
+        let multimedia: i64 = sqlx::query_scalar("SELECT multimedia FROM pinv_gbif.generation WHERE id = $1")
+            .bind(known.generation_id)
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        assert_eq!(multimedia, media, "{file}");
+        let counted: Vec<(&str, i64)> = rejects.iter().map(|reject| (reject.reason.as_str(), reject.records)).collect();
+        assert_eq!(counted, reasons, "{file}");
         assert!(rejects.iter().all(|reject| reject.reason != "dataset_unknown"), "{file}: {rejects:?}");
     }
     for (file, word) in REFUSED {

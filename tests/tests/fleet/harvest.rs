@@ -1,8 +1,9 @@
 //! The main job: a request by message, records in the synthèse, the same again without a write.
 
-use passereau_harvest::State;
-use passereau_sandbox::Route;
+use passereau_harvest::{State, rejects_by_reason};
+use passereau_sandbox::{Pace, Route, SandboxConfig};
 use passereau_testing::wait_until;
+use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, query};
 use sqlx::PgPool;
 
 use crate::prepared::{RECORDS, SOON, fleet, generated, request};
@@ -48,20 +49,28 @@ async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_no
             .await
             .unwrap();
     assert_eq!(hidden, 0, "sensitivity is never NULL");
-    let foreign: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM gn_synthese.synthese s
+    let (foreign, theirs): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE i.uuid <> s.unique_id_sinp), count(*) FILTER (WHERE i.uuid = s.unique_id_sinp)
+         FROM gn_synthese.synthese s
          JOIN pinv_gbif.tmp_gbif_data g ON g.gbif_id = s.entity_source_pk_value::bigint
          JOIN pinv_gbif.occurrence o ON o.gbif_id = g.gbif_id AND o.inaturalist_id IS NOT NULL
          JOIN pinv_gbif.cor_uuid_inaturalist i ON i.id_inaturalist = o.inaturalist_id
-         WHERE i.uuid IS NOT NULL AND i.uuid <> s.unique_id_sinp",
+         WHERE i.uuid IS NOT NULL",
     )
     .fetch_one(&pool)
     .await
     .unwrap();
     assert_eq!(foreign, 0, "iNaturalist's observations keep iNaturalist's UUIDs");
+    assert!(theirs > RECORDS as i64 / 3, "most of the observations are iNaturalist's: {theirs}");
+    let rejects = rejects_by_reason(&pool, SUBSCRIPTION).await.unwrap();
+    assert!(
+        rejects.iter().all(|reject| reject.reason != "uuid_pending"),
+        "every observation was answered: {rejects:?}"
+    );
 
     let before = versions(&pool).await;
     let asked = fleet.sandbox.calls(Route::Observations);
+    assert!(asked > 0, "iNaturalist was asked");
     let second = fleet.submit(&request()).await.unwrap();
     let second = fleet.ended(second, SOON).await;
     assert_eq!(second.state, State::Completed, "{:?}", second.reason);
@@ -87,19 +96,27 @@ async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_comes_twice_at_once_is_one_harvest_and_one_download() {
+async fn a_request_without_identity_that_comes_twice_is_one_harvest_and_one_download() {
     let (_folder, archive) = generated(50);
-    let fleet = fleet(archive).await;
+    // GBIF takes its time, so that the second copy meets a harvest that is alive.
+    let pace = Pace::Polls { preparing: 8, running: 0 };
+    let sandbox = SandboxConfig { archives: vec![archive], pace, ..SandboxConfig::default() };
+    let fleet = Fleet::start(FleetConfig { sandbox, ..FleetConfig::default() }).await.unwrap();
     let body = serde_json::to_vec(&request()).unwrap();
-    let one = fleet.publish("harvest.request", body.clone()).await.unwrap();
-    fleet.publish("harvest.request", body).await.unwrap();
+    fleet.publish_anonymously("harvest.request", &body).await.unwrap();
+    fleet.publish_anonymously("harvest.request", &body).await.unwrap();
     let ended = wait_until("the end of the one harvest", SOON, async || {
         let harvests = passereau_harvest::list(&fleet.database.pool, 10).await.unwrap();
         (!harvests.is_empty() && harvests.iter().all(|harvest| !harvest.state.is_alive())).then_some(harvests)
     })
     .await;
-    assert_eq!(ended.len(), 1, "the second request joined the first, whichever came first: {one}");
+    assert_eq!(ended.len(), 1, "the second request joined the first");
     assert_eq!(ended[0].state, State::Completed, "{:?}", ended[0].reason);
+    let handled: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.inbox WHERE consumer = 'requester'")
+        .fetch_one(&fleet.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(handled, 3, "both requests and the one download were handled");
     assert_eq!(fleet.sandbox.calls(Route::CreateDownload), 1);
     fleet.stop().await.unwrap();
 }
@@ -132,5 +149,21 @@ async fn operators_see_harvests_health_and_counts() {
     assert!(metrics.contains(r#"passereau_records_total{outcome="landed",stage="landed"} 50"#), "{metrics}");
     assert_eq!(get("/healthz").await.0, 200);
     assert_eq!(get("/readyz").await.0, 200);
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_process_with_all_workers_does_what_six_processes_do() {
+    let (folder, archive) = generated(50);
+    let config = FleetConfig { in_one_process: true, ..FleetConfig::handing_out(vec![archive]) };
+    let fleet = Fleet::start(config).await.unwrap();
+    let file = folder.path().join("query.json");
+    std::fs::write(&file, query("passereau").to_string()).unwrap();
+    let id = fleet.run_command(&["harvest", "submit", file.to_str().unwrap()]).await.unwrap();
+    let harvest = fleet.ended(id.trim().parse().unwrap(), SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+    assert!(harvest.counts.inserted > 0, "{:?}", harvest.counts);
+    let sql = fleet.run_command(&["install", "--print-sql"]).await.unwrap();
+    assert!(sql.contains("Nothing is missing"), "installed once, nothing is left to install: {sql}");
     fleet.stop().await.unwrap();
 }

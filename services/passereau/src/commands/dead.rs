@@ -71,6 +71,12 @@ impl Dead {
                 Replayed::Sent => println!("{} is on its way again", one.id),
                 Replayed::NotWaiting => bail!("{} is no dead letter that waits; see `passereau dead list`", one.id),
                 Replayed::NotJson => bail!("the body of {} is no JSON; sending it again would change nothing", one.id),
+                Replayed::Superseded(newer) => {
+                    bail!(
+                        "harvest {newer} of the same subscription is newer and complete; {} would put older data back",
+                        one.id
+                    )
+                }
                 Replayed::Busy(other) => {
                     bail!("harvest {other} of the same subscription is alive; replay {} when it has ended", one.id)
                 }

@@ -30,6 +30,7 @@ impl Install {
             return Ok(());
         }
         let ready = install(&pool, self.role.as_deref()).await?;
+        ready.ready()?;
         println!("source GBIF is {}; the synthèse is ready for harvests", ready.source()?);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    net::SocketAddr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI32, Ordering},
@@ -16,7 +17,12 @@ use passereau_harvest::{NewHarvest, Started, State};
 use passereau_runner::{Context, Done, Outcome, Process, ProcessConfig, Stop, Worker, fleet_topology};
 use passereau_testing::{TestDatabase, wait_until};
 use serde_json::json;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::Notify,
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -87,6 +93,7 @@ pub struct Bench {
     pub broker: Broker,
     config: ProcessConfig,
     running: Option<(CancellationToken, JoinHandle<()>)>,
+    http: Option<SocketAddr>,
 }
 
 impl Bench {
@@ -116,7 +123,7 @@ impl Bench {
         let probe = Probe::default();
         probe.max_attempts.store(3, Ordering::Relaxed);
         probe.steps.lock().unwrap().extend(steps);
-        let mut bench = Self { database, probe, broker, config, running: None };
+        let mut bench = Self { database, probe, broker, config, running: None, http: None };
         bench.run().await;
         bench
     }
@@ -125,6 +132,7 @@ impl Bench {
     pub async fn run(&mut self) {
         let mut process = Process::start("loader", &self.config).await.unwrap();
         process.work(self.probe.clone());
+        self.http = process.http_address();
         let shutdown = process.shutdown();
         let task = tokio::spawn(async move { process.run().await.unwrap() });
         self.running = Some((shutdown, task));
@@ -146,12 +154,18 @@ impl Bench {
 
     /// A harvest that is loading.
     pub async fn harvest(&self) -> Uuid {
+        self.harvest_of(None).await
+    }
+
+    /// The same, of a subscription.
+    pub async fn harvest_of(&self, subscription: Option<&str>) -> Uuid {
         let id = Uuid::now_v7();
         let new = NewHarvest {
             id,
-            subscription: None,
+            subscription: subscription.map(Into::into),
             request: json!({"archive": "archives/test.zip"}),
             digest: id.to_string(),
+            joins: false,
             state: State::Loading,
             account: None,
             download_key: None,
@@ -181,6 +195,15 @@ impl Bench {
         for (_, answer) in self.broker.publisher().publish(vec![message]).await {
             answer.unwrap();
         }
+    }
+
+    /// What `/readyz` answers: the whole response.
+    pub async fn readyz(&self) -> String {
+        let mut stream = TcpStream::connect(self.http.unwrap()).await.unwrap();
+        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 
     pub async fn effects(&self, harvest_id: Uuid) -> i64 {

@@ -86,7 +86,11 @@ async fn a_rejected_message_leaves_the_queue_and_a_replay_takes_its_harvest_up_a
 async fn what_cannot_be_understood_becomes_a_dead_letter_with_its_reason_and_the_worker_goes_on() {
     let bench = Bench::start([]).await;
     let good = bench.message(Uuid::nil());
-    let strange: [(&str, Outgoing); 3] = [
+    let nul = std::collections::BTreeMap::from([("x-note".to_owned(), "a\0b".to_owned())]);
+    let strange: [(&str, Outgoing); 6] = [
+        ("malformed", Outgoing { body: b"{\"a\\u0000\": 1}".to_vec(), correlation_id: None, ..good.clone() }),
+        ("malformed", Outgoing { body: vec![0xff, 0x00, 0xfe], correlation_id: None, ..good.clone() }),
+        ("malformed", Outgoing { body: b"[]".to_vec(), correlation_id: None, headers: nul, ..good.clone() }),
         ("malformed", Outgoing { body: b"{\"harvest_id\": ".to_vec(), correlation_id: None, ..good.clone() }),
         ("malformed", Outgoing { body: b"{\"harvest\": 1}".to_vec(), correlation_id: None, ..good.clone() }),
         ("unknown_version", Outgoing { version: 7, correlation_id: None, ..good.clone() }),
@@ -105,6 +109,63 @@ async fn what_cannot_be_understood_becomes_a_dead_letter_with_its_reason_and_the
     let harvest = bench.harvest().await;
     bench.publish(bench.message(harvest)).await;
     bench.worked(harvest).await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_out_of_all_reason_counts_as_the_last_attempt_and_kills_no_worker() {
+    let bench = Bench::start([Step::Retry("first"), Step::Retry("second")]).await;
+    let harvest = bench.harvest().await;
+    let headers = std::collections::BTreeMap::from([("passereau-attempt".to_owned(), i32::MAX.to_string())]);
+    bench.publish(Outgoing { headers, ..bench.message(harvest) }).await;
+    let (_, reason, _) = bench.dead_letter(Some(harvest)).await;
+    assert_eq!(reason, "attempts_exhausted");
+    let next = bench.harvest().await;
+    bench.publish(bench.message(next)).await;
+    bench.worked(next).await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_effect_that_postgresql_refuses_becomes_a_dead_letter_and_is_not_repeated_for_ever() {
+    let bench = Bench::start([]).await;
+    let harvest = bench.harvest().await;
+    sqlx::query(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF NEW.routing_key = 'archive.load' THEN RAISE EXCEPTION 'no room for it'; END IF; RETURN NEW; END $$",
+    )
+    .execute(&bench.database.pool)
+    .await
+    .unwrap();
+    sqlx::query("CREATE TRIGGER refuse BEFORE INSERT ON passereau.outbox FOR EACH ROW EXECUTE FUNCTION refuse()")
+        .execute(&bench.database.pool)
+        .await
+        .unwrap();
+    bench.probe.steps.lock().unwrap().push_back(Step::Snooze(Duration::ZERO));
+    bench.publish(bench.message(harvest)).await;
+    let (_, reason, error) = bench.dead_letter(Some(harvest)).await;
+    assert_eq!(reason, "rejected");
+    assert!(error.contains("no room for it"), "{error}");
+    assert_eq!(bench.attempts().len(), 1, "the handler ran once");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_harvest_is_not_taken_up_again_over_a_newer_one() {
+    let bench = Bench::start([Step::Reject("broken")]).await;
+    let old = bench.harvest_of(Some("twice")).await;
+    bench.publish(bench.message(old)).await;
+    let (letter, ..) = bench.dead_letter(Some(old)).await;
+    let newer = bench.harvest_of(Some("twice")).await;
+    sqlx::query(
+        "UPDATE passereau.harvest SET state = 'completed', created_at = now() + interval '1 second' WHERE id = $1",
+    )
+    .bind(newer)
+    .execute(&bench.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::Superseded(newer));
+    assert_eq!(bench.state(old).await, State::Failed);
     bench.finish().await;
 }
 

@@ -40,7 +40,13 @@ async fn while_postgresql_is_away_a_message_waits_and_loses_no_attempt() {
         (connected == 0).then_some(())
     })
     .await;
+    wait_until("readiness that names PostgreSQL", SOON, async || {
+        let answer = bench.readyz().await;
+        (answer.starts_with("HTTP/1.1 503") && answer.contains("PostgreSQL does not answer")).then_some(())
+    })
+    .await;
     allow_connections(&mut admin, &name, true).await;
+    wait_until("readiness", SOON, async || bench.readyz().await.starts_with("HTTP/1.1 200").then_some(())).await;
     bench.worked(harvest).await;
     assert_eq!(bench.state(harvest).await, State::Loading, "no dead letter, no failure");
     assert!(bench.attempts().iter().all(|attempt| *attempt == 0), "{:?}", bench.attempts());
