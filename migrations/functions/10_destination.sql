@@ -28,6 +28,12 @@ BEGIN
                   HINT = 'Point PASSEREAU_DATABASE_URL at the database of GeoNature, then run `passereau install`.';
     END IF;
 
+    -- Without it every plan would end in a bare "relation does not exist".
+    IF to_regclass('taxonomie.taxref_liens') IS NULL THEN
+        RAISE EXCEPTION 'this database holds no taxonomie.taxref_liens, which leads from GBIF''s keys to TAXREF: upgrade to GeoNature 2.16 or later (TaxHub 2.2), then run `passereau install`'
+            USING ERRCODE = 'PS001', HINT = 'TaxHub makes the table when it is upgraded, and fills it when TAXREF is imported.';
+    END IF;
+
     SELECT t.id_source INTO destination.id_source FROM gn_synthese.t_sources t WHERE t.name_source = 'GBIF';
     IF destination.id_source IS NULL THEN
         RAISE EXCEPTION 'no source named GBIF in gn_synthese.t_sources: run `passereau install`'

@@ -5,20 +5,32 @@
 -- set. Inserts skip every conflict (key or UUID); a row that does not come back is the reject already_present, never a
 -- crashed slice.
 --
--- What happened since the plan was made is respected:
---   the row of an update is gone from the synthèse       kept: somebody deleted it, which is an edit like another
---   another harvest entered the record of an insert      kept (changed_since_plan)
+-- What happened since the plan was made, up to the very statement that writes, is respected:
+--   the row of an update is gone from the synthèse       keep row_gone
+--   another harvest entered the record of an insert      keep changed_since_plan
 --   the dataset or the name of TAXREF is gone            reject dataset_unknown or taxon_unmatched, again
 -- A UUID that stands in the synthèse under another source, or a row with our source and gbif_id that we never wrote, is
 -- already_present.
+--
+-- Reasons of kept, which is counted and leaves no row behind (the record stands in the synthèse, or was taken out of it on
+-- purpose, and the next harvest looks at it again):
+--   other_claim_won     found by the plan: the current generation of another subscription has a newer lastInterpreted
+--   changed_since_plan  new for the plan, but another harvest entered it meanwhile, before this slice or while it waited
+--   row_gone            an update whose row is gone from the synthèse, or is no longer ours: somebody deleted it, which is an
+--                       edit like another
+--
+-- Two subscriptions that meet the same record: who comes second waits for the first one's commit, at the row of
+-- passereau.written (update) or at the unique index (insert). Under READ COMMITTED each statement of a function sees what was
+-- committed before that statement, so the first one's rows appear between two statements; what did not enter is therefore
+-- settled by one statement, after the last write, and only counted after that.
 --
 -- Statements are planned anew for each slice (EXECUTE): the tables grow between two slices of one session, and a plan made
 -- while they were empty searches them row by row.
 --
 -- The plan's rows of the slice are consumed. Called again, the slice changes nothing and answers already = true.
 --
--- Locks: the slice's row, the rows written, and at the end the harvest's row. No DDL. No setting is changed but jit, so
--- that GeoNature's triggers run as they always do.
+-- Locks: the slice's row; of an update the row of passereau.written, in the order of the key, then the row of the synthèse; at
+-- the end the harvest's row. No DDL. No setting is changed but jit, so that GeoNature's triggers run as they always do.
 SET check_function_bodies = off;
 
 -- slices_left counts down to 0: whoever gets 0 sends the next stage.
@@ -54,18 +66,15 @@ BEGIN
                                        destination.id_source, destination.srid, destination.taxref_version);
     inserted := passereau.apply_inserts(of_harvest, slice.first_gbif_id, slice.last_gbif_id,
                                         destination.id_source, destination.srid, destination.taxref_version);
+    PERFORM passereau.apply_settle(of_harvest, slice.first_gbif_id, slice.last_gbif_id);
     rejected := passereau.apply_rejects(of_harvest, subscription, slice.first_gbif_id, slice.last_gbif_id);
 
-    -- What was written by this harvest carries its id in passereau.written.
-    SELECT count(*) INTO kept
-    FROM passereau.plan p
-    LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id
-      AND (p.action = 'keep' OR p.action = 'update' AND w.harvest_id IS DISTINCT FROM of_harvest);
-
-    DELETE FROM passereau.plan p
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id;
-    GET DIAGNOSTICS consumed = ROW_COUNT;
+    WITH row_of_plan AS (
+        DELETE FROM passereau.plan p
+        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN slice.first_gbif_id AND slice.last_gbif_id
+        RETURNING p.action
+    )
+    SELECT count(*), count(*) FILTER (WHERE action = 'keep') INTO consumed, kept FROM row_of_plan;
     IF consumed <> slice.records OR consumed <> inserted + updated + rejected + kept THEN
         RAISE EXCEPTION 'slice % of harvest %: % records planned, % found, % inserted, % updated, % rejected, % kept; nothing was written',
                 of_slice, of_harvest, slice.records, consumed, inserted, updated, rejected, kept
@@ -117,6 +126,14 @@ BEGIN
                    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update') THEN
         RETURN 0;
     END IF;
+
+    -- The hashes compared below must be those of the row as it stands: without this, a harvest that waits for another one at
+    -- the row of the synthèse would go on with the hashes of before.
+    PERFORM FROM passereau.written w
+    WHERE w.gbif_id IN (SELECT p.gbif_id FROM passereau.plan p
+                        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update')
+    ORDER BY w.gbif_id
+    FOR UPDATE OF w;
 
     UPDATE gn_synthese.synthese s
     SET the_geom_point = g.point, the_geom_4326 = g.point, the_geom_local = ST_Transform(g.point, srid),
@@ -189,6 +206,31 @@ BEGIN
     RETURN inserted;
 END $$;
 
+-- What was to be written and was not. What this harvest wrote carries its id in passereau.written; a record of an insert that
+-- another harvest entered stands there under that one's id, and one that the synthèse refused does not stand there. In one
+-- statement, so that one state of passereau.written decides.
+CREATE OR REPLACE FUNCTION passereau.apply_settle(of_harvest uuid, first_id bigint, last_id bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE $sql$
+        WITH unwritten AS (
+            SELECT p.gbif_id,
+                   CASE WHEN p.action = 'update' THEN 'row_gone'
+                        WHEN w.gbif_id IS NOT NULL THEN 'changed_since_plan'
+                        ELSE 'already_present' END AS reason
+            FROM passereau.plan p
+            LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
+            WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action IN ('insert', 'update')
+              AND w.harvest_id IS DISTINCT FROM $1
+        )
+        UPDATE passereau.plan p
+        SET action = CASE u.reason WHEN 'already_present' THEN 'reject' ELSE 'keep' END,
+            reason = u.reason, detail = p.unique_id_sinp::text
+        FROM unwritten u
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.gbif_id = u.gbif_id
+    $sql$ USING of_harvest, first_id, last_id;
+END $$;
+
 -- The rejects of a range, those of the plan and those that the synthèse refused; returns how many. A record that entered is
 -- a reject no more.
 CREATE OR REPLACE FUNCTION passereau.apply_rejects(of_harvest uuid, of_subscription text, first_id bigint, last_id bigint)
@@ -204,14 +246,9 @@ BEGIN
     $sql$ USING of_harvest, first_id, last_id, of_subscription;
     EXECUTE $sql$
         INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id)
-        SELECT $4, p.gbif_id,
-               CASE p.action WHEN 'reject' THEN p.reason ELSE 'already_present' END,
-               CASE p.action WHEN 'reject' THEN p.detail ELSE p.unique_id_sinp::text END,
-               p.dataset_key, p.taxon_key, $1
+        SELECT $4, p.gbif_id, p.reason, p.detail, p.dataset_key, p.taxon_key, $1
         FROM passereau.plan p
-        LEFT JOIN passereau.written w ON w.gbif_id = p.gbif_id
-        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3
-          AND (p.action = 'reject' OR p.action = 'insert' AND w.gbif_id IS NULL)
+        WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'reject'
         ON CONFLICT (subscription, gbif_id) DO UPDATE
         SET reason = excluded.reason, detail = excluded.detail, dataset_key = excluded.dataset_key,
             taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, last_seen_at = now()

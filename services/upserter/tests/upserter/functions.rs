@@ -1,10 +1,7 @@
 //! The SQL functions against a GeoNature-shaped database with its triggers on.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-mod platform;
-
+use crate::platform::{OTHER_DATASET, Platform, code, record};
 use passereau_upserter::functions;
-use platform::{Platform, record};
 use serde_json::json;
 use sqlx::types::Uuid;
 
@@ -298,15 +295,13 @@ async fn what_changed_since_the_plan_is_respected() {
                 record(2).with("occurrence_remarks", json!("b")),
                 record(3),
                 record(4),
-                record(5).with("dataset_key", json!(platform::OTHER_DATASET)),
+                record(5).with("dataset_key", json!(OTHER_DATASET)),
             ],
         )
         .await;
     assert_eq!(functions::plan(&platform.pool, second, 100).await.unwrap().planned, 4);
     platform.execute("DELETE FROM gn_synthese.synthese WHERE entity_source_pk_value = '1'").await;
-    platform
-        .execute(&format!("DELETE FROM gn_meta.t_datasets WHERE unique_dataset_id = '{}'", platform::OTHER_DATASET))
-        .await;
+    platform.execute(&format!("DELETE FROM gn_meta.t_datasets WHERE unique_dataset_id = '{}'", OTHER_DATASET)).await;
     let third = platform.land("two", &[record(4)]).await;
     platform.run(third).await;
 
@@ -344,7 +339,7 @@ async fn interrupted_and_repeated_calls_neither_lose_nor_double() {
     assert_eq!(functions::plan(&mut *killed, harvest, 3).await.unwrap().read, 3);
     killed.rollback().await.unwrap();
     let error = functions::finish(&platform.pool, harvest).await.unwrap_err();
-    assert_eq!(platform::code(&error), "PS002");
+    assert_eq!(code(&error), "PS002");
     while !functions::plan(&platform.pool, harvest, 3).await.unwrap().done {}
     assert_eq!(functions::plan(&platform.pool, harvest, 3).await.unwrap().slices, Some(1));
     assert_eq!(platform.count("SELECT count(*) FROM passereau.plan").await, 7);
@@ -358,7 +353,7 @@ async fn interrupted_and_repeated_calls_neither_lose_nor_double() {
 
     platform.execute("UPDATE passereau.harvest SET inserted = inserted + 1").await;
     let error = functions::finish(&platform.pool, harvest).await.unwrap_err();
-    assert_eq!(platform::code(&error), "PS003");
+    assert_eq!(code(&error), "PS003");
     assert!(error.to_string().contains("inserted 8"), "{error}");
     platform.execute("UPDATE passereau.harvest SET inserted = inserted - 1").await;
     functions::finish(&platform.pool, harvest).await.unwrap();
@@ -371,7 +366,7 @@ async fn a_database_that_is_not_ready_names_the_command() {
     let harvest = platform.land("one", &[record(1)]).await;
     platform.execute("DROP INDEX gn_synthese.of_gbif").await;
     let error = functions::plan(&platform.pool, harvest, 10).await.unwrap_err();
-    assert_eq!(platform::code(&error), "PS001");
+    assert_eq!(code(&error), "PS001");
     assert!(error.to_string().contains("passereau install"), "{error}");
 
     // An equivalent index under another name is one.
@@ -382,4 +377,18 @@ async fn a_database_that_is_not_ready_names_the_command() {
     platform.execute("UPDATE gn_synthese.t_sources SET name_source = 'renamed' WHERE name_source = 'GBIF'").await;
     let error = functions::apply(&platform.pool, harvest, 0).await.unwrap_err();
     assert!(error.to_string().contains("passereau install"), "{error}");
+}
+
+#[tokio::test]
+async fn a_geonature_without_links_to_gbif_names_the_version_it_needs() {
+    let platform = Platform::new().await;
+    let harvest = platform.land("one", &[record(1)]).await;
+    platform.execute("ALTER TABLE taxonomie.taxref_liens RENAME TO links_of_before").await;
+    let error = functions::plan(&platform.pool, harvest, 10).await.unwrap_err();
+    assert_eq!(code(&error), "PS001");
+    let said = error.to_string();
+    assert!(said.contains("passereau install") && said.contains("GeoNature 2.16"), "{said}");
+
+    platform.execute("ALTER TABLE taxonomie.links_of_before RENAME TO taxref_liens").await;
+    assert_eq!(platform.run(harvest).await.inserted, 1);
 }
