@@ -1,66 +1,55 @@
-//! From parts to an archive that is visible: join, verify, publish.
+//! From parts to an archive that is visible: check, then publish.
 //!
-//! The parts are joined in a scratch file, because a zip is verified from its end. Only a file that passed every check gets its key
-//! in the store, so whoever sees the key sees a whole archive. These steps are not resumable; each is begun only while there is time.
+//! Only a file that passed every check gets its key in the store, so whoever sees the key sees a whole archive. Each of the two is a
+//! step with a delivery of its own where it needs one: that the check was passed is kept with the fetch, and the parts stay until the
+//! archive is visible. Within a step nothing is kept: a step that the delivery's end breaks off is done again from its beginning.
 
-use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::BufReader;
 
+use futures_util::stream;
 use passereau_dwca::{Limits, Verified, verify};
-use passereau_store::{ObjectKey, Store, StoreError};
-use uuid::Uuid;
+use passereau_runner::Stop;
+use passereau_store::{ObjectKey, Store, Stored};
 
 use crate::error::FetchError;
-use crate::fetch::part_key;
-use crate::parts::Cutting;
+use crate::joined::Joined;
 
 /// Key of the archive of a GBIF download.
 pub(crate) fn archive_key(download_key: &str) -> Result<ObjectKey, FetchError> {
-    ObjectKey::parse(&format!("archives/{download_key}.zip"))
-        .map_err(|error| passereau_runner::Stop::reject(error.to_string()).into())
-}
-
-/// Joins the parts in a scratch file.
-///
-/// # Errors
-/// A part is missing, or the store or the scratch folder failed.
-pub async fn join(store: &Store, harvest_id: Uuid, cutting: Cutting) -> Result<File, FetchError> {
-    let mut archive = store.scratch_file()?;
-    for number in 0..cutting.parts() {
-        let mut part = store.open_seekable(&part_key(harvest_id, number)?).await?;
-        archive = blocking(move || std::io::copy(&mut part, &mut archive).map(|_| archive)).await?;
-    }
-    let found = archive.metadata().map_err(unreadable)?.len();
-    if found != cutting.size_bytes {
-        let reason = format!("its parts make {found} bytes instead of {}", cutting.size_bytes);
-        return Err(FetchError::Corrupt { reason });
-    }
-    Ok(archive)
+    ObjectKey::parse(&format!("archives/{download_key}.zip")).map_err(|error| Stop::reject(error.to_string()).into())
 }
 
 /// Checks the whole archive: directory, names, limits, every checksum.
 ///
 /// # Errors
-/// [`FetchError::Corrupt`] when fetching again may help, [`FetchError::Unusable`] when not.
-pub async fn check(archive: File, limits: &Limits) -> Result<(File, Verified), FetchError> {
+/// [`FetchError::Corrupt`] when fetching again may help, [`FetchError::Unusable`] when not, [`FetchError::TimeUp`], and those of the store.
+pub async fn check(mut archive: Joined, limits: &Limits) -> Result<Verified, FetchError> {
     let limits = limits.clone();
-    let checked = tokio::task::spawn_blocking(move || {
-        let mut archive = archive;
-        let verified = archive
-            .rewind()
-            .map_err(|source| passereau_dwca::ArchiveError::Io { what: "the fetched archive".to_owned(), source })
-            .and_then(|()| verify(BufReader::with_capacity(256 * 1024, &archive), &limits))?;
-        Ok::<_, passereau_dwca::ArchiveError>((archive, verified))
+    blocking(move || {
+        let verified = verify(BufReader::with_capacity(256 * 1024, &mut archive), &limits);
+        match archive.take_failure() {
+            Some(failure) => Err(failure),
+            None => Ok(verified?),
+        }
+    })
+    .await
+}
+
+/// Gives the archive its key.
+///
+/// # Errors
+/// [`FetchError::TimeUp`], and those of the store. Nothing is visible then.
+pub async fn publish(store: &Store, key: &ObjectKey, archive: Joined) -> Result<Stored, FetchError> {
+    let blocks = stream::try_unfold(archive, |mut archive| async {
+        let (block, archive) = blocking(move || archive.block().map(|block| (block, archive))).await?;
+        Ok::<_, FetchError>((!block.is_empty()).then_some((block, archive)))
     });
-    Ok(checked.await.map_err(|error| unreadable(error.into()))??)
+    Ok(store.put_stream(key, blocks).await?)
 }
 
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+    work: impl FnOnce() -> Result<T, FetchError> + Send + 'static,
 ) -> Result<T, FetchError> {
-    tokio::task::spawn_blocking(work).await.map_err(std::io::Error::from).flatten().map_err(unreadable)
-}
-
-fn unreadable(source: std::io::Error) -> FetchError {
-    FetchError::Store(StoreError::Scratch { folder: "the scratch folder".into(), source })
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Stop::retry(format!("reading the archive was interrupted: {error}")))?
 }

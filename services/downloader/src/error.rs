@@ -1,13 +1,15 @@
 //! Why an archive was not fetched, and what that means for the message.
 
-use std::error::Error;
 use std::time::Duration;
 
 use passereau_dwca::ArchiveError;
 use passereau_gbif::GbifError;
-use passereau_http::HttpError;
+use passereau_http::{HttpError, chain};
 use passereau_runner::Stop;
 use passereau_store::StoreError;
+
+/// How long a server is left alone after a failure that costs no attempt.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why an archive was not fetched.
 #[derive(Debug, thiserror::Error)]
@@ -31,11 +33,9 @@ pub enum FetchError {
     Store(#[source] StoreError),
     /// There is not enough room.
     #[error(
-        "the archive needs {needed_bytes} bytes in {place} and {free_bytes} are free; make room, or move PASSEREAU_STORE_URL or PASSEREAU_SCRATCH_DIR to a larger disk"
+        "the archive needs {needed_bytes} bytes in the store and {free_bytes} are free; make room, or move PASSEREAU_STORE_URL to a larger disk"
     )]
     NoRoom {
-        /// Where.
-        place: &'static str,
         /// Bytes still needed.
         needed_bytes: u64,
         /// Bytes free.
@@ -58,6 +58,14 @@ pub enum FetchError {
         /// How often.
         restarts: u32,
     },
+    /// The delivery had to end before a step did.
+    #[error(
+        "{doing} did not end in the time of a delivery; when it never does, the disk or the processor is too slow for an archive of this size"
+    )]
+    TimeUp {
+        /// The step.
+        doing: &'static str,
+    },
     /// The runner's own reasons to stop.
     #[error(transparent)]
     Stop(#[from] Stop),
@@ -70,11 +78,11 @@ impl From<HttpError> for FetchError {
 }
 
 impl From<StoreError> for FetchError {
-    /// A stream that broke is an error of the network, not of the store.
+    /// What came with a stream that broke is the reason, not the store.
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Input { key, source } => match source.downcast::<HttpError>() {
-                Ok(http) => Self::Http(*http),
+            StoreError::Input { key, source } => match source.downcast::<Self>() {
+                Ok(reason) => *reason,
                 Err(source) => Self::Store(StoreError::Input { key, source }),
             },
             other => Self::Store(other),
@@ -99,7 +107,7 @@ impl FetchError {
             Self::Place(error) => error.is_transient(),
             Self::Http(error) => error.is_transient(),
             Self::Store(error) => error.is_transient(),
-            Self::Nonsense { .. } | Self::NoRoom { .. } => true,
+            Self::Nonsense { .. } | Self::NoRoom { .. } | Self::TimeUp { .. } => true,
             Self::Unusable(error) => matches!(error, ArchiveError::Io { .. }),
             Self::Stop(stop) => !matches!(stop, Stop::Reject { .. }),
             Self::Corrupt { .. } | Self::Unsteady { .. } => false,
@@ -116,6 +124,17 @@ impl FetchError {
         }
     }
 
+    /// The same failure of a delivery that did `steps` steps. With any, coming again is free: long transfers are cut every gigabyte or
+    /// so, and attempts are there for work that stands still. The runner's own reasons stay what they are.
+    #[must_use]
+    pub fn after_steps(self, steps: u64) -> Self {
+        if steps == 0 || !self.is_transient() || matches!(self, Self::Stop(_)) {
+            return self;
+        }
+        let after = self.retry_after().unwrap_or(PAUSE);
+        Self::Stop(Stop::snooze(after, format!("{steps} steps were done, going on after: {self}")))
+    }
+
     /// What the runner does with the message.
     #[must_use]
     pub fn into_stop(self) -> Stop {
@@ -130,17 +149,18 @@ impl FetchError {
     }
 }
 
-/// An error with its reasons, which some errors keep out of their own text.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        let reason = source.to_string();
-        if !text.contains(&reason) {
-            text.push_str(": ");
-            text.push_str(&reason);
-        }
-        next = source.source();
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_standstill_costs_an_attempt() {
+        let broken = || FetchError::TimeUp { doing: "checking" };
+        assert!(matches!(broken().after_steps(0).into_stop(), Stop::Retry { .. }));
+        assert!(matches!(broken().after_steps(1).into_stop(), Stop::Snooze { after: PAUSE, .. }));
+        let corrupt = FetchError::Corrupt { reason: "cut".to_owned() };
+        assert!(matches!(corrupt.after_steps(9), FetchError::Corrupt { .. }));
+        let retry = FetchError::Stop(Stop::retry("no"));
+        assert!(matches!(retry.after_steps(9), FetchError::Stop(Stop::Retry { .. })));
     }
-    text
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use passereau_http::{Call, HttpClient, HttpError, Streamed, Url, Validator};
+use passereau_http::{Call, HttpClient, Streamed, Url, Validator};
 use passereau_store::{ObjectKey, Store};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,7 +22,7 @@ use crate::room;
 /// A file that changes more often than this while it is fetched is given up.
 const MAX_RESTARTS: u32 = 5;
 
-/// What a part that is on its way may take beyond the deadline. With it the delivery still ends before it was held five minutes.
+/// What a part or a step that is on its way may take beyond the deadline. With it the delivery still ends before it was held five minutes.
 const OVERTIME: Duration = Duration::from_secs(30);
 
 /// Until when to fetch: a shutdown ends a part in the middle, the deadline ends at a part's boundary.
@@ -41,6 +41,11 @@ impl Until {
         self.shutdown.is_cancelled() || Instant::now() >= self.deadline
     }
 
+    /// Whether what is being done has to be broken off.
+    pub(crate) fn over(&self) -> bool {
+        self.shutdown.is_cancelled() || Instant::now() >= self.deadline + OVERTIME
+    }
+
     async fn cut_off(&self) {
         tokio::select! {
             () = self.shutdown.cancelled() => {}
@@ -54,11 +59,8 @@ impl Until {
 pub enum Fetched {
     /// Every part is in the store.
     Whole(Cutting),
-    /// The time was up; so many parts came.
-    Paused {
-        /// Parts that came this time.
-        parts: u64,
-    },
+    /// The time was up.
+    Paused,
 }
 
 /// What became of one part.
@@ -85,17 +87,30 @@ pub struct Fetch<'a, L> {
 }
 
 impl<L: Ledger> Fetch<'_, L> {
+    /// How the file is cut, when every part of it is in the store.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn whole(&self, progress: &Progress) -> Result<Option<Cutting>, FetchError> {
+        let Some(cutting) = cutting(progress) else { return Ok(None) };
+        let missing = cutting.first_missing(&self.present().await?);
+        Ok(missing.is_none().then_some(cutting))
+    }
+
     /// Fetches what is missing.
     ///
     /// # Errors
-    /// [`FetchError`]; what came before the error stays.
+    /// [`FetchError`]; what came before the error stays, and counts in [`Progress::steps`].
     pub async fn run(&self, url: &Url, progress: &mut Progress, until: &Until) -> Result<Fetched, FetchError> {
         if progress.known.is_none() {
             // Parts of nobody knows what: left by a process that ended between two steps.
             self.drop_parts().await?;
         }
+        if std::mem::take(&mut progress.verified) {
+            // A part is missing that was checked once: what replaces it was not.
+            self.ledger.save(progress).await?;
+        }
         let mut present = self.present().await?;
-        let mut parts = 0;
         loop {
             let part = match cutting(progress) {
                 None => Part { number: 0, first: 0, last: progress.part_bytes - 1 },
@@ -105,39 +120,51 @@ impl<L: Ledger> Fetch<'_, L> {
                 },
             };
             if until.reached() {
-                return Ok(Fetched::Paused { parts });
+                return Ok(Fetched::Paused);
             }
             let step = tokio::select! {
                 step = self.part(url, part, progress) => step?,
-                () = until.cut_off() => return Ok(Fetched::Paused { parts }),
+                () = until.cut_off() => return Ok(Fetched::Paused),
             };
             match step {
                 Step::Stored { number, size_bytes } => {
                     present.insert(number, size_bytes);
-                    parts += 1;
+                    progress.steps += 1;
                 }
                 Step::Changed(why) => {
                     tracing::warn!(harvest_id = %self.harvest_id, why, "the archive changed at the server, starting again");
                     if progress.restarts >= MAX_RESTARTS {
                         return Err(FetchError::Unsteady { restarts: progress.restarts });
                     }
-                    self.restart(progress).await?;
+                    progress.restarts += 1;
+                    self.begin_anew(progress).await?;
                     present.clear();
                 }
             }
         }
     }
 
-    /// Drops what was fetched and counts that.
+    /// Drops what was fetched. The caller has counted why.
     ///
     /// # Errors
     /// The store or the ledger failed.
-    pub async fn restart(&self, progress: &mut Progress) -> Result<(), FetchError> {
+    pub async fn begin_anew(&self, progress: &mut Progress) -> Result<(), FetchError> {
         self.drop_parts().await?;
         progress.known = None;
+        progress.verified = false;
         progress.part_bytes = self.part_bytes;
-        progress.restarts += 1;
         Ok(self.ledger.save(progress).await?)
+    }
+
+    /// Keeps that every part is there and the archive passed its checks.
+    ///
+    /// # Errors
+    /// The ledger failed.
+    pub async fn verified(&self, progress: &mut Progress) -> Result<(), FetchError> {
+        progress.verified = true;
+        self.ledger.save(progress).await?;
+        progress.steps += 1;
+        Ok(())
     }
 
     /// Removes the parts.
@@ -197,7 +224,7 @@ impl<L: Ledger> Fetch<'_, L> {
             let reason = format!("the file has {size_bytes} bytes and GBIF announced {announced}");
             return Err(FetchError::Corrupt { reason });
         }
-        room::check(self.store, size_bytes, size_bytes)?;
+        room::check(self.store, size_bytes)?;
         progress.known = Some(Known { size_bytes, validator });
         Ok(self.ledger.save(progress).await?)
     }
@@ -208,23 +235,14 @@ impl<L: Ledger> Fetch<'_, L> {
         let key = part_key(self.harvest_id, number)?;
         // A body that grows beyond what was announced is cut off: it must not fill the disk.
         let mut left = body_bytes.unwrap_or(u64::MAX);
-        let body = streamed.into_stream().map(move |chunk| {
+        let nonsense = |what: &str| FetchError::Nonsense { host: host.clone(), what: what.to_owned() };
+        let body = streamed.into_stream().map(|chunk| {
             let chunk = chunk?;
             let size = chunk.len() as u64;
-            left = left.checked_sub(size).ok_or(BodyError::TooLong)?;
-            Ok::<_, BodyError>(chunk)
+            left = left.checked_sub(size).ok_or_else(|| nonsense("more bytes than announced"))?;
+            Ok::<_, FetchError>(chunk)
         });
-        let nonsense = |what: &str| FetchError::Nonsense { host: host.clone(), what: what.to_owned() };
-        let stored = match self.store.put_stream(&key, body).await {
-            Ok(stored) => stored,
-            Err(passereau_store::StoreError::Input { source, .. }) if source.is::<BodyError>() => {
-                return Err(match source.downcast::<BodyError>().map(|error| *error) {
-                    Ok(BodyError::Http(error)) => error.into(),
-                    _ => nonsense("more bytes than announced"),
-                });
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let stored = self.store.put_stream(&key, body).await?;
         if body_bytes.is_some_and(|expected| expected != stored.size_bytes) {
             self.store.delete(&key).await?;
             return Err(nonsense("fewer bytes than announced"));
@@ -239,14 +257,6 @@ impl<L: Ledger> Fetch<'_, L> {
             .filter_map(|(key, size)| Some((key.as_str().rsplit_once('/')?.1.parse().ok()?, size)))
             .collect())
     }
-}
-
-#[derive(Debug, thiserror::Error)]
-enum BodyError {
-    #[error(transparent)]
-    Http(#[from] HttpError),
-    #[error("more bytes than announced")]
-    TooLong,
 }
 
 /// The cutting of a fetch whose file is known.

@@ -15,7 +15,9 @@ use crate::archive::{self, archive_key};
 use crate::config::{FetchConfig, next_look};
 use crate::error::FetchError;
 use crate::fetch::{Fetch, Fetched, Until};
+use crate::joined::Joined;
 use crate::ledger::{Progress, Table};
+use crate::parts::Cutting;
 
 /// Everything the downloader is configured by.
 #[derive(clap::Args, Clone, Debug)]
@@ -65,11 +67,7 @@ impl Downloader {
 
     /// The archive under its key, fetched if it is not there.
     async fn provide(&self, context: &Context, claim: &Claim, job: &Job) -> Result<Stored, FetchError> {
-        if let Some(stored) = self.already_there(job).await? {
-            return Ok(stored);
-        }
         let table = Table { pool: context.pool(), claim, harvest_id: job.harvest_id };
-        let mut progress = table.load(self.config.fetch_part_bytes).await?;
         let fetch = Fetch {
             http: &self.http,
             store: &self.store,
@@ -78,10 +76,16 @@ impl Downloader {
             announced_bytes: job.announced_bytes,
             part_bytes: self.config.fetch_part_bytes,
         };
+        if let Some(stored) = self.already_there(job).await? {
+            fetch.drop_parts().await?;
+            return Ok(stored);
+        }
+        let mut progress = table.load(self.config.fetch_part_bytes).await?;
         let until = Until { shutdown: context.shutdown().clone(), deadline: context.deadline() };
         match self.fetch_and_publish(&fetch, job, &mut progress, &until).await {
-            Err(FetchError::Corrupt { reason }) if progress.restarts == 0 => {
-                fetch.restart(&mut progress).await?;
+            Err(FetchError::Corrupt { reason }) if progress.corruptions == 0 => {
+                progress.corruptions += 1;
+                fetch.begin_anew(&mut progress).await?;
                 Err(Stop::retry(format!("the archive is corrupt: {reason}; fetching it again once")).into())
             }
             Err(FetchError::Corrupt { reason }) => Err(Stop::reject(format!(
@@ -90,10 +94,16 @@ impl Downloader {
                 job.download_key
             ))
             .into()),
-            other => other,
+            Err(error) => {
+                let stop = error.after_steps(progress.steps);
+                tracing::info!(harvest_id = %job.harvest_id, steps = progress.steps, %stop, "the archive is not here yet");
+                Err(stop)
+            }
+            Ok(stored) => Ok(stored),
         }
     }
 
+    /// Three steps: fetch, check, publish. Each is begun only while there is time, and the next delivery begins after the last that was done.
     async fn fetch_and_publish(
         &self,
         fetch: &Fetch<'_, Table<'_>>,
@@ -101,39 +111,54 @@ impl Downloader {
         progress: &mut Progress,
         until: &Until,
     ) -> Result<Stored, FetchError> {
-        let url = self.place(job, progress).await?;
-        let cutting = match fetch.run(&url, progress, until).await {
-            Ok(Fetched::Whole(cutting)) => cutting,
-            Ok(Fetched::Paused { parts: 0 }) if !until.shutdown.is_cancelled() => {
-                return Err(Stop::retry(format!(
-                    "not one part of {} bytes came in the time of a delivery; the connection is slow: lower PASSEREAU_FETCH_PART_BYTES",
-                    progress.part_bytes
-                ))
-                .into());
+        let cutting = match fetch.whole(progress).await? {
+            Some(cutting) => cutting,
+            None => self.fetch_missing(fetch, job, progress, until).await?,
+        };
+        let archive = |doing| {
+            if until.reached() {
+                return Err(FetchError::TimeUp { doing });
             }
-            Ok(Fetched::Paused { parts }) => {
-                return Err(Stop::snooze(Duration::ZERO, format!("{parts} parts came, going on")).into());
+            Ok(Joined::new(&self.store, job.harvest_id, cutting, until, doing))
+        };
+        if !progress.verified {
+            let verified = archive::check(archive("checking the archive")?, &self.limits).await?;
+            fetch.verified(progress).await?;
+            tracing::info!(
+                harvest_id = %job.harvest_id, size_bytes = cutting.size_bytes,
+                entries = verified.entries, inflated_bytes = verified.inflated_bytes, "archive verified"
+            );
+        }
+        let stored = archive::publish(&self.store, &job.archive_key, archive("storing the archive")?).await?;
+        fetch.drop_parts().await?;
+        tracing::info!(harvest_id = %job.harvest_id, archive = %job.archive_key, size_bytes = stored.size_bytes, "archive stored");
+        Ok(stored)
+    }
+
+    async fn fetch_missing(
+        &self,
+        fetch: &Fetch<'_, Table<'_>>,
+        job: &Job,
+        progress: &mut Progress,
+        until: &Until,
+    ) -> Result<Cutting, FetchError> {
+        let url = self.place(job, progress).await?;
+        match fetch.run(&url, progress, until).await {
+            Ok(Fetched::Whole(cutting)) => Ok(cutting),
+            Ok(Fetched::Paused) if progress.steps == 0 && !until.shutdown.is_cancelled() => Err(Stop::retry(format!(
+                "not one part of {} bytes came in the time of a delivery; the connection is slow: lower PASSEREAU_FETCH_PART_BYTES",
+                progress.part_bytes
+            ))
+            .into()),
+            Ok(Fetched::Paused) => {
+                Err(Stop::snooze(Duration::ZERO, format!("{} parts came, going on", progress.steps)).into())
             }
             Err(FetchError::Http(HttpError::Status { status: 404, excerpt, .. })) => {
-                return Err(self.not_ready(job, progress, &excerpt).into());
+                Err(self.not_ready(job, progress, &excerpt).into())
             }
-            Err(FetchError::Http(HttpError::Status { status: 410, excerpt, .. })) => {
-                return Err(erased(job, &excerpt).into());
-            }
-            Err(error) => return Err(error),
-        };
-        if until.reached() {
-            return Err(Stop::snooze(Duration::ZERO, "every part is here, verifying comes next").into());
+            Err(FetchError::Http(HttpError::Status { status: 410, excerpt, .. })) => Err(erased(job, &excerpt).into()),
+            Err(error) => Err(error),
         }
-        let file = archive::join(&self.store, job.harvest_id, cutting).await?;
-        let (file, verified) = archive::check(file, &self.limits).await?;
-        let stored = self.store.put_open_file(&job.archive_key, file).await?;
-        fetch.drop_parts().await?;
-        tracing::info!(
-            harvest_id = %job.harvest_id, archive = %job.archive_key, size_bytes = stored.size_bytes,
-            entries = verified.entries, inflated_bytes = verified.inflated_bytes, "archive verified and stored"
-        );
-        Ok(stored)
     }
 
     /// An archive under its key is whole and verified: another harvest, or this one before it was stopped, has put it there.

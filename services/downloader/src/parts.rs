@@ -55,16 +55,6 @@ impl Cutting {
             .filter_map(|number| self.part(number))
             .find(|part| present.get(&part.number) != Some(&part.len_bytes()))
     }
-
-    /// Bytes that are still to be fetched.
-    #[must_use]
-    pub fn missing_bytes(&self, present: &BTreeMap<u64, u64>) -> u64 {
-        (0..self.parts())
-            .filter_map(|number| self.part(number))
-            .filter(|part| present.get(&part.number) != Some(&part.len_bytes()))
-            .map(|part| part.len_bytes())
-            .sum()
-    }
 }
 
 #[cfg(test)]
@@ -84,11 +74,8 @@ mod tests {
 
     #[test]
     fn fetching_goes_on_at_the_first_missing_part() {
-        let mut present = BTreeMap::new();
-        assert_eq!(CUTTING.missing_bytes(&present), 25);
-        present.extend([(0, 10), (2, 5)]);
+        let mut present = BTreeMap::from([(0, 10), (2, 5)]);
         assert_eq!(CUTTING.first_missing(&present).map(|part| part.number), Some(1));
-        assert_eq!(CUTTING.missing_bytes(&present), 10);
         present.insert(1, 10);
         assert_eq!(CUTTING.first_missing(&present), None);
     }

@@ -1,18 +1,19 @@
 //! Fetching in parts from a file server that misbehaves.
 
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use passereau_downloader::FetchError;
-use passereau_downloader::archive::{check, join};
+use passereau_downloader::archive::{check, publish};
 use passereau_downloader::fetch::{Fetch, Fetched, Until};
+use passereau_downloader::joined::Joined;
 use passereau_downloader::ledger::{Ledger, Progress};
 use passereau_downloader::parts::Cutting;
 use passereau_dwca::Limits;
 use passereau_http::{HttpClient, HttpConfig, HttpError};
 use passereau_runner::Stop;
-use passereau_store::{Store, StoreConfig};
+use passereau_store::{ObjectKey, Store, StoreConfig};
 use passereau_testing::wait_until;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -99,11 +100,16 @@ impl Bench {
     }
 
     async fn joined(&self, cutting: Cutting) -> Vec<u8> {
-        let mut file = join(&self.store, self.harvest_id, cutting).await.unwrap();
-        let mut bytes = Vec::new();
-        file.rewind().unwrap();
-        file.read_to_end(&mut bytes).unwrap();
-        bytes
+        let mut file = self.whole(cutting, &in_time());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        read.await.unwrap().unwrap()
+    }
+
+    fn whole(&self, cutting: Cutting, until: &Until) -> Joined {
+        Joined::new(&self.store, self.harvest_id, cutting, until, "reading")
     }
 
     fn restarts(&self) -> u32 {
@@ -218,7 +224,7 @@ async fn a_busy_server_says_when_to_come_back() {
 async fn the_deadline_ends_between_parts_and_a_shutdown_within_one() {
     let bench = Bench::new(noise(2_500)).await;
     let past = Until { shutdown: CancellationToken::new(), deadline: Instant::now() };
-    assert_eq!(bench.run(&past).await.unwrap(), Fetched::Paused { parts: 0 });
+    assert_eq!(bench.run(&past).await.unwrap(), Fetched::Paused);
     assert_eq!(bench.host.asked(), []);
 
     bench.host.set(|script| script.faults.extend([Fault::Replace(noise(2_500), "\"a\""), Fault::Stall(10)]));
@@ -229,7 +235,8 @@ async fn the_deadline_ends_between_parts_and_a_shutdown_within_one() {
         until.shutdown.cancel();
     };
     let (ended, ()) = tokio::join!(bench.run(&until), stop);
-    assert_eq!(ended.unwrap(), Fetched::Paused { parts: 1 });
+    assert_eq!(ended.unwrap(), Fetched::Paused);
+    assert_eq!(bench.store.list("").await.unwrap().len(), 1);
     let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
     assert_eq!(bench.joined(cutting).await, noise(2_500));
 }
@@ -253,9 +260,8 @@ async fn only_a_whole_zip_passes_and_damage_is_worth_another_fetch() {
     for (body, whole) in [(good, true), (damaged, false), (cut, false), (html, false)] {
         let bench = Bench::new(body).await;
         let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
-        let file = join(&bench.store, bench.harvest_id, cutting).await.unwrap();
-        match check(file, &Limits::default()).await {
-            Ok((_, verified)) => assert!(whole && verified.entries == 1),
+        match check(bench.whole(cutting, &in_time()), &Limits::default()).await {
+            Ok(verified) => assert!(whole && verified.entries == 1),
             Err(error) => assert!(!whole && matches!(error, FetchError::Corrupt { .. }), "{error}"),
         }
     }
@@ -268,7 +274,59 @@ async fn an_archive_that_leads_outside_is_refused_for_good() {
     zip.write_all(b"x").unwrap();
     let bench = Bench::new(zip.finish().unwrap().into_inner()).await;
     let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
-    let file = join(&bench.store, bench.harvest_id, cutting).await.unwrap();
-    let error = check(file, &Limits::default()).await.unwrap_err();
+    let error = check(bench.whole(cutting, &in_time()), &Limits::default()).await.unwrap_err();
     assert!(matches!(error, FetchError::Unusable(_)) && !error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn the_parts_are_read_as_one_file_from_any_place() {
+    let body = noise(2_500);
+    let bench = Bench::new(body.clone()).await;
+    let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
+    let mut file = bench.whole(cutting, &in_time());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut pieces = Vec::new();
+        for place in [SeekFrom::End(-10), SeekFrom::Start(995), SeekFrom::Current(-5), SeekFrom::Start(9_000)] {
+            let mut piece = Vec::new();
+            file.seek(place).unwrap();
+            (&mut file).take(10).read_to_end(&mut piece).unwrap();
+            pieces.push(piece);
+        }
+        assert!(file.seek(SeekFrom::End(-2_501)).is_err());
+        pieces
+    });
+    assert_eq!(read.await.unwrap(), [&body[2_490..], &body[995..1_005], &body[1_000..1_010], &[]]);
+    let key = ObjectKey::parse("archives/a.zip").unwrap();
+    let stored = publish(&bench.store, &key, bench.whole(cutting, &in_time())).await.unwrap();
+    assert_eq!(stored, bench.store.digest(&key).await.unwrap());
+    assert_eq!(stored.size_bytes, 2_500);
+}
+
+/// Not taken for damage, and not left running behind the back of the delivery.
+#[tokio::test]
+async fn checking_and_publishing_end_when_the_delivery_has_to() {
+    let bench = Bench::new(archive()).await;
+    let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
+    let until = in_time();
+    until.shutdown.cancel();
+    let error = check(bench.whole(cutting, &until), &Limits::default()).await.unwrap_err();
+    assert!(matches!(error, FetchError::TimeUp { .. }) && error.is_transient(), "{error}");
+    let key = ObjectKey::parse("archives/a.zip").unwrap();
+    let error = publish(&bench.store, &key, bench.whole(cutting, &until)).await.unwrap_err();
+    assert!(matches!(error, FetchError::TimeUp { .. }), "{error}");
+    assert_eq!(bench.store.head(&key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_part_that_was_lost_after_the_check_undoes_it() {
+    let bench = Bench::new(noise(2_500)).await;
+    bench.run(&in_time()).await.unwrap();
+    let mut progress = bench.ledger.0.lock().unwrap().clone().unwrap();
+    bench.fetch().verified(&mut progress).await.unwrap();
+    assert!(bench.fetch().whole(&progress).await.unwrap().is_some());
+    let (lost, _) = bench.store.list("").await.unwrap().remove(1);
+    bench.store.delete(&lost).await.unwrap();
+    assert_eq!(bench.fetch().whole(&progress).await.unwrap(), None);
+    bench.run(&in_time()).await.unwrap();
+    assert!(!bench.ledger.0.lock().unwrap().as_ref().unwrap().verified);
 }

@@ -44,6 +44,18 @@ impl Fleet {
 
     /// The same with a store that holds something already.
     async fn start_in(folder: TempDir, host: FileHost, announced_bytes: Option<i64>, fetch: FetchConfig) -> Self {
+        Self::go_on(folder, host, announced_bytes, fetch, Uuid::now_v7(), None).await
+    }
+
+    /// The same with a harvest whose archive of so many bytes was fetched and `verified` in an earlier delivery.
+    async fn go_on(
+        folder: TempDir,
+        host: FileHost,
+        announced_bytes: Option<i64>,
+        fetch: FetchConfig,
+        harvest_id: Uuid,
+        verified_bytes: Option<i64>,
+    ) -> Self {
         let database = TestDatabase::migrated().await;
         let prefix = broker_prefix();
         let config = BrokerConfig { prefix: prefix.clone(), ..BrokerConfig::new(amqp_url()) };
@@ -51,7 +63,6 @@ impl Fleet {
         let broker = Broker::connect(&config, "test").await.unwrap();
         topology::apply(&broker, &fleet_topology(&prefix)).await.unwrap();
 
-        let harvest_id = Uuid::now_v7();
         let mut tx = database.pool.begin().await.unwrap();
         let new = NewHarvest {
             id: harvest_id,
@@ -62,6 +73,7 @@ impl Fleet {
             account: None,
             download_key: Some(KEY.to_owned()),
             archive_key: None,
+            joins: false,
         };
         start(&mut tx, &new).await.unwrap();
         sqlx::query(
@@ -70,6 +82,15 @@ impl Fleet {
         .bind(harvest_id)
         .bind(KEY)
         .bind(announced_bytes)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+        sqlx::query(
+            "INSERT INTO passereau.fetch (harvest_id, size_bytes, part_bytes, verified) SELECT $1, size, size, true
+             FROM unnest($2::bigint[]) AS size",
+        )
+        .bind(harvest_id)
+        .bind(Vec::from_iter(verified_bytes))
         .execute(&mut *tx)
         .await
         .unwrap();
@@ -227,5 +248,66 @@ async fn an_archive_that_is_there_already_is_not_fetched_again() {
     let harvest = fleet.harvest_in(State::Loading).await;
     assert_eq!(harvest.archive_sha256, Some(stored.sha256));
     assert_eq!(fleet.host.asked(), []);
+    fleet.stop().await;
+}
+
+/// GBIF cuts long transfers again and again (<https://github.com/gbif/portal-feedback/issues/3086>).
+#[tokio::test]
+async fn more_cuts_than_attempts_do_not_matter_while_parts_come() {
+    let body = archive();
+    let parts = body.len().div_ceil(100);
+    let host = FileHost::start(body.clone()).await;
+    let fine = Fault::Replace(body, "\"a\"");
+    host.set(|script| script.faults.extend((0..9).flat_map(|_| [fine.clone(), Fault::Cut(10)])));
+    let many = FetchConfig { fetch_part_bytes: 100, ..FetchConfig::default() };
+    let fleet = Fleet::start(host, None, many).await;
+    fleet.harvest_in(State::Loading).await;
+    assert_eq!(fleet.host.asked().len(), parts + 9);
+    let (handled, dead): (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM passereau.inbox), (SELECT count(*) FROM passereau.dead_letter)")
+            .fetch_one(&fleet.database.pool)
+            .await
+            .unwrap();
+    assert_eq!((handled, dead), (10, 0), "each cut ended a delivery");
+    fleet.stop().await;
+}
+
+/// The second file is the first one that is corrupt.
+#[tokio::test]
+async fn a_file_that_changed_and_then_is_corrupt_is_still_fetched_again() {
+    let good = archive();
+    let mut damaged = good.clone();
+    damaged[500] ^= 1;
+    let parts = good.len().div_ceil(1_000);
+    let host = FileHost::start(good.clone()).await;
+    host.set(|script| {
+        script.faults.push_back(Fault::Replace(good.clone(), "\"a\""));
+        // One answer that tells of the change, then every part of the new file.
+        script.faults.extend(std::iter::repeat_n(Fault::Replace(damaged, "\"b\""), 1 + parts));
+        script.faults.push_back(Fault::Replace(good, "\"c\""));
+    });
+    let fleet = Fleet::start(host, None, small_parts()).await;
+    fleet.harvest_in(State::Loading).await;
+    assert_eq!(fleet.host.asked().len(), 2 + 2 * parts);
+    fleet.stop().await;
+}
+
+/// As after a delivery that ended between the check and the archive: neither GBIF nor the check is needed again.
+#[tokio::test]
+async fn what_was_fetched_and_checked_is_only_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Store::open(&store(&folder)).unwrap();
+    let harvest_id = Uuid::now_v7();
+    let path = folder.path().join("part");
+    std::fs::write(&path, b"no zip: a second check would refuse it").unwrap();
+    let part = before.put_file(&ObjectKey::parse(&format!("parts/{harvest_id}/000000")).unwrap(), &path).await.unwrap();
+    let host = FileHost::start(archive()).await;
+    host.set(|script| script.gbif_status = 410);
+    let size = i64::try_from(part.size_bytes).unwrap();
+    let fleet = Fleet::go_on(folder, host, None, FetchConfig::default(), harvest_id, Some(size)).await;
+    let harvest = fleet.harvest_in(State::Loading).await;
+    assert_eq!(harvest.archive_sha256, Some(part.sha256));
+    let left = fleet.store.list("").await.unwrap();
+    assert_eq!(left.len(), 1, "the parts are gone: {left:?}");
     fleet.stop().await;
 }
