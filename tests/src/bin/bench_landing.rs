@@ -51,7 +51,10 @@ async fn main() -> Result<()> {
     let (procedure, loader) = measured?;
     let ratio = loader / procedure;
     println!("landing: ratio={ratio:.2} procedure_s={procedure:.1} loader_s={loader:.1}");
-    ensure!(ratio <= GOAL_RATIO, "the loader took {ratio:.3} of the procedure's time, the goal is at most {GOAL_RATIO}");
+    ensure!(
+        ratio <= GOAL_RATIO,
+        "the loader took {ratio:.3} of the procedure's time, the goal is at most {GOAL_RATIO}"
+    );
     Ok(())
 }
 
