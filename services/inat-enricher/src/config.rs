@@ -5,6 +5,10 @@ use passereau_http::{HttpConfig, parse_seconds};
 use passereau_inaturalist::InaturalistConfig;
 use std::time::Duration;
 
+/// How long iNaturalist is left alone once it has failed too often in a row. Longer than the remaining batches of a
+/// harvest need to go on without it, and short enough for the next harvest to try.
+const REST: Duration = Duration::from_secs(15 * 60);
+
 /// Everything the enricher is configured by.
 #[derive(clap::Args, Clone, Debug)]
 pub struct EnricherConfig {
@@ -28,7 +32,9 @@ pub struct LookupConfig {
     /// Most calls of the whole fleet in a day (UTC). iNaturalist asks for at most 10,000.
     #[arg(long, env = "PASSEREAU_INATURALIST_PER_DAY", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub inaturalist_per_day: u32,
-    /// Attempts that a batch has before the harvest goes on without its UUIDs.
+    /// Attempts that a batch has before the harvest goes on without its UUIDs; also the failures in a row after which nobody
+    /// asks iNaturalist for a quarter of an hour, and all batches go on without. The pauses between eight failures in a row are five
+    /// minutes together.
     #[arg(long, env = "PASSEREAU_INATURALIST_ATTEMPTS", default_value_t = 8, value_parser = clap::value_parser!(i32).range(1..))]
     pub inaturalist_attempts: i32,
     /// How long an absent observation is not asked for again, in seconds; 7 days. GBIF may keep a deleted one for
@@ -44,6 +50,8 @@ impl LookupConfig {
             interval: self.inaturalist_interval,
             per_day: self.inaturalist_per_day,
             horizon: Duration::from_secs(15),
+            most_failures: self.inaturalist_attempts,
+            rest: REST,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::answers;
 use crate::config::EnricherConfig;
-use crate::verdict::{Verdict, judge, pause};
+use crate::verdict::{Verdict, judge};
 use passereau_contracts::{EnricherTask, HarvestPlan, InatEnrich};
 use passereau_harvest::{Stage, State, advance, count_down, in_state, pace};
-use passereau_http::HttpClient;
-use passereau_inaturalist::{InaturalistClient, Lookup, MOST_IDS};
+use passereau_http::{HttpClient, chain};
+use passereau_inaturalist::{InaturalistClient, InaturalistError, Lookup, MOST_IDS};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use passereau_telemetry::{RecordOutcome, Stage as Counted};
 use sqlx::{Postgres, Transaction};
@@ -48,11 +48,15 @@ impl Enricher {
         }
         let is_last_call = ids.len() <= MOST_IDS;
         ids.truncate(MOST_IDS);
-        self.wait_for_turn(context).await?;
+        let Some(failures) = self.wait_for_turn(context).await? else {
+            tracing::info!(%harvest_id, batch, ids = ids.len(), "iNaturalist rests, going on without these UUIDs");
+            return finish(context.begin().await?, message, ordinal).await;
+        };
         match self.client.lookup(&ids).await {
             Ok(lookup) => {
                 let mut tx = context.begin().await?;
                 answers::keep(&mut tx, &lookup).await?;
+                pace::succeeded(&mut tx, &self.budget).await?;
                 count(context, &lookup);
                 if is_last_call {
                     finish(tx, message, ordinal).await
@@ -61,10 +65,9 @@ impl Enricher {
                 }
             }
             Err(error) => {
-                if let Some(pause) = pause(&error) {
-                    pace::put_off(&mut *context.pool().acquire().await?, &self.budget, pause).await?;
-                }
-                match judge(&error, context.attempt(), self.config.lookup.inaturalist_attempts) {
+                let failures = self.count_failure(context, &error, failures).await?;
+                let failures = failures.max(context.attempt().saturating_add(1));
+                match judge(&error, failures, self.config.lookup.inaturalist_attempts) {
                     Verdict::Retry { error, after } => Err(Stop::retry_after(error, after)),
                     Verdict::Refuse(reason) => Err(Stop::reject(reason)),
                     Verdict::GoOnWithout { error } => {
@@ -76,15 +79,37 @@ impl Enricher {
         }
     }
 
-    /// Takes a turn of the fleet's budget, and waits for it if it is near.
-    async fn wait_for_turn(&self, context: &Context) -> Result<(), Stop> {
+    /// Counts a failure of iNaturalist's for the whole fleet; gives its failures in a row.
+    async fn count_failure(&self, context: &Context, error: &InaturalistError, before: i32) -> Result<i32, Stop> {
+        if error.is_ours() {
+            return Ok(before);
+        }
+        let failure =
+            pace::Failure { failures: before, asked: error.retry_after(), never_arrived: error.never_arrived() };
+        let limits = self.config.lookup.limits();
+        let failures = pace::failed(&mut *context.pool().acquire().await?, &self.budget, &limits, &failure).await?;
+        if failures > before && failures >= limits.most_failures {
+            tracing::error!(
+                failures,
+                error = chain(error),
+                rest_s = limits.rest.as_secs(),
+                "iNaturalist has failed too often in a row and is left alone; records without a known UUID wait for a later harvest"
+            );
+        }
+        Ok(failures)
+    }
+
+    /// Takes a turn of the fleet's budget, and waits for it if it is near; gives iNaturalist's failures in a row. `None`
+    /// while it rests.
+    async fn wait_for_turn(&self, context: &Context) -> Result<Option<i32>, Stop> {
         let mut tx = context.pool().begin().await?;
         let turn = pace::take(&mut tx, &self.budget, &self.config.lookup.limits()).await?;
         tx.commit().await?;
         match turn {
             pace::Turn::NotBefore(after) => Err(Stop::snooze(after, "iNaturalist's budget of calls is taken")),
-            pace::Turn::After(wait) => tokio::select! {
-                () = tokio::time::sleep(wait) => Ok(()),
+            pace::Turn::Resting => Ok(None),
+            pace::Turn::After { wait, failures } => tokio::select! {
+                () = tokio::time::sleep(wait) => Ok(Some(failures)),
                 () = context.shutdown().cancelled() => Err(Stop::snooze(Duration::ZERO, "the process ends")),
             },
         }

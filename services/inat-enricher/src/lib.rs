@@ -9,9 +9,11 @@
 //! Invariants. Only ids nobody has an answer for are asked. A batch counts down once; the one that reaches zero sends
 //! `harvest.plan`.
 //!
-//! How it fails. An outage of iNaturalist stops no other record: when a batch's attempts are used up it counts as done,
-//! and its ids stay without an answer, which the plan makes waiting rejects. A question that iNaturalist refuses is a fault
-//! of ours or of the settings, and fails the harvest by name.
+//! How it fails. An outage or a block of iNaturalist stops no other record: when a batch's attempts are used up, or
+//! iNaturalist turns us away (401, 403, 404 …), the batch counts as done, and its ids stay without an answer, which the
+//! plan makes waiting rejects (`uuid_pending`). Failures in a row are counted for the whole fleet; after as many as a batch has
+//! attempts, iNaturalist rests and all batches go on without asking. A question that it does not understand (400, 422) is a
+//! fault of ours or of the settings, and fails the harvest by name.
 
 mod answers;
 mod config;

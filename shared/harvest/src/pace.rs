@@ -119,10 +119,10 @@ pub async fn failed(
         "UPDATE passereau.pace
          SET failures = failures + (failures = $2)::integer,
              used = used - ($3 AND used > 0 AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date)::integer,
-             next_at = greatest(next_at, clock_timestamp() + make_interval(secs => greatest($4,
+             next_at = greatest(next_at, clock_timestamp() + make_interval(secs => greatest($4::float8,
                  CASE WHEN failures <> $2 THEN 0
-                      WHEN failures + 1 >= $5 THEN $6
-                      ELSE least($6, $7 * power(2::float8, least(failures + 1, 30))) END)))
+                      WHEN failures + 1 >= $5 THEN $6::float8
+                      ELSE least($6::float8, $7::float8 * power(2::float8, least(failures + 1, 30))) END)))
          WHERE name = $1
          RETURNING failures",
     )

@@ -69,7 +69,7 @@ impl InaturalistClient {
         let answer = self.http.send(Call::get(url).limit_bytes(LIMIT_BYTES)).await.map_err(failed)?;
         match answer.status {
             200 => page::read(answer.json::<Page>().map_err(failed)?, &ids),
-            _ => Err(refused(&answer)),
+            _ => Err(failure(&answer)),
         }
     }
 
@@ -96,12 +96,13 @@ impl InaturalistClient {
     }
 }
 
-fn refused(answer: &Answer) -> InaturalistError {
+fn failure(answer: &Answer) -> InaturalistError {
     let (status, excerpt) = (answer.status, answer.excerpt());
     match status {
         429 => InaturalistError::SlowDown { retry_after: answer.retry_after.unwrap_or_default().max(SHORTEST_WAIT) },
         500..=599 => InaturalistError::Unavailable { status, retry_after: answer.retry_after, excerpt },
-        _ => InaturalistError::Refused { status, excerpt },
+        400 | 422 => InaturalistError::Refused { status, excerpt },
+        _ => InaturalistError::Blocked { status, excerpt },
     }
 }
 

@@ -48,9 +48,21 @@ pub enum InaturalistError {
         /// The beginning of its words.
         excerpt: String,
     },
-    /// iNaturalist refuses the question (422 and other statuses): a fault of ours, or a changed API.
+    /// iNaturalist does not understand the question (400, 422): a fault of ours.
     #[error("iNaturalist refuses the question ({status}): {excerpt}")]
     Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of its words.
+        excerpt: String,
+    },
+    /// iNaturalist answers nothing of the kind here: it blocks our address (401, 403), or nothing is at this one (404 and
+    /// the other statuses).
+    #[error(
+        "iNaturalist turns us away ({status}): {excerpt}; check PASSEREAU_INATURALIST_URL, and ask help@inaturalist.org \
+         whether this address is blocked"
+    )]
+    Blocked {
         /// The HTTP status.
         status: u16,
         /// The beginning of its words.
@@ -85,8 +97,30 @@ impl InaturalistError {
             | Self::BadId(_)
             | Self::BaseUrl(_)
             | Self::Refused { .. }
+            | Self::Blocked { .. }
             | Self::Unfiltered { .. } => false,
         }
+    }
+
+    /// Whether the fault is ours (the question, a setting), not the service's or the network's: then no lookup can succeed,
+    /// and nothing is known of iNaturalist.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Self::NoIds | Self::TooManyIds { .. } | Self::BadId(_) | Self::BaseUrl(_) | Self::Refused { .. } => true,
+            Self::Http { source, .. } => {
+                matches!(source, HttpError::UserAgent(_) | HttpError::Build(_) | HttpError::BadUrl { .. })
+            }
+            Self::SlowDown { .. }
+            | Self::Unavailable { .. }
+            | Self::Blocked { .. }
+            | Self::Truncated { .. }
+            | Self::Unfiltered { .. } => false,
+        }
+    }
+
+    /// Whether the call never reached the service, which therefore has not counted it.
+    pub fn never_arrived(&self) -> bool {
+        matches!(self, Self::Http { source: HttpError::Connect { .. }, .. })
     }
 
     /// How long to wait, if the server said or a rule of its own asks for it.

@@ -23,6 +23,3 @@ mod page;
 pub use client::{Found, InaturalistClient, Lookup, MOST_IDS};
 pub use config::InaturalistConfig;
 pub use error::InaturalistError;
-
-/// GBIF's key of the dataset "iNaturalist research-grade observations"; only its records are looked up.
-pub const DATASET_KEY: uuid::Uuid = uuid::uuid!("50c9509d-22c7-4a22-a47d-8c48425ef4a7");

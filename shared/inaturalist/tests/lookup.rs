@@ -119,7 +119,10 @@ async fn an_address_is_optional() {
 #[case(503, &[("retry-after", "120")], "Down for maintenance", true, Some(120))]
 #[case(502, &[("content-type", "text/html")], "<html>Bad gateway", true, None)]
 #[case(422, &[], r#"{"status":"422","errors":[{"errorCode":"422","message":"invalid fields parameter"}]}"#, false, None)]
+#[case(400, &[], "Bad Request", false, None)]
 #[case(401, &[], r#"{"errors":[{"message":"Unauthorized"}]}"#, false, None)]
+#[case(403, &[("content-type", "text/html")], "<html>Forbidden", false, None)]
+#[case(404, &[], "Not Found", false, None)]
 #[case(200, &[("content-type", "application/json")], r#"{"total_results":1,"results":[{"id":1,"#, true, None)]
 #[case(200, &[("content-type", "text/html")], "<!DOCTYPE html>", true, None)]
 #[case(200, &[], r#"{"total_results":1,"results":[{"id":"one","uuid":"x"}]}"#, false, None)]
@@ -134,6 +137,17 @@ async fn every_failure_decides_for_itself(
     let error = inaturalist(status, headers, body).await.lookup(&[1]).await.unwrap_err();
     assert_eq!(error.is_transient(), is_transient, "{error:?}");
     assert_eq!(error.retry_after(), wait_s.map(Duration::from_secs), "{error:?}");
+    assert_eq!(error.is_ours(), matches!(status, 400 | 422), "{error:?}");
+    assert!(!error.never_arrived(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_never_arrived_is_told_from_the_others() {
+    let inaturalist_url = "http://127.0.0.1:1".parse().unwrap();
+    let http = HttpClient::new(&HttpConfig::new("passereau-test/1 (test@example.org)")).unwrap();
+    let client = InaturalistClient::new(http, &InaturalistConfig { inaturalist_url }).unwrap();
+    let error = client.lookup(&[1]).await.unwrap_err();
+    assert!(error.never_arrived() && error.is_transient() && !error.is_ours(), "{error:?}");
 }
 
 #[tokio::test]

@@ -1,15 +1,14 @@
 //! The enricher as a process: batches, answers that are kept, outages.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "../../../requester/tests/requester/bench.rs"]
-mod bench;
-
-use bench::Bench;
 use clap::Parser;
 use passereau_contracts::InatEnrich;
+use passereau_harvest::pace::{Failure, Limits, Turn, failed, take};
 use passereau_harvest::{Stage, State, fan_out};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_uuid};
+use passereau_testing::WorkerBench;
+use std::time::Duration;
 use uuid::Uuid;
 
 #[derive(Parser)]
@@ -18,21 +17,26 @@ struct Cli {
     enricher: EnricherConfig,
 }
 
-async fn start(arguments: &[&str]) -> Bench {
-    let mut bench = Bench::new().await;
+async fn start(arguments: &[&str]) -> WorkerBench {
+    let mut bench = WorkerBench::new().await;
     let url = bench.sandbox.inaturalist_url.clone();
+    start_at(&mut bench, &url, arguments).await;
+    bench
+}
+
+/// The enricher with another iNaturalist than the sandbox's.
+async fn start_at(bench: &mut WorkerBench, url: &str, arguments: &[&str]) {
     let fixed = [
         "test",
         "--user-agent",
         "passereau-test/1 (test@example.org)",
         "--inaturalist-url",
-        &url,
+        url,
         "--inaturalist-interval",
         "0.001",
     ];
     let cli = Cli::parse_from(fixed.iter().chain(arguments));
     bench.run(Enricher::new(&cli.enricher).unwrap()).await;
-    bench
 }
 
 /// Some ids that exist in the sandbox.
@@ -41,7 +45,7 @@ fn existing(count: usize) -> Vec<i64> {
 }
 
 /// A harvest with these batches.
-async fn enriching(bench: &Bench, batches: &[&[i64]]) -> Uuid {
+async fn enriching(bench: &WorkerBench, batches: &[&[i64]]) -> Uuid {
     let id = bench.harvest(State::Enriching, None, None).await;
     let mut tx = bench.pool().begin().await.unwrap();
     for (ordinal, ids) in batches.iter().enumerate() {
@@ -64,7 +68,7 @@ async fn enriching(bench: &Bench, batches: &[&[i64]]) -> Uuid {
     id
 }
 
-async fn answers(bench: &Bench) -> Vec<(i64, Option<Uuid>, bool)> {
+async fn answers(bench: &WorkerBench) -> Vec<(i64, Option<Uuid>, bool)> {
     sqlx::query_as(
         "SELECT id_inaturalist, uuid, absent_since IS NOT NULL FROM pinv_gbif.cor_uuid_inaturalist
          ORDER BY id_inaturalist",
@@ -165,5 +169,88 @@ async fn a_refused_question_fails_the_harvest_by_name() {
     let harvest = enriching(&bench, &[&existing(1)]).await;
     let failed = bench.reaches(harvest, State::Failed).await;
     assert!(failed.reason.as_deref().unwrap().contains("refuses the question (422)"), "{:?}", failed.reason);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_block_stops_no_other_record() {
+    for status in [401, 403, 404] {
+        let bench = start(&[]).await;
+        let ids = existing(2);
+        bench.sandbox.script(Route::Observations, [Scripted::answer(status, "no")]);
+        let harvest = enriching(&bench, &[&ids[..1], &ids[1..]]).await;
+        bench.reaches(harvest, State::Planning).await;
+        assert_eq!((answers(&bench).await.len(), bench.sandbox.calls(Route::Observations)), (1, 2), "{status}");
+        bench.finish().await;
+    }
+}
+
+/// Failures in a row, and calls used of the day.
+async fn pace(bench: &WorkerBench) -> (i32, i32) {
+    sqlx::query_as("SELECT failures, used FROM passereau.pace").fetch_one(bench.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_outage_costs_a_few_calls_and_not_some_for_each_batch() {
+    let bench = start(&["--inaturalist-attempts", "3"]).await;
+    let ids = existing(20);
+    bench.sandbox.script(Route::Observations, vec![Scripted::html(502); 4]);
+    let batches: Vec<&[i64]> = ids.chunks(1).collect();
+    let harvest = enriching(&bench, &batches).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!(
+        (answers(&bench).await, bench.sandbox.calls(Route::Observations), pace(&bench).await),
+        (vec![], 3, (3, 3))
+    );
+
+    // After the rest one call tries; a failure renews the rest.
+    let rested = "UPDATE passereau.pace SET next_at = now()";
+    sqlx::query(rested).execute(bench.pool()).await.unwrap();
+    let harvest = enriching(&bench, &batches).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!((bench.sandbox.calls(Route::Observations), pace(&bench).await), (4, (4, 4)));
+
+    // A success ends the row, and everybody asks again.
+    sqlx::query(rested).execute(bench.pool()).await.unwrap();
+    let harvest = enriching(&bench, &batches).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!((answers(&bench).await.len(), pace(&bench).await), (20, (0, 24)));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_that_never_arrived_uses_nothing_of_the_day() {
+    let mut bench = WorkerBench::new().await;
+    start_at(&mut bench, "http://127.0.0.1:1", &["--inaturalist-attempts", "2"]).await;
+    let harvest = enriching(&bench, &[&existing(1)]).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!(pace(&bench).await, (2, 0));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn calls_under_way_together_count_as_one_failure() {
+    let bench = WorkerBench::new().await;
+    let mut connection = bench.pool().acquire().await.unwrap();
+    let limits = Limits {
+        interval: Duration::from_secs(1),
+        per_day: 10,
+        horizon: Duration::from_secs(15),
+        most_failures: 2,
+        rest: Duration::from_secs(600),
+    };
+    for _ in 0..3 {
+        let turn = take(&mut connection, "x", &limits).await.unwrap();
+        assert!(matches!(turn, Turn::After { failures: 0, .. }), "{turn:?}");
+    }
+    let failure = |failures, never_arrived| Failure { failures, asked: None, never_arrived };
+    for never_arrived in [false, true, false] {
+        assert_eq!(failed(&mut connection, "x", &limits, &failure(0, never_arrived)).await.unwrap(), 1);
+    }
+    assert_eq!(pace(&bench).await, (1, 2));
+    assert!(matches!(take(&mut connection, "x", &limits).await.unwrap(), Turn::After { failures: 1, .. }));
+    assert_eq!(failed(&mut connection, "x", &limits, &failure(1, false)).await.unwrap(), 2);
+    assert_eq!(take(&mut connection, "x", &limits).await.unwrap(), Turn::Resting);
+    drop(connection);
     bench.finish().await;
 }
