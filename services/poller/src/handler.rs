@@ -4,7 +4,6 @@ use crate::config::PollerConfig;
 use crate::ledger::{self, Wait};
 use crate::schedule::{interval, next_look};
 use crate::verdict::{Verdict, judge};
-use chrono::Utc;
 use passereau_contracts::{ArchiveFetch, PollerTask};
 use passereau_gbif::{Download, DownloadKey, GbifClient, GbifError};
 use passereau_harvest::{Harvest, State, advance, fail, in_state};
@@ -50,8 +49,7 @@ impl Poller {
 
     async fn conclude(&self, context: &Context, harvest: &Harvest, wait: &Wait, download: &Download) -> Outcome {
         let harvest_id = harvest.id;
-        let now = Utc::now();
-        let verdict = judge(download, now, wait.deadline_at);
+        let verdict = judge(download, wait.is_late());
         // A download that a request named was asked for by somebody else: it is left alone.
         if matches!(verdict, Verdict::TooLate(_)) && harvest.account.is_some() {
             self.cancel(&download.key).await;
@@ -60,7 +58,8 @@ impl Poller {
         ledger::keep(&mut tx, harvest_id, download).await?;
         match verdict {
             Verdict::Wait => {
-                let after = next_look(self.interval(wait), None, now, wait.deadline_at);
+                // An answer that can be read forgives the broken ones before it: `again` counts the attempts anew.
+                let after = next_look(self.interval(wait), None, wait.left());
                 Ok(Done::with(tx).again(after, format!("download {} is {}", download.key, download.status)))
             }
             Verdict::Fetch => {
@@ -81,17 +80,16 @@ impl Poller {
 
     /// GBIF is away: the wait goes on at no cost, up to the deadline.
     async fn look_later(&self, context: &Context, harvest_id: Uuid, wait: &Wait, error: &GbifError) -> Outcome {
-        let now = Utc::now();
         let mut tx = context.begin().await?;
         ledger::looked_in_vain(&mut tx, harvest_id).await?;
-        if now >= wait.deadline_at {
+        if wait.is_late() {
             let reason = format!("GBIF was away at the deadline of download {}: {}", wait.key, chain(error));
             fail(&mut tx, harvest_id, &reason).await?;
             return Ok(Done::with(tx));
         }
         let error_text = chain(error);
         tracing::warn!(%harvest_id, error = error_text, "GBIF is away, looking later");
-        let after = next_look(self.interval(wait), error.retry_after(), now, wait.deadline_at);
+        let after = next_look(self.interval(wait), error.retry_after(), wait.left());
         Ok(Done::with(tx).again(after, error_text))
     }
 

@@ -1,6 +1,5 @@
 //! The row of `passereau.download`, as the poller reads and writes it.
 
-use chrono::{DateTime, Utc};
 use passereau_gbif::Download;
 use sqlx::{FromRow, PgConnection, PgPool};
 use std::time::Duration;
@@ -12,16 +11,28 @@ pub(crate) struct Wait {
     pub key: String,
     /// Looks so far.
     pub polls: i32,
-    /// When it has taken too long.
-    pub deadline_at: DateTime<Utc>,
+    /// Seconds to the deadline, by the clock that has set it: PostgreSQL's. Zero or less when it has taken too long.
+    pub left_seconds: f64,
 }
 
-/// Reads the wait; its first reading sets the deadline. `None` when nothing was ever asked.
+impl Wait {
+    /// Whether it has taken too long.
+    pub(crate) fn is_late(&self) -> bool {
+        self.left_seconds <= 0.0
+    }
+
+    /// Time to the deadline.
+    pub(crate) fn left(&self) -> Duration {
+        Duration::try_from_secs_f64(self.left_seconds).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// Reads the wait as it stands when a look begins; its first reading sets the deadline. `None` when nothing was ever asked.
 pub(crate) async fn read(pool: &PgPool, harvest_id: Uuid, deadline: Duration) -> Result<Option<Wait>, sqlx::Error> {
     sqlx::query_as(
         "UPDATE passereau.download SET deadline_at = coalesce(deadline_at, now() + make_interval(secs => $2))
          WHERE harvest_id = $1 AND key IS NOT NULL
-         RETURNING key, polls, deadline_at",
+         RETURNING key, polls, extract(epoch FROM deadline_at - now())::float8 AS left_seconds",
     )
     .bind(harvest_id)
     .bind(deadline.as_secs_f64())

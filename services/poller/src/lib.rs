@@ -7,7 +7,8 @@
 //! number of records and goes on to `archive.fetch`; the others fail the harvest, each with its reason and what to do.
 //!
 //! How it fails. While GBIF is away or asks to slow down, the next look is later, at no cost, up to the deadline. An answer
-//! that is no status (HTML, a broken document) spends an attempt.
+//! that is no status (HTML, a broken document) spends an attempt; a status gives the attempts back, so that only broken
+//! answers in a row end the wait.
 
 mod config;
 mod handler;

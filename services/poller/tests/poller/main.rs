@@ -1,10 +1,6 @@
 //! The poller as a process: how often GBIF is asked, and what each end of a download becomes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "../../../requester/tests/requester/bench.rs"]
-mod bench;
-
-use bench::Bench;
 use clap::Parser;
 use passereau_contracts::DownloadPoll;
 use passereau_gbif::client::Created;
@@ -13,6 +9,7 @@ use passereau_harvest::{Harvest, State};
 use passereau_http::{HttpClient, HttpConfig};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
+use passereau_testing::WorkerBench;
 use rstest::rstest;
 use serde_json::json;
 use uuid::Uuid;
@@ -23,8 +20,8 @@ struct Cli {
     poller: PollerConfig,
 }
 
-async fn start(arguments: &[&str]) -> Bench {
-    let mut bench = Bench::new().await;
+async fn start(arguments: &[&str]) -> WorkerBench {
+    let mut bench = WorkerBench::new().await;
     let url = bench.sandbox.gbif_url.clone();
     let fixed = [
         "test",
@@ -45,7 +42,7 @@ async fn start(arguments: &[&str]) -> Bench {
 }
 
 /// A download at GBIF, and a harvest that waits for it.
-async fn preparing(bench: &Bench) -> (Uuid, String) {
+async fn preparing(bench: &WorkerBench) -> (Uuid, String) {
     let http = HttpClient::new(&HttpConfig::new("test/1 (test@example.org)")).unwrap();
     let config = GbifConfig {
         gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
@@ -65,9 +62,9 @@ async fn preparing(bench: &Bench) -> (Uuid, String) {
     (id, key.to_string())
 }
 
-async fn polled(bench: &Bench, harvest: Uuid) -> Harvest {
+async fn polled(bench: &WorkerBench, harvest: Uuid) -> Harvest {
     bench.send(&DownloadPoll { harvest_id: harvest }).await;
-    passereau_testing::wait_until("the end of the wait", bench::SOON, async || {
+    passereau_testing::wait_until("the end of the wait", passereau_testing::SOON, async || {
         bench.find(harvest).await.filter(|harvest| harvest.state != State::Preparing)
     })
     .await
@@ -145,5 +142,34 @@ async fn html_instead_of_json_ends_as_a_dead_letter_that_names_it() {
     let harvest = polled(&bench, id).await;
     assert_eq!(harvest.state, State::Failed);
     assert!(bench.dead_letter().await.contains("with an HTML page instead of JSON"));
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_status_between_forgives_broken_answers() {
+    let bench = start(&[]).await;
+    let (id, _) = preparing(&bench).await;
+    let broken = || vec![Scripted::html(200); 3].into_iter();
+    // Two looks at PREPARING and one at RUNNING between twelve broken answers, of which eight in a row would be too many.
+    let pass = || std::iter::once(Scripted::Pass);
+    let script = broken().chain(pass()).chain(broken()).chain(pass()).chain(broken()).chain(pass()).chain(broken());
+    bench.sandbox.script(Route::DownloadStatus, script);
+    assert_eq!(polled(&bench, id).await.state, State::Fetching);
+    assert_eq!(bench.sandbox.calls(Route::DownloadStatus), 16);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn the_deadline_is_the_databases() {
+    let bench = start(&[]).await;
+    let (id, key) = preparing(&bench).await;
+    bench.sandbox.set_status(&key, DownloadStatus::Running);
+    sqlx::query("UPDATE passereau.download SET deadline_at = now() - interval '1 millisecond' WHERE harvest_id = $1")
+        .bind(id)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let harvest = polled(&bench, id).await;
+    assert_eq!((harvest.state, bench.sandbox.calls(Route::DownloadStatus)), (State::Failed, 1));
     bench.finish().await;
 }
