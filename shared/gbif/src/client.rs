@@ -1,7 +1,7 @@
 //! The calls to GBIF's API.
 //!
 //! Source: gbif/occurrence, `DownloadResource` and `DownloadRequestServiceImpl`; gbif/registry,
-//! `OccurrenceDownloadResource` and `DatasetResource`; recorded traffic of ropensci/rgbif and gbif/pygbif.
+//! `OccurrenceDownloadResource`; recorded traffic of ropensci/rgbif and gbif/pygbif.
 //!
 //! Only calls that need it carry the account. None is repeated here.
 
@@ -12,7 +12,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// The GBIF API with one account.
 #[derive(Clone, Debug)]
@@ -90,25 +89,6 @@ pub struct DownloadPage {
     pub end_of_records: bool,
     /// The downloads.
     pub results: Vec<Download>,
-}
-
-/// What the registry says of a dataset, as far as we use it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Dataset {
-    /// Its key.
-    pub key: Uuid,
-    /// Its title.
-    #[serde(default)]
-    pub title: Option<String>,
-    /// Its DOI.
-    #[serde(default)]
-    pub doi: Option<String>,
-    /// Address of its licence.
-    #[serde(default)]
-    pub license: Option<String>,
-    /// When it was withdrawn, if it was.
-    #[serde(default)]
-    pub deleted: Option<String>,
 }
 
 /// Downloads asked for in one page: a page of long predicates is large, and large offsets have failed at GBIF
@@ -212,27 +192,6 @@ impl GbifClient {
                 Err(classify(doing, status, retry_after, excerpt))
             }
             source => Err(GbifError::Http { doing, source }),
-        }
-    }
-
-    /// What the registry says of a dataset; `None` if it knows none of this key.
-    pub async fn dataset(&self, key: Uuid) -> Result<Option<Dataset>, GbifError> {
-        let doing = "reading a dataset";
-        let answer = self.send(doing, Call::get(self.url(&["dataset", &key.to_string()]))).await?;
-        match answer.status {
-            404 => Ok(None),
-            _ => read(doing, &answer).map(Some),
-        }
-    }
-
-    /// The EML document of a dataset, as text; the replacement when an archive lacks `dataset/<key>.xml`.
-    pub async fn dataset_document(&self, key: Uuid) -> Result<Option<String>, GbifError> {
-        let doing = "reading a dataset's document";
-        let answer = self.send(doing, Call::get(self.url(&["dataset", &key.to_string(), "document"]))).await?;
-        match answer.status {
-            404 => Ok(None),
-            _ if answer.is_success() => Ok(Some(answer.text())),
-            _ => Err(refused(doing, &answer)),
         }
     }
 

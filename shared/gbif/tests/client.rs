@@ -121,14 +121,9 @@ async fn the_archive_is_elsewhere_absent_or_erased() {
 }
 
 #[tokio::test]
-async fn cancelling_and_reading_a_dataset() {
+async fn cancelling_what_is_there_and_what_is_not() {
     assert_eq!(gbif(204, &[], "").await.cancel(&key()).await.unwrap(), Cancelled::Done);
     assert_eq!(gbif(404, &[], "").await.cancel(&key()).await.unwrap(), Cancelled::Unknown);
-    let dataset = "50c9509d-22c7-4a22-a47d-8c48425ef4a7".parse().unwrap();
-    let body = json!({"key": dataset, "title": "iNaturalist", "machineTags": []}).to_string();
-    assert_eq!(gbif(200, &[], body).await.dataset(dataset).await.unwrap().unwrap().title.unwrap(), "iNaturalist");
-    assert!(gbif(404, &[], "").await.dataset(dataset).await.unwrap().is_none());
-    assert_eq!(gbif(200, &[], "<eml/>").await.dataset_document(dataset).await.unwrap().unwrap(), "<eml/>");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream};
 use reqwest::header::{
-    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER,
+    CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER,
 };
 use std::time::Duration;
 use url::Url;
@@ -47,11 +47,6 @@ impl Streamed {
     /// when the server writes `*`.
     pub fn content_range(&self) -> Option<(u64, u64, Option<u64>)> {
         parse_content_range(&self.header(CONTENT_RANGE)?)
-    }
-
-    /// Whether the server says that it serves ranges.
-    pub fn accepts_ranges(&self) -> bool {
-        self.status() == 206 || self.header(ACCEPT_RANGES).is_some_and(|value| value.eq_ignore_ascii_case("bytes"))
     }
 
     /// What to send as `If-Range` later: a strong `ETag`, else `Last-Modified`. A weak tag cannot be used for ranges

@@ -47,8 +47,6 @@ pub struct Rules {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValidQuery {
     body: Value,
-    items: usize,
-    points: usize,
 }
 
 impl ValidQuery {
@@ -65,16 +63,6 @@ impl ValidQuery {
     /// SHA-256 of the body in canonical form: two documents that ask the same in another layout have the same digest.
     pub fn digest(&self) -> String {
         digest(&self.body)
-    }
-
-    /// Items, as GBIF counts them.
-    pub fn items(&self) -> usize {
-        self.items
-    }
-
-    /// Points of all polygons together.
-    pub fn points(&self) -> usize {
-        self.points
     }
 }
 
@@ -118,13 +106,5 @@ pub fn validate(request: &Value, rules: &Rules) -> Result<ValidQuery, Vec<Proble
     if !problems.is_empty() {
         return Err(problems);
     }
-    let body = normalise::body(document, rules);
-    Ok(ValidQuery { body, items: totals.items, points: totals.points })
-}
-
-/// The same for a document that is still text.
-pub fn validate_text(text: &str, rules: &Rules) -> Result<ValidQuery, Vec<Problem>> {
-    let request = serde_json::from_str(text)
-        .map_err(|error| vec![Problem { path: "$".to_owned(), message: format!("this is not JSON: {error}") }])?;
-    validate(&request, rules)
+    Ok(ValidQuery { body: normalise::body(document, rules) })
 }
