@@ -53,7 +53,6 @@ fn procedure() -> Value {
 fn recorded_requests_pass_or_fail_for_their_reasons() {
     let Some(folder) = fixtures("recorded_requests_pass_or_fail_for_their_reasons") else { return };
     let refused: &[(&str, &[&str])] = &[
-        ("gbif-failtest-broken-json.json", &["$"]),
         ("gbif-failtest-broken-wkt-within-predicate.json", &["$.format", "$.predicate.geometry"]),
         ("gbif-failtest-clockwise-within-predicate.json", &["$.format", "$.predicate.geometry"]),
         ("gbif-failtest-incorrect-property.json", &["$.predicates", "$.format", "$.predicate"]),
@@ -80,13 +79,18 @@ fn recorded_requests_pass_or_fail_for_their_reasons() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        let found = validate(&serde_json::from_str(&text).unwrap(), &rules()).err().unwrap_or_default();
+        // One is no JSON on purpose; it never gets as far as here.
+        let Ok(request) = serde_json::from_str(&text) else {
+            assert_eq!(name, "gbif-failtest-broken-json.json");
+            continue;
+        };
+        let found = problems(&request);
         let places: Vec<&str> = found.iter().map(|problem| problem.path.as_str()).collect();
         let expected = refused.iter().find(|(refused, _)| *refused == name).map_or(&[][..], |(_, places)| *places);
         assert_eq!(places, expected, "{name}: {found:#?}");
         seen += 1;
     }
-    assert!(seen >= 28, "{seen} requests seen");
+    assert!(seen >= 27, "{seen} requests seen");
 }
 
 /// The status of each recorded job echoes the request it was made for.
