@@ -105,6 +105,7 @@ impl Requester {
             subscription: accepted.request.subscription.clone(),
             request,
             digest: accepted.digest.clone(),
+            joins: context.message_id().is_none(),
             state,
             // Only what we ask for takes a place of the account.
             account: (accepted.source == Source::Query).then(|| self.gbif.user().to_owned()),

@@ -1,13 +1,11 @@
 //! The requester as a process: what comes in by message, what GBIF is asked, where the harvest stands afterwards.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-mod bench;
-
-use bench::Bench;
 use clap::Parser;
 use passereau_harvest::State;
 use passereau_requester::{Requester, RequesterConfig};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
+use passereau_testing::WorkerBench;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,8 +17,8 @@ struct Cli {
     requester: RequesterConfig,
 }
 
-async fn start(arguments: &[&str]) -> Bench {
-    let mut bench = Bench::new().await;
+async fn start(arguments: &[&str]) -> WorkerBench {
+    let mut bench = WorkerBench::new().await;
     let url = bench.sandbox.gbif_url.clone();
     let fixed = [
         "test",
@@ -48,7 +46,7 @@ fn query(year: u32) -> Value {
         {"type": "equals", "key": "YEAR", "value": year.to_string()}]}}})
 }
 
-async fn row(bench: &Bench, harvest: Uuid) -> (String, String, Value) {
+async fn row(bench: &WorkerBench, harvest: Uuid) -> (String, String, Value) {
     sqlx::query_as("SELECT key, status, body FROM passereau.download WHERE harvest_id = $1")
         .bind(harvest)
         .fetch_one(bench.pool())
@@ -120,7 +118,7 @@ async fn slowing_down_waits_and_a_full_account_gives_its_place_back() {
 
     bench.sandbox.script(Route::CreateDownload, [Scripted::answer(420, "A download limitation is exceeded:")]);
     let full = bench.send_body("harvest.request", query(2023)).await;
-    passereau_testing::wait_until("the place given back", bench::SOON, async || {
+    passereau_testing::wait_until("the place given back", passereau_testing::SOON, async || {
         (bench.sandbox.calls(Route::CreateDownload) == 2).then_some(())
     })
     .await;
@@ -174,7 +172,7 @@ async fn a_subscription_harvests_one_thing_at_a_time() {
 
     let mut connection = bench.pool().acquire().await.unwrap();
     assert!(passereau_harvest::fail(&mut connection, first, "the test says so").await.unwrap());
-    passereau_testing::wait_until("the second harvest", bench::SOON, async || {
+    passereau_testing::wait_until("the second harvest", passereau_testing::SOON, async || {
         (bench.sandbox.calls(Route::CreateDownload) == 3).then_some(())
     })
     .await;
