@@ -3,7 +3,7 @@
 
 usage: harvest.py OBJECT_KEY_OF_AN_ARCHIVE      (or change `request` below: see docs/messages.md)
 
-Reads PASSEREAU_AMQP_URL and, where the fleet uses one, PASSEREAU_AMQP_PREFIX.
+Needs pika (Debian: python3-pika). Reads PASSEREAU_AMQP_URL and, where the fleet uses one, PASSEREAU_AMQP_PREFIX.
 """
 
 import json

@@ -157,9 +157,10 @@ CREATE TABLE pinv_gbif.reject (
 );
 CREATE INDEX reject_reason ON pinv_gbif.reject (subscription, reason);
 
--- The procedure's two tables, as views over the current generations: its columns, its types.
+-- The procedure's two tables, as views over the current generations: its columns, its types. A record that several
+-- subscriptions hold stands once, as it was interpreted last.
 CREATE VIEW pinv_gbif.tmp_gbif_data AS
-SELECT o.gbif_id, o.modified, o."references"::varchar, o.basis_of_record::varchar, o.occurrence_id::varchar,
+SELECT DISTINCT ON (o.gbif_id) o.gbif_id, o.modified, o."references"::varchar, o.basis_of_record::varchar, o.occurrence_id::varchar,
        o.recorded_by::varchar, o.individual_count::varchar, o.sex::varchar, o.life_stage::varchar,
        o.reproductive_condition::varchar, o.caste::varchar, o.behavior::varchar, o.vitality::varchar,
        o.occurrence_status::varchar, o.occurrence_remarks, o.date_start AS event_date, o.verbatim_locality::varchar,
@@ -169,9 +170,10 @@ SELECT o.gbif_id, o.modified, o."references"::varchar, o.basis_of_record::varcha
        CASE WHEN o.taxon_key ~ '^[0-9]{1,9}$' THEN o.taxon_key::integer END AS taxonkey,
        o.verbatim_scientific_name::varchar
 FROM pinv_gbif.occurrence o
-JOIN pinv_gbif.generation g ON g.id = o.generation_id AND g.state = 'current';
+JOIN pinv_gbif.generation g ON g.id = o.generation_id AND g.state = 'current'
+ORDER BY o.gbif_id, o.last_interpreted DESC NULLS LAST, o.generation_id DESC;
 
 CREATE VIEW pinv_gbif.cor_multimedia AS
-SELECT m.gbif_id, m.identifier AS media_url
+SELECT DISTINCT m.gbif_id, m.identifier AS media_url
 FROM pinv_gbif.multimedia m
 JOIN pinv_gbif.generation g ON g.id = m.generation_id AND g.state = 'current';

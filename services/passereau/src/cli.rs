@@ -15,10 +15,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run all workers in this process.
+    ///
+    /// The workers' own settings come from the environment: PASSEREAU_STORE_URL, PASSEREAU_USER_AGENT, PASSEREAU_GBIF_USER,
+    /// PASSEREAU_GBIF_PASSWORD and those that `passereau-requester --help`, `passereau-downloader --help` and so on list.
     Up(Box<up::Up>),
     /// Prepare GeoNature's database: source, index and grants (run it as the database's administrator).
     Install(install::Install),
-    /// Create or update the schemas `passereau` and `pinv_gbif`.
+    /// Create or update the schemas `passereau` and `pinv_gbif` (run it as the workers' role, which then owns them).
     Migrate(migrate::Migrate),
     /// Exchanges and queues.
     #[command(subcommand)]

@@ -76,7 +76,7 @@ pub fn report(problems: &[RequestProblem]) -> String {
         1 => "one problem".to_owned(),
         many => format!("{many} problems"),
     };
-    format!("the request has {count}: {}", list.join("; "))
+    format!("the request has {count}:\n  {}", list.join("\n  "))
 }
 
 #[cfg(test)]
@@ -120,6 +120,10 @@ mod tests {
         let expected =
             ["$.subscription", "$", "$.query.creator", "$.query.predicate.values", "$.query.predicate", "$.archive"];
         assert_eq!(paths, expected);
-        assert!(report(&problems).starts_with("the request has 6 problems: $.subscription: "), "{}", report(&problems));
+        assert!(
+            report(&problems).starts_with("the request has 6 problems:\n  $.subscription: "),
+            "{}",
+            report(&problems)
+        );
     }
 }

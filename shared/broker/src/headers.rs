@@ -1,4 +1,4 @@
-//! Headers: plain texts for us, a field table for AMQP, a carrier for W3C trace context.
+//! Headers: plain texts for us, a field table for AMQP.
 //!
 //! Headers that belong to the broker are dropped in both directions. A re-published `x-death` is ignored or counted on depending on the
 //! broker's version, and `CC`/`BCC` would make the broker route copies
@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use opentelemetry::propagation::{Extractor, Injector};
 
 use crate::BrokerDeath;
 
@@ -85,30 +84,6 @@ fn text(value: &AMQPValue) -> Option<String> {
             return None;
         }
     })
-}
-
-/// Writes trace context into the headers of an [`Outgoing`](crate::Outgoing).
-#[derive(Debug)]
-pub struct HeaderInjector<'a>(pub &'a mut BTreeMap<String, String>);
-
-impl Injector for HeaderInjector<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        self.0.insert(key.to_owned(), value);
-    }
-}
-
-/// Reads trace context from the headers of an [`Incoming`](crate::Incoming).
-#[derive(Debug)]
-pub struct HeaderExtractor<'a>(pub &'a BTreeMap<String, String>);
-
-impl Extractor for HeaderExtractor<'_> {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(String::as_str).collect()
-    }
 }
 
 #[cfg(test)]

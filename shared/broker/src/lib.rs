@@ -52,7 +52,6 @@ pub use config::BrokerConfig;
 pub use consumer::Consumer;
 pub use delivery::{Delivery, Settled};
 pub use error::{BrokerError, PublishError};
-pub use headers::{HeaderExtractor, HeaderInjector};
 pub use message::{BrokerDeath, Incoming, MAX_BODY_BYTES, Outgoing};
 pub use names::{Exchange, dead_queue_name, queue_name};
 pub use publisher::Publisher;

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use log::LevelFilter;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use crate::DatabaseError;
 
@@ -24,9 +28,11 @@ pub struct DatabaseConfig {
 /// # Errors
 /// [`DatabaseError::Url`] when the URL cannot be one; it is never repeated, it may hold a password.
 pub fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
-    PgPoolOptions::new()
+    // A slice may take a minute: only what takes longer is worth a warning.
+    let options: PgConnectOptions = config.url.expose_secret().parse().map_err(|_| DatabaseError::Url)?;
+    let options = options.log_slow_statements(LevelFilter::Warn, Duration::from_secs(60));
+    Ok(PgPoolOptions::new()
         .max_connections(config.connections)
         .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy(config.url.expose_secret())
-        .map_err(|_| DatabaseError::Url)
+        .connect_lazy_with(options))
 }

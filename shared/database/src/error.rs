@@ -13,6 +13,11 @@ pub enum DatabaseError {
         /// Number of the first missing migration.
         missing: i64,
     },
+    /// The schemas belong to another role.
+    #[error(
+        "this role may not read schema passereau: run `passereau migrate` as the role of the workers, which then owns it"
+    )]
+    NotOurs,
     /// The functions are those of another version of this program.
     #[error(
         "the functions of schemas passereau and pinv_gbif are of another version; run `passereau migrate` of the newer one"

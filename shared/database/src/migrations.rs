@@ -70,7 +70,10 @@ fn functions_digest() -> String {
 /// [`DatabaseError::NotMigrated`] names the first missing migration, [`DatabaseError::OtherFunctions`] says that the
 /// functions are of another version; [`DatabaseError::Statement`] when PostgreSQL cannot be asked.
 pub async fn check_migrated(pool: &PgPool) -> Result<(), DatabaseError> {
-    let statement = |source| DatabaseError::Statement { doing: "reading the applied migrations", source };
+    let statement = |source: sqlx::Error| match source.as_database_error().and_then(|refusal| refusal.code()) {
+        Some(code) if code == "42501" => DatabaseError::NotOurs,
+        _ => DatabaseError::Statement { doing: "reading the applied migrations", source },
+    };
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('passereau.schema_migration') IS NOT NULL")
         .fetch_one(pool)
         .await

@@ -48,7 +48,7 @@ pub enum GeoNatureError {
     #[error("another `passereau install` is running on this database: wait for its end")]
     Busy,
     /// A statement of the installation was refused.
-    #[error("`passereau install`: {doing} was refused; it must run as the owner of GeoNature's tables")]
+    #[error("`passereau install`: {doing} was refused; {}", advice(source))]
     Install {
         /// What the statement does.
         doing: &'static str,
@@ -56,13 +56,30 @@ pub enum GeoNatureError {
         source: sqlx::Error,
     },
     /// The database could not be asked.
-    #[error("reading the GeoNature database ({doing})")]
+    #[error("reading the GeoNature database ({doing}); {}", advice(source))]
     Read {
         /// What was asked.
         doing: &'static str,
         /// PostgreSQL's answer, or the connection's failure.
         source: sqlx::Error,
     },
+}
+
+/// What to do about a refusal (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn advice(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|refusal| refusal.code().map(|code| code.into_owned()));
+    match code.as_deref() {
+        Some("42501") => {
+            "this user may not: run `passereau install` with the URL of the database's administrator".to_owned()
+        }
+        Some("23505") => "the synthèse holds one GBIF key twice for source GBIF: remove the double rows \
+                          (SELECT entity_source_pk_value, count(*) … GROUP BY 1 HAVING count(*) > 1), then run it again"
+            .to_owned(),
+        Some(code) if code.starts_with("28") || code == "3D000" => {
+            "check user, password and database in PASSEREAU_DATABASE_URL".to_owned()
+        }
+        _ => "PostgreSQL's own words follow".to_owned(),
+    }
 }
 
 impl GeoNatureError {

@@ -24,6 +24,6 @@ pub use event::announce;
 pub use harvest::{Harvest, advance, fail, find, in_state};
 pub use overview::{Progress, RejectCount, list, progress, rejects_by_reason};
 pub use revive::{Pending, Revived, revive};
-pub use slice::{Stage, count_down, fan_out, is_done};
+pub use slice::{Stage, count_down, fan_out};
 pub use start::{NewHarvest, Started, start};
 pub use state::State;

@@ -42,27 +42,6 @@ pub async fn fan_out(connection: &mut PgConnection, harvest_id: Uuid, stage: Sta
     .await
 }
 
-/// Whether a slice was done before, so that a message that came twice changes nothing. Locks the slice.
-///
-/// # Errors
-/// Those of PostgreSQL; a slice that does not exist is `RowNotFound`.
-pub async fn is_done(
-    connection: &mut PgConnection,
-    harvest_id: Uuid,
-    stage: Stage,
-    ordinal: i32,
-) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT done_at IS NOT NULL FROM passereau.slice
-         WHERE harvest_id = $1 AND stage = $2 AND ordinal = $3 FOR UPDATE",
-    )
-    .bind(harvest_id)
-    .bind(stage.as_str())
-    .bind(ordinal)
-    .fetch_one(connection)
-    .await
-}
-
 /// Marks a slice as done and counts down; returns how many are left. Whoever gets 0 sends the next stage. `None` when the
 /// slice was done before.
 ///

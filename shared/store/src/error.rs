@@ -25,7 +25,9 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// There is no object of that key.
-    #[error("object `{key}` is not in the store; the step before did not finish, or the object was removed")]
+    #[error(
+        "object `{key}` is not in the store: put the file there (below PASSEREAU_STORE_URL) under this key, then replay the dead letter"
+    )]
     NotFound {
         /// The key.
         key: ObjectKey,

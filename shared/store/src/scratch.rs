@@ -1,7 +1,6 @@
 //! Scratch files: unnamed, so that nothing is left behind even after SIGKILL.
 
 use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
@@ -22,17 +21,6 @@ impl Scratch {
 
     pub(crate) fn file(&self) -> Result<File, StoreError> {
         tempfile::tempfile_in(&self.folder).map_err(|source| self.failed(source))
-    }
-
-    pub(crate) fn free_bytes(&self) -> Result<u64, StoreError> {
-        free_bytes(&self.folder).map_err(|source| self.failed(source))
-    }
-
-    pub(crate) fn shares_disk(&self, folder: &Path) -> bool {
-        match (std::fs::metadata(&self.folder), std::fs::metadata(folder)) {
-            (Ok(scratch), Ok(other)) => scratch.dev() == other.dev(),
-            _ => false,
-        }
     }
 
     pub(crate) fn failed(&self, source: std::io::Error) -> StoreError {

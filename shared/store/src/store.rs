@@ -178,20 +178,6 @@ impl Store {
         self.scratch.file()
     }
 
-    /// Bytes free for scratch files.
-    ///
-    /// # Errors
-    /// The scratch folder cannot be asked.
-    pub fn free_scratch_bytes(&self) -> Result<u64, StoreError> {
-        self.scratch.free_bytes()
-    }
-
-    /// Whether scratch files take their room from the same disk as the objects.
-    #[must_use]
-    pub fn scratch_shares_disk(&self) -> bool {
-        self.folder.as_deref().is_some_and(|folder| self.scratch.shares_disk(folder))
-    }
-
     /// Bytes free in the store; none where a store knows no limit.
     ///
     /// # Errors
@@ -335,9 +321,7 @@ mod tests {
     #[test]
     fn free_space_is_known() {
         let (_folder, store) = store();
-        assert!(store.free_scratch_bytes().unwrap() > 0);
         assert!(store.free_store_bytes().unwrap().unwrap() > 0);
-        assert!(store.scratch_shares_disk());
     }
 
     #[test]

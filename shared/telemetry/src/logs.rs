@@ -19,6 +19,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 /// Spans and events of targets that begin so are the fleet's own.
 const OWN_TARGETS: &str = "passereau";
 
+/// lapin logs at error level what the broker crate reports in words of its own.
+const DEFAULT_FILTER: &str = "info,lapin=off";
+
 /// What is logged, and how.
 #[derive(clap::Args, Clone, Debug)]
 pub struct LogConfig {
@@ -27,7 +30,7 @@ pub struct LogConfig {
         id = "log_filter",
         long = "log",
         env = "PASSEREAU_LOG",
-        default_value = "info",
+        default_value = DEFAULT_FILTER,
         value_name = "FILTER",
         global = true
     )]
@@ -39,7 +42,7 @@ pub struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "info".to_owned(), format: LogFormat::Auto }
+        Self { filter: DEFAULT_FILTER.to_owned(), format: LogFormat::Auto }
     }
 }
 

@@ -32,7 +32,7 @@ async fn messages_and_archives_that_are_wrong_are_named_and_hold_up_nobody() {
     }
     assert_eq!(fleet.sandbox.calls(Route::CreateDownload), 0, "nothing was sent");
     let shown = fleet.command(&["harvest", "show", &refused.to_string()]).await.unwrap();
-    assert!(String::from_utf8_lossy(&shown.stderr).contains("refused"), "{shown:?}");
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("refused"), "{shown:?}");
 
     let folder = fleet.store_folder().join("archives");
     std::fs::create_dir_all(&folder).unwrap();

@@ -7,6 +7,8 @@ use passereau_runner::{DeadLetter, Replayed, find_dead, list_dead, replay_dead};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::open;
+
 /// Messages that gave up.
 #[derive(Debug, Subcommand)]
 pub enum Dead {
@@ -45,29 +47,34 @@ impl Dead {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::List(list) => {
-                let letters = list_dead(&passereau_database::connect(&list.database)?).await?;
+                let letters = list_dead(&open(&list.database).await?).await?;
                 if list.json {
                     println!("{}", serde_json::to_string_pretty(&letters.iter().map(as_json).collect::<Vec<_>>())?);
                 } else {
+                    println!(
+                        "{:<36}  {:<36}  {:<16} {:<18} error",
+                        "dead letter", "harvest or request", "kind", "reason"
+                    );
                     for letter in &letters {
+                        let about = letter.harvest_id.or(letter.message_id);
                         println!(
-                            "{}  {}  {:<16} {:<18} {}",
+                            "{}  {:<36}  {:<16} {:<18} {}",
                             letter.id,
-                            letter.died_at.format("%Y-%m-%d %H:%M:%S"),
+                            about.map(|id| id.to_string()).unwrap_or_default(),
                             letter.kind.as_deref().unwrap_or("?"),
                             letter.reason,
-                            letter.error
+                            letter.error.lines().next().unwrap_or_default()
                         );
                     }
                     println!("{} waiting", letters.len());
                 }
             }
             Self::Show(one) => {
-                let letter = find_dead(&passereau_database::connect(&one.database)?, one.id).await?;
+                let letter = find_dead(&open(&one.database).await?, one.id).await?;
                 let Some(letter) = letter else { bail!("there is no dead letter {}", one.id) };
                 println!("{}", serde_json::to_string_pretty(&as_json(&letter))?);
             }
-            Self::Replay(one) => match replay_dead(&passereau_database::connect(&one.database)?, one.id).await? {
+            Self::Replay(one) => match replay_dead(&open(&one.database).await?, one.id).await? {
                 Replayed::Sent => println!("{} is on its way again", one.id),
                 Replayed::NotWaiting => bail!("{} is no dead letter that waits; see `passereau dead list`", one.id),
                 Replayed::NotJson => bail!("the body of {} is no JSON; sending it again would change nothing", one.id),

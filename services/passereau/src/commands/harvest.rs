@@ -2,16 +2,18 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use passereau_broker::BrokerConfig;
 use passereau_contracts::HarvestRequest;
 use passereau_database::DatabaseConfig;
+use passereau_gbif::predicate::{Rules, validate};
 use passereau_harvest::{find, list, progress, rejects_by_reason};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::open;
 use crate::publish::publish_request;
 
 /// Harvests.
@@ -34,7 +36,7 @@ pub struct Submit {
     /// Key of a GBIF download that exists, such as 0015000-260108000000665.
     #[arg(long)]
     download_key: Option<String>,
-    /// Object key of a Darwin Core Archive in the store.
+    /// Object key of a Darwin Core Archive in the store, such as archives/april.zip (not a path of this machine).
     #[arg(long)]
     archive: Option<String>,
     /// Name of the subscription, to harvest the same thing again and again.
@@ -88,9 +90,11 @@ impl Harvest {
 
 impl Submit {
     async fn run(self) -> anyhow::Result<()> {
-        let query = self.query.as_ref().map(|path| -> anyhow::Result<_> {
+        let query = self.query.as_ref().map(|path| -> anyhow::Result<Value> {
             let text = fs::read(path).with_context(|| format!("reading the query {}", path.display()))?;
-            serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", path.display()))
+            // Windows' editors begin a UTF-8 file with a mark that is no JSON.
+            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+            serde_json::from_slice(text).with_context(|| format!("{} is not JSON", path.display()))
         });
         let request = HarvestRequest {
             subscription: self.subscription,
@@ -99,10 +103,8 @@ impl Submit {
             archive: self.archive,
             all_datasets: self.all_datasets,
         };
-        if let Err(problems) = request.origin() {
-            let list: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            bail!("the request is not right:\n  {}", list.join("\n  "));
-        }
+        let problems = problems(&request);
+        ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));
         let id = publish_request(&self.broker, &request).await?;
         println!("{id}");
         eprintln!("submitted; follow it with `passereau harvest show {id}`");
@@ -110,9 +112,20 @@ impl Submit {
     }
 }
 
+/// Every problem that can be seen from here. The account is the requester's to check.
+fn problems(request: &HarvestRequest) -> Vec<String> {
+    let mut problems: Vec<String> =
+        request.origin().err().unwrap_or_default().iter().map(ToString::to_string).collect();
+    if let Some(query) = &request.query {
+        let rules = Rules { creator: String::new(), all_datasets: request.all_datasets };
+        problems.extend(validate(query, &rules).err().unwrap_or_default().iter().map(ToString::to_string));
+    }
+    problems
+}
+
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let harvests = list(&passereau_database::connect(&self.database)?, self.limit).await?;
+        let harvests = list(&open(&self.database).await?, self.limit).await?;
         if self.json {
             println!("{}", serde_json::to_string_pretty(&harvests)?);
             return Ok(());
@@ -139,8 +152,8 @@ impl List {
 
 impl Show {
     async fn run(self) -> anyhow::Result<()> {
-        let pool = passereau_database::connect(&self.database)?;
-        let Some(harvest) = find(&pool, self.id).await? else { return Err(self.absent(&pool).await?) };
+        let pool = open(&self.database).await?;
+        let Some(harvest) = find(&pool, self.id).await? else { return self.refused(&pool).await };
         let stages = progress(&pool, harvest.id).await?;
         let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
         if self.json {
@@ -179,23 +192,40 @@ impl Show {
         for stage in stages {
             println!("{:<13} {} of {} slices", stage.stage, stage.done, stage.total);
         }
+        if !rejects.is_empty() {
+            println!("rejects that the subscription has now:");
+        }
         for reject in rejects {
-            println!("reject        {:<24} {}", reject.reason, reject.records);
+            println!("              {:<24} {}", reject.reason, reject.records);
+        }
+        let letters: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM passereau.dead_letter WHERE harvest_id = $1 AND state = 'waiting'")
+                .bind(harvest.id)
+                .fetch_all(&pool)
+                .await?;
+        for letter in letters {
+            println!("dead letter   {letter}   (once mended: passereau dead replay {letter})");
         }
         Ok(())
     }
 
     /// A request that was refused has no harvest, but a dead letter under its `message_id`.
-    async fn absent(&self, pool: &PgPool) -> anyhow::Result<anyhow::Error> {
+    async fn refused(&self, pool: &PgPool) -> anyhow::Result<()> {
         let refused: Option<(Uuid, String)> = sqlx::query_as(
             "SELECT id, error FROM passereau.dead_letter WHERE message_id = $1 ORDER BY died_at DESC LIMIT 1",
         )
         .bind(self.id)
         .fetch_optional(pool)
         .await?;
-        Ok(match refused {
-            Some((letter, error)) => anyhow::anyhow!("the request was refused (dead letter {letter}):\n{error}"),
-            None => anyhow::anyhow!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id),
-        })
+        let Some((letter, error)) = refused else {
+            bail!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id);
+        };
+        if self.json {
+            let shown = json!({"refused": {"request": self.id, "reason": error, "dead_letter": letter}});
+            println!("{}", serde_json::to_string_pretty(&shown)?);
+        } else {
+            println!("request       {}\nstate         refused\nreason        {error}\ndead letter   {letter}", self.id);
+        }
+        Ok(())
     }
 }

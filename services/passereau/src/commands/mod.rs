@@ -1,8 +1,18 @@
 //! One file for each verb.
 
+use passereau_database::{DatabaseConfig, check_migrated, connect};
+use sqlx::PgPool;
+
 pub mod dead;
 pub mod harvest;
 pub mod install;
 pub mod migrate;
 pub mod topology;
 pub mod up;
+
+/// Connects to a database that is as new as this program.
+async fn open(config: &DatabaseConfig) -> anyhow::Result<PgPool> {
+    let pool = connect(config)?;
+    check_migrated(&pool).await?;
+    Ok(pool)
+}

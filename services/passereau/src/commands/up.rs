@@ -25,9 +25,11 @@ struct FromEnvironment<C: Args> {
     config: C,
 }
 
-/// Ends the process with clap's own words when a setting is missing or wrong.
-fn settings<C: Args>() -> C {
-    FromEnvironment::<C>::parse_from(std::iter::empty::<&str>()).config
+/// The settings of a worker, or clap's words about what is missing or wrong and where to set it.
+fn settings<C: Args>() -> anyhow::Result<C> {
+    FromEnvironment::<C>::try_parse_from(std::iter::empty::<&str>())
+        .map(|parsed| parsed.config)
+        .map_err(|error| anyhow::anyhow!("{error}\n`passereau up` takes the workers' settings from the environment only: --store-url is PASSEREAU_STORE_URL, and so on"))
 }
 
 impl Up {
@@ -37,12 +39,12 @@ impl Up {
     /// A setting is missing, or the database or the broker is not prepared; the error names the command that prepares it.
     pub async fn run(self) -> anyhow::Result<()> {
         let _logs = passereau_telemetry::logs::init(&self.process.log, "passereau")?;
-        let requester = Requester::new(&settings::<RequesterConfig>())?;
-        let poller = Poller::new(&settings::<PollerConfig>())?;
-        let downloader = Downloader::new(&settings::<DownloaderConfig>())?;
-        let loader = Loader::new(&settings::<LoaderConfig>())?;
-        let enricher = Enricher::new(&settings::<EnricherConfig>())?;
-        let upserter = Upserter::new(&settings::<UpserterConfig>());
+        let requester = Requester::new(&settings::<RequesterConfig>()?)?;
+        let poller = Poller::new(&settings::<PollerConfig>()?)?;
+        let downloader = Downloader::new(&settings::<DownloaderConfig>()?)?;
+        let loader = Loader::new(&settings::<LoaderConfig>()?)?;
+        let enricher = Enricher::new(&settings::<EnricherConfig>()?)?;
+        let upserter = Upserter::new(&settings::<UpserterConfig>()?);
         let mut process = Process::start("passereau", &self.process).await?;
         process.work(requester);
         process.work(poller);
