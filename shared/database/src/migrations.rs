@@ -10,14 +10,22 @@ const TABLE: &str = "passereau.schema_migration";
 
 /// Functions and views in the order in which they depend on each other. A test compares the list with the folder.
 const FUNCTIONS: &[(&str, &str)] = &[
+    ("05_settings.sql", include_str!("../../../migrations/functions/05_settings.sql")),
     ("10_destination.sql", include_str!("../../../migrations/functions/10_destination.sql")),
     ("20_identity.sql", include_str!("../../../migrations/functions/20_identity.sql")),
     ("30_taxon.sql", include_str!("../../../migrations/functions/30_taxon.sql")),
+    ("35_vocabulary.sql", include_str!("../../../migrations/functions/35_vocabulary.sql")),
     ("40_judge.sql", include_str!("../../../migrations/functions/40_judge.sql")),
     ("50_convert.sql", include_str!("../../../migrations/functions/50_convert.sql")),
     ("60_plan.sql", include_str!("../../../migrations/functions/60_plan.sql")),
+    ("65_metadata.sql", include_str!("../../../migrations/functions/65_metadata.sql")),
     ("70_apply.sql", include_str!("../../../migrations/functions/70_apply.sql")),
+    ("72_sensitivity.sql", include_str!("../../../migrations/functions/72_sensitivity.sql")),
+    ("75_media.sql", include_str!("../../../migrations/functions/75_media.sql")),
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
+    ("85_reconvert.sql", include_str!("../../../migrations/functions/85_reconvert.sql")),
+    ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
+    ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -1,0 +1,26 @@
+-- Settings: what the platform and the subscription have decided, as the other functions ask for it.
+--
+-- Cost: one row of a small table a call. Locks: none.
+SET check_function_bodies = off;
+
+-- A setting of the platform (pinv_gbif.setting); NULL when it is empty or unknown.
+CREATE OR REPLACE FUNCTION passereau.setting(of_name text) RETURNS text
+LANGUAGE sql STABLE AS $$ SELECT NULLIF(btrim(s.value), '') FROM pinv_gbif.setting s WHERE s.name = of_name $$;
+
+-- A setting that is a list separated by commas; empty when there is none.
+CREATE OR REPLACE FUNCTION passereau.setting_list(of_name text) RETURNS text[]
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg(btrim(item)) FILTER (WHERE btrim(item) <> ''), '{}')
+    FROM unnest(string_to_array(passereau.setting(of_name), ',')) AS item
+$$;
+
+-- All that decides a conversion besides the record: version of the functions, revisions of the edited tables, version of
+-- TAXREF, settings of the subscription. It is part of passereau.written.written_key.
+CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+    SELECT md5(concat_ws('|', passereau.conversion_version(), settings::text,
+                         (SELECT string_agg(r.name || r.number, ',' ORDER BY r.name) FROM passereau.revision r),
+                         (SELECT d.taxref_version FROM passereau.destination() d)))::uuid
+$$;
+
+RESET check_function_bodies;
