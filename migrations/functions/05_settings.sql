@@ -14,13 +14,14 @@ LANGUAGE sql STABLE AS $$
     FROM unnest(string_to_array(passereau.setting(of_name), ',')) AS item
 $$;
 
--- All that decides a conversion besides the record: version of the functions, revisions of the edited tables, version of
--- TAXREF, settings of the subscription. It is part of passereau.written.written_key.
-CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb) RETURNS uuid
+-- All that decides a conversion besides the record, its name of TAXREF and its media: version of the functions, projection,
+-- revisions of the edited tables, settings of the subscription. It is part of passereau.written.written_key, so that an edit
+-- converts every record again. The names of TAXREF are not: they are matched at each plan, and stand in the key themselves.
+CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb, srid integer) RETURNS uuid
 LANGUAGE sql STABLE AS $$
-    SELECT md5(concat_ws('|', passereau.conversion_version(), settings::text,
-                         (SELECT string_agg(r.name || r.number, ',' ORDER BY r.name) FROM passereau.revision r),
-                         (SELECT d.taxref_version FROM passereau.destination() d)))::uuid
+    SELECT md5(concat_ws('|', passereau.conversion_version(), srid, settings::text,
+                         (SELECT string_agg(r.name || r.number, ',' ORDER BY r.name)
+                          FROM passereau.revision r WHERE r.name IN ('setting', 'vocabulary', 'issue'))))::uuid
 $$;
 
 RESET check_function_bodies;

@@ -10,7 +10,7 @@
 -- Version of the conversion (50_convert.sql). It is part of passereau.written.written_key: a new version converts every
 -- record again, and only those whose columns come out different are written.
 CREATE OR REPLACE FUNCTION passereau.conversion_version() RETURNS integer
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 1 $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 2 $$;
 
 -- id_source      identifier of the source named GBIF in gn_synthese.t_sources
 -- srid           projection of synthese.the_geom_local (GeoNature dropped its local_srid parameter in 2.10)

@@ -1,7 +1,8 @@
 -- Plan: one chunk of the difference between a generation and what the synthèse holds of it.
 --
 -- A call takes the records of the harvest's generation that follow harvest.plan_cursor, judges them (40_judge.sql),
--- converts those that are not unchanged (50_convert.sql) into passereau.plan, counts, and moves the cursor. Cursor and
+-- converts those that are not unchanged (50_convert.sql) into passereau.plan, finds out what their UUIDs mean, counts, and
+-- moves the cursor. Cursor and
 -- counts move in one transaction: a restart in the middle neither loses nor doubles. A second copy waits for the first one
 -- at the harvest's row and goes on behind it. The call that finds no more records cuts the plan into slices of 10,000 rows
 -- and sets harvest.slices_left. Called again after that, it changes nothing and answers the same.
@@ -47,6 +48,7 @@ DECLARE
     previous    bigint;         -- the subscription's current generation, where it still stands
     others      bigint[];       -- the current generations of other subscriptions
     destination record;
+    digest      uuid;
     after_id    bigint;
     upto_id     bigint;
     same        integer;        -- planned records of which nothing that we write had changed
@@ -65,12 +67,15 @@ BEGIN
     END IF;
 
     SELECT * INTO generation FROM pinv_gbif.generation g WHERE g.id = harvest.generation_id;
-    IF generation.state IS DISTINCT FROM 'landed' THEN
+    -- A reconversion plans the current generation once more.
+    IF generation.state IS DISTINCT FROM 'landed'
+       AND NOT (generation.state = 'current' AND generation.harvest_id <> of_harvest) THEN
         RAISE EXCEPTION 'harvest % cannot be planned: its generation % is %, not landed',
                 of_harvest, COALESCE(generation.id::text, '(none)'), COALESCE(generation.state, 'missing')
             USING ERRCODE = 'PS002';
     END IF;
     SELECT * INTO destination FROM passereau.destination();
+    digest := passereau.conversion_digest(harvest.settings, destination.srid);
     SELECT s.current_generation INTO previous
     FROM passereau.subscription s
     JOIN pinv_gbif.generation g ON g.id = s.current_generation AND g.state = 'current'
@@ -79,8 +84,13 @@ BEGIN
     FROM pinv_gbif.generation g WHERE g.state = 'current' AND g.subscription <> harvest.subscription;
 
     IF harvest.plan_cursor IS NULL THEN
+        -- As of the first chunk: an edit in the middle of a plan is then still to be converted.
+        UPDATE passereau.harvest h
+        SET converted_digest = digest, taxref_version = destination.taxref_version,
+            taxon_revision = (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')
+        WHERE h.id = of_harvest;
         -- The plan of a generation that nobody analysed would be a nested loop.
-        EXECUTE format('ANALYZE pinv_gbif.occurrence_%s (generation_id, gbif_id, dataset_key, taxon_key, scientific_name, inaturalist_id)',
+        EXECUTE format('ANALYZE pinv_gbif.occurrence_%s (generation_id, gbif_id, dataset_key, taxon_key, scientific_name, inaturalist_id, issue)',
                        generation.id);
     END IF;
 
@@ -95,28 +105,40 @@ BEGIN
     END IF;
 
     INSERT INTO passereau.plan (
-        harvest_id, gbif_id, action, reason, detail, dataset_key, taxon_key, id_synthese, unique_id_sinp, id_dataset, cd_nom,
+        harvest_id, gbif_id, action, reason, detail, dataset_key, taxon_key, taxon_path, id_synthese, unique_id_sinp, id_dataset,
+        cd_nom, cell, media_hash, written_key,
         nom_cite, date_min, date_max, longitude, latitude, precision_m, count_min, count_max, observers, determiner,
-        digital_proof, place_name, comment_description, additional_data, written_key, place_hash, taxon_hash, rest_hash)
-    SELECT of_harvest, c.gbif_id, c.verdict, c.reason,
-           CASE c.reason
-               WHEN 'dataset_unknown' THEN c.dataset_key::text
-               WHEN 'date_unreadable' THEN c.event_date
-               WHEN 'coordinates_invalid' THEN format('latitude %s, longitude %s', c.latitude, c.longitude)
-               WHEN 'taxon_unmatched' THEN c.scientific_name
-           END,
-           c.dataset_key, c.taxon_key, c.id_synthese, c.unique_id_sinp, c.id_dataset, c.cd_nom,
+        digital_proof, non_digital_proof, reference_biblio, place_name, comment_description, additional_data,
+        id_nomenclature_geo_object_nature, id_nomenclature_blurring, id_nomenclature_bio_status, id_nomenclature_behaviour,
+        id_nomenclature_obs_technique, id_nomenclature_bio_condition, id_nomenclature_naturalness, id_nomenclature_exist_proof,
+        id_nomenclature_life_stage, id_nomenclature_sex, id_nomenclature_obj_count, id_nomenclature_type_count,
+        id_nomenclature_observation_status, id_nomenclature_source_status, id_nomenclature_biogeo_status,
+        id_nomenclature_determination_method, place_hash, taxon_hash, rest_hash)
+    SELECT of_harvest, c.gbif_id, c.verdict, c.reason, c.detail, c.dataset_key, c.taxon_key, c.taxon_path, c.id_synthese,
+           c.unique_id_sinp, c.id_dataset, c.cd_nom, c.cell, c.media_hash, c.written_key,
            c.nom_cite, c.date_min, c.date_max, c.longitude, c.latitude, c.precision_m, c.count_min, c.count_max,
-           c.observers, c.determiner, c.digital_proof, c.place_name, c.comment_description, c.additional_data,
-           c.written_key,
-           md5(ROW (c.longitude, c.latitude, c.precision_m, destination.srid)::text)::uuid,
-           md5(ROW (c.cd_nom, c.date_min, c.date_max)::text)::uuid,
-           md5(ROW (c.id_dataset, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
-                    c.place_name, c.comment_description, c.additional_data)::text)::uuid
-    FROM (SELECT v.verdict, v.reason, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.written_key, r.*
-          FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid) v
+           c.observers, c.determiner, c.digital_proof, c.non_digital_proof, c.reference_biblio, c.place_name,
+           c.comment_description, c.additional_data,
+           c.id_nomenclature_geo_object_nature, c.id_nomenclature_blurring, c.id_nomenclature_bio_status,
+           c.id_nomenclature_behaviour, c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
+           c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage, c.id_nomenclature_sex,
+           c.id_nomenclature_obj_count, c.id_nomenclature_type_count, c.id_nomenclature_observation_status,
+           c.id_nomenclature_source_status, c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method,
+           md5(ROW (c.longitude, c.latitude, c.cell, c.precision_m, c.id_nomenclature_geo_object_nature,
+                    c.id_nomenclature_blurring, destination.srid)::text)::uuid,
+           md5(ROW (c.cd_nom, c.date_min, c.date_max, c.id_nomenclature_bio_status, c.id_nomenclature_behaviour)::text)::uuid,
+           -- The dataset by its key: a dataset that is yet to be made has no number.
+           md5(ROW (c.dataset_key, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
+                    c.non_digital_proof, c.reference_biblio, c.place_name, c.comment_description, c.additional_data,
+                    c.media_hash, c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
+                    c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage,
+                    c.id_nomenclature_sex, c.id_nomenclature_obj_count, c.id_nomenclature_type_count,
+                    c.id_nomenclature_observation_status, c.id_nomenclature_source_status,
+                    c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method)::text)::uuid
+    FROM (SELECT v.verdict, v.reason, v.detail, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.taxon_path, v.cell,
+                 v.media_hash, v.written_key, r.*
+          FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid, harvest.settings, digest) v
           JOIN passereau.converted(generation.id, after_id, upto_id) r ON r.gbif_id = v.gbif_id
-          WHERE v.verdict <> 'unchanged'
           OFFSET 0) c;    -- each column is converted once, not once more for its hash
     GET DIAGNOSTICS planned = ROW_COUNT;
 
@@ -137,17 +159,10 @@ BEGIN
     GET DIAGNOSTICS same = ROW_COUNT;
     planned := planned - same;
 
-    -- Records of this chunk whose UUID an earlier new record of the harvest has, or a record that is written.
-    UPDATE passereau.plan p
-    SET action = 'reject', reason = 'uuid_duplicate', detail = p.unique_id_sinp::text
-    WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'insert'
-      AND (EXISTS (SELECT FROM passereau.plan q
-                   WHERE q.harvest_id = of_harvest AND q.action = 'insert'
-                     AND q.unique_id_sinp = p.unique_id_sinp AND q.gbif_id + 0 < p.gbif_id)  -- by UUID, not by key
-           OR EXISTS (SELECT FROM passereau.written w WHERE w.unique_id_sinp = p.unique_id_sinp));
+    PERFORM passereau.plan_identities(of_harvest, generation.id, others, after_id, upto_id, harvest.settings);
 
     gone := 0;
-    IF previous IS NOT NULL THEN
+    IF previous IS NOT NULL AND previous <> generation.id THEN
         SELECT count(*) INTO gone
         FROM pinv_gbif.occurrence before
         WHERE before.generation_id = previous AND before.gbif_id > after_id AND before.gbif_id <= upto_id
@@ -163,6 +178,54 @@ BEGIN
     IF done THEN
         slices := passereau.cut_slices(of_harvest);
     END IF;
+END $$;
+
+-- What a new record is to those that are there, by its UUID:
+--   rekey            GBIF gave a record that we wrote a new gbifID: its row is taken over, in place. The old gbifID must be
+--                    gone from this generation and from the current ones of other subscriptions.
+--   uuid_duplicate   an earlier new record of this harvest has it, or a record that is written and still published
+--   adopt            it stands in the synthèse under another source, and the subscription says already_present = update:
+--                    that row's converted columns become ours, its source and key stay
+--   already_present  it stands there, and is left alone
+-- Of two new records of one generation the one with the lower gbif_id enters.
+CREATE OR REPLACE FUNCTION passereau.plan_identities(of_harvest uuid, of_generation bigint, others bigint[], after_id bigint,
+                                                     upto_id bigint, settings jsonb)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE passereau.plan p
+    SET action = 'reject', reason = 'uuid_duplicate', detail = p.unique_id_sinp::text
+    WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'insert'
+      AND EXISTS (SELECT FROM passereau.plan q
+                  WHERE q.harvest_id = of_harvest AND q.action IN ('insert', 'rekey', 'adopt')
+                    AND q.unique_id_sinp = p.unique_id_sinp AND q.gbif_id + 0 < p.gbif_id);  -- by UUID, not by key
+
+    UPDATE passereau.plan p
+    SET action = CASE WHEN f.published THEN 'reject' ELSE 'rekey' END,
+        reason = CASE WHEN f.published THEN 'uuid_duplicate' END,
+        detail = CASE WHEN f.published THEN p.unique_id_sinp::text END,
+        former_gbif_id = f.gbif_id, id_synthese = f.id_synthese
+    -- Several written records may have one UUID (0001_state.sql): one that is published still decides.
+    FROM (SELECT DISTINCT ON (n.gbif_id) n.gbif_id AS new_gbif_id, w.gbif_id, w.id_synthese, e.published
+          FROM passereau.plan n
+          JOIN passereau.written w ON w.unique_id_sinp = n.unique_id_sinp
+          CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pinv_gbif.occurrence o
+                                             WHERE o.generation_id = ANY (of_generation || others)
+                                               AND o.gbif_id = w.gbif_id) AS published) e
+          WHERE n.harvest_id = of_harvest AND n.gbif_id > after_id AND n.gbif_id <= upto_id AND n.action = 'insert'
+          ORDER BY n.gbif_id, e.published DESC, w.written_at DESC) f
+    WHERE p.harvest_id = of_harvest AND p.gbif_id = f.new_gbif_id;
+
+    UPDATE passereau.plan p
+    SET action = CASE WHEN settings ->> 'already_present' = 'update' THEN 'adopt' ELSE 'reject' END,
+        reason = CASE WHEN settings ->> 'already_present' = 'update' THEN NULL ELSE 'already_present' END,
+        detail = format('%s, id_synthese %s of source %s', p.unique_id_sinp, f.id_synthese, f.name_source),
+        id_synthese = f.id_synthese
+    FROM (SELECT n.gbif_id, s.id_synthese, t.name_source
+          FROM passereau.plan n
+          JOIN gn_synthese.synthese s ON s.unique_id_sinp = n.unique_id_sinp
+          JOIN gn_synthese.t_sources t ON t.id_source = s.id_source
+          WHERE n.harvest_id = of_harvest AND n.gbif_id > after_id AND n.gbif_id <= upto_id AND n.action = 'insert') f
+    WHERE p.harvest_id = of_harvest AND p.gbif_id = f.gbif_id;
 END $$;
 
 -- Cuts the plan of a harvest into slices, sets harvest.slices_left and returns how many there are.

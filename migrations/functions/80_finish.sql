@@ -7,6 +7,9 @@
 -- subscription, the rejects of this subscription that this harvest did not meet again go (their record entered, or is no
 -- longer published), and the generation before is dropped. Called again, it changes nothing.
 --
+-- A reconversion, whose generation is the current one already, ends with the same checks and replaces nothing. What the
+-- generation was converted with is remembered in the subscription: passereau.due_reconversions compares it with today's.
+--
 -- harvest.state, finished_at and the event are the caller's business. Nothing of GeoNature is touched: vanished records are
 -- counted, not removed.
 --
@@ -21,18 +24,20 @@ DECLARE
     previous   bigint;
     standing   bigint;
     open_slices integer;
+    again      boolean;     -- a reconversion: the generation is the current one already
 BEGIN
     SELECT * INTO harvest FROM passereau.harvest h WHERE h.id = of_harvest FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'no harvest %', of_harvest USING ERRCODE = 'PS002';
     END IF;
     SELECT * INTO generation FROM pinv_gbif.generation g WHERE g.id = harvest.generation_id;
-    IF generation.state = 'current' THEN
+    again := generation.state = 'current' AND generation.harvest_id <> of_harvest;
+    IF generation.state = 'current' AND NOT again THEN
         RETURN;
     END IF;
     SELECT count(*) INTO open_slices
     FROM passereau.slice s WHERE s.harvest_id = of_harvest AND s.stage = 'upsert' AND s.done_at IS NULL;
-    IF generation.state IS DISTINCT FROM 'landed' OR open_slices > 0
+    IF NOT (again OR generation.state = 'landed') OR generation.id IS NULL OR open_slices > 0
        OR harvest.plan_cursor IS DISTINCT FROM 9223372036854775807 THEN
         RAISE EXCEPTION 'harvest % cannot be finished: its generation % is %, % slices are open, the plan % complete',
                 of_harvest, COALESCE(generation.id::text, '(none)'), COALESCE(generation.state, 'missing'), open_slices,
@@ -53,6 +58,14 @@ BEGIN
     END IF;
 
     DELETE FROM pinv_gbif.reject r WHERE r.subscription = harvest.subscription AND r.harvest_id <> of_harvest;
+    UPDATE passereau.subscription s
+    SET converted_digest = harvest.converted_digest, taxon_revision = harvest.taxon_revision,
+        taxref_version = harvest.taxref_version, converted_at = now()
+    WHERE s.name = harvest.subscription;
+    IF again THEN
+        RETURN;
+    END IF;
+
     UPDATE pinv_gbif.generation g SET state = 'current' WHERE g.id = generation.id;
     SELECT s.current_generation INTO previous FROM passereau.subscription s WHERE s.name = harvest.subscription FOR UPDATE;
     UPDATE passereau.subscription s SET current_generation = generation.id, updated_at = now()

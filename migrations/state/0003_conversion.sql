@@ -68,7 +68,6 @@ ALTER TABLE passereau.plan
     ADD COLUMN id_nomenclature_determination_method integer,
     ADD COLUMN reference_biblio text,
     ADD COLUMN non_digital_proof text,
-    ADD COLUMN comment_context text,
     ADD COLUMN media_hash uuid;
 
 ALTER TABLE passereau.written
@@ -77,6 +76,18 @@ ALTER TABLE passereau.written
     ADD COLUMN media_hash uuid,
     -- the row has another source: only its converted columns are ours
     ADD COLUMN adopted boolean NOT NULL DEFAULT false;
+
+-- With what a harvest was planned, and a subscription's current generation converted last: when one of them is no longer
+-- what it was, waiting records may enter (passereau.due_reconversions).
+ALTER TABLE passereau.harvest
+    ADD COLUMN converted_digest uuid,
+    ADD COLUMN taxon_revision bigint,
+    ADD COLUMN taxref_version text;
+ALTER TABLE passereau.subscription
+    ADD COLUMN converted_digest uuid,
+    ADD COLUMN taxon_revision bigint,
+    ADD COLUMN taxref_version text,
+    ADD COLUMN converted_at timestamptz;
 
 -- The closed list of reasons to reject, each explained to a data manager. `waits`: the record enters by itself once the
 -- cause is gone, without another download.

@@ -93,7 +93,7 @@ const fn gbif(name: &'static str, term: &'static str, kind: Kind) -> Column {
 }
 
 /// The columns of an occurrence that stand for themselves: all but the id, the derived ones and `last_interpreted`.
-pub const OCCURRENCE_COLUMNS: [Column; 48] = [
+pub const OCCURRENCE_COLUMNS: [Column; 49] = [
     dc("modified", "modified", Kind::Timestamp),
     dc("references", "references", Kind::Text),
     dwc("basis_of_record", "basisOfRecord", Kind::BasisOfRecord),
@@ -142,6 +142,8 @@ pub const OCCURRENCE_COLUMNS: [Column; 48] = [
     dwc("coordinate_precision", "coordinatePrecision", Kind::Double),
     dwc("identification_verification_status", "identificationVerificationStatus", Kind::Text),
     dwc("dataset_name", "datasetName", Kind::Text),
+    // Tells that the media of a record have come or gone: the multimedia table is no part of its content.
+    gbif("media_type", "mediaType", Kind::Text),
 ];
 
 /// When GBIF last read the record again: `timestamptz`, outside the content hash, because it changes without the content.

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use passereau_contracts::{HarvestPlan, InatEnrich, LoaderTask};
-use passereau_harvest::{Harvest, Stage, State, advance, fan_out, in_state};
+use passereau_harvest::{Harvest, Stage, State, advance, cut_batches, fan_out, in_state};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker, is_database_absent};
 use passereau_store::{ObjectKey, Store, StoreConfig, StoreError};
 use passereau_telemetry::{RecordOutcome, Stage as CountedStage};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Fence, Landed, LandedCounts, LandingConfig, LandingError, LandingInput, batches, land, open_generation};
+use crate::{Fence, Landed, LandedCounts, LandingConfig, LandingError, LandingInput, land, open_generation};
 
 /// Settings of the loader.
 #[derive(clap::Args, Clone, Debug)]
@@ -76,7 +76,7 @@ impl Loader {
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         record(&mut tx, harvest.id, generation_id, &counts).await?;
-        let batches = batches::cut(&mut tx, harvest.id, generation_id).await?;
+        let batches = cut_batches(&mut tx, harvest.id, generation_id).await?;
         let next = if batches == 0 { State::Planning } else { State::Enriching };
         if !advance(&mut tx, harvest.id, State::Loading, next).await? {
             return Ok(Done::with(tx));

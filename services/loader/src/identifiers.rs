@@ -10,13 +10,36 @@ pub fn hyphenated(text: &str) -> Option<Uuid> {
     if text.len() == 36 { Uuid::try_parse(text).ok() } else { None }
 }
 
-/// The UUID that the producer gave: an `occurrenceID` that is one, bare or as `urn:uuid:`. The nil UUID names nothing.
+/// Hosts of the French information system on nature, whose permanent addresses end with the observation's UUID
+/// (<https://inpn.mnhn.fr>, <https://naturefrance.fr>). Other addresses are no identity: a producer may give one address to
+/// many records.
+const NATIONAL_HOSTS: [&str; 2] = ["naturefrance.fr", "mnhn.fr"];
+
+/// The UUID that the producer gave: an `occurrenceID` that is one, bare, as `urn:uuid:`, or at the end of a national permanent
+/// address. The nil UUID names nothing. The SQL function `passereau.producer_uuid` has the same rule.
 pub fn producer_uuid(occurrence_id: &str) -> Option<Uuid> {
-    let bare = match occurrence_id.get(..9) {
-        Some(prefix) if prefix.eq_ignore_ascii_case("urn:uuid:") => occurrence_id.get(9..)?,
-        _ => occurrence_id,
-    };
+    let bare =
+        without_prefix(occurrence_id, "urn:uuid:").or_else(|| national_address(occurrence_id)).unwrap_or(occurrence_id);
     hyphenated(bare).filter(|uuid| !uuid.is_nil())
+}
+
+/// The last part of a path on a national host.
+fn national_address(text: &str) -> Option<&str> {
+    let address = without_prefix(text, "https://").or_else(|| without_prefix(text, "http://"))?;
+    let (host, path) = address.split_once('/')?;
+    let host = host.to_ascii_lowercase();
+    let national = NATIONAL_HOSTS
+        .iter()
+        .any(|national| host.strip_suffix(national).is_some_and(|before| before.is_empty() || before.ends_with('.')));
+    if !national || path.contains(['?', '#']) {
+        return None;
+    }
+    path.rsplit('/').next()
+}
+
+fn without_prefix<'t>(text: &'t str, prefix: &str) -> Option<&'t str> {
+    let start = text.get(..prefix.len())?;
+    if start.eq_ignore_ascii_case(prefix) { text.get(prefix.len()..) } else { None }
 }
 
 /// The observation's number, which stands in `catalogNumber` of iNaturalist's own dataset and nowhere else for certain:
@@ -39,6 +62,8 @@ mod tests {
             "CA7AC3C2-2A61-4A95-94E9-17EB1B9F6A4E",
             "urn:uuid:ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
             "URN:UUID:ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
+            "https://openobs.mnhn.fr/occurrences/ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
+            "http://naturefrance.fr/ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
         ] {
             assert_eq!(producer_uuid(text), Some(uuid), "{text}");
         }
@@ -48,6 +73,10 @@ mod tests {
             "{ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e}",
             "ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e ",
             "https://x.org/ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
+            "https://notmnhn.fr/ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e",
+            "https://inpn.mnhn.fr/ca7ac3c2-2a61-4a95-94e9-17eb1b9f6a4e?x=1",
+            "https://inpn.mnhn.fr/",
+            "https://mnhn.fr",
             "00000000-0000-0000-0000-000000000000",
             "https://www.inaturalist.org/observations/45276113",
             "urn:uuid:",

@@ -4,7 +4,6 @@
 //! against header, width and encoding of each line, types, dates, identifiers, duplicates, checksums. Words are those of
 //! the guide: archive, generation, record.
 
-mod batches;
 mod columns;
 mod config;
 mod copy_binary;

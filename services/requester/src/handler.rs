@@ -91,6 +91,7 @@ impl Requester {
     ) -> Result<NewHarvest, Stop> {
         let request = serde_json::to_value(&accepted.request)
             .map_err(|error| Stop::reject(format!("keeping the request: {error}; this is a defect")))?;
+        let settings = request.get("settings").cloned();
         let (state, download_key, archive_key) = match &accepted.source {
             Source::Query => (State::Requested, None, None),
             Source::Download(key) if existing == Some(Existing::Unfinished) => {
@@ -103,6 +104,7 @@ impl Requester {
             // The harvest has its message's name, so that a sender can follow it; a message that waited has a new one.
             id: context.message_id().unwrap_or_else(Uuid::now_v7),
             subscription: accepted.request.subscription.clone(),
+            settings,
             request,
             digest: accepted.digest.clone(),
             joins: context.message_id().is_none(),

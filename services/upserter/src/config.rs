@@ -7,4 +7,8 @@ pub struct UpserterConfig {
     /// open for longer: 200,000 new records take some seconds.
     #[arg(long, env = "PASSEREAU_PLAN_CHUNK_RECORDS", default_value = "200000", value_parser = clap::value_parser!(i32).range(1..))]
     pub plan_chunk_records: i32,
+    /// Seconds between two looks for subscriptions whose waiting records may enter now: TAXREF is new, a taxonomist has
+    /// answered, GeoNature knows a dataset, a setting was edited. 0 never looks.
+    #[arg(long, env = "PASSEREAU_RECONVERT_SECONDS", default_value_t = 60)]
+    pub reconvert_seconds: u64,
 }

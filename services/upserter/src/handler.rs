@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use passereau_contracts::{HarvestFinish, SyntheseUpsert, UpserterTask};
-use passereau_harvest::{State, advance, in_state};
+use passereau_harvest::{State, advance, due_reconversions, in_state, reconvert};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use passereau_telemetry::{RecordOutcome, Stage as Counted};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::config::UpserterConfig;
@@ -105,6 +106,21 @@ fn count(context: &Context, applied: &Applied) {
 impl Worker for Upserter {
     const NAME: &'static str = "upserter";
     type Task = UpserterTask;
+
+    fn looks_out_every(&self) -> Option<Duration> {
+        (self.config.reconvert_seconds > 0).then(|| Duration::from_secs(self.config.reconvert_seconds))
+    }
+
+    async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        for due in due_reconversions(pool).await? {
+            let mut tx = pool.begin().await?;
+            if let Some(harvest_id) = reconvert(&mut tx, &due.subscription).await? {
+                tracing::info!(%harvest_id, subscription = due.subscription, why = due.why, "converting again");
+            }
+            tx.commit().await?;
+        }
+        Ok(())
+    }
 
     async fn handle(&self, context: &Context, task: UpserterTask) -> Outcome {
         match task {

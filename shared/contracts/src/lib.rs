@@ -15,6 +15,7 @@ mod catalogue;
 mod event;
 mod message;
 mod request;
+mod settings;
 mod stage;
 mod task;
 
@@ -22,6 +23,7 @@ pub use catalogue::{Contract, contracts};
 pub use event::{Counts, Event, EventKind};
 pub use message::{DecodeError, MAX_BODY_BYTES, Message, VERSION_HEADER, decode};
 pub use request::{HarvestRequest, Origin, RequestProblem};
+pub use settings::{Acceptable, AlreadyPresent, Metadata, Obscured, SubscriptionSettings, UuidAbsent};
 pub use stage::{
     ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich, SyntheseUpsert,
 };

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::Message;
+use crate::{Message, SubscriptionSettings};
 
 /// Asks for a harvest: a GBIF query, the key of a download that exists, or an archive that is already in the store.
 /// Exactly one of `query`, `download_key` and `archive` is given.
@@ -28,6 +28,9 @@ pub struct HarvestRequest {
     /// Says that a query without `DATASET_KEY` is meant: the records of every dataset of GBIF.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_datasets: bool,
+    /// What the subscription decides about its records; without it, what it has decided before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settings: Option<SubscriptionSettings>,
 }
 
 impl Message for HarvestRequest {
@@ -87,6 +90,9 @@ impl HarvestRequest {
                 "$.download_key",
                 format!("{key:?} is not a GBIF download key such as 0015000-260108000000665"),
             ));
+        }
+        if let Some((field, message)) = self.settings.as_ref().and_then(SubscriptionSettings::problem) {
+            problems.push(RequestProblem::new(format!("$.settings.{field}"), message));
         }
         let origin = match (&self.query, &self.download_key, &self.archive) {
             (Some(query), None, None) => Some(Origin::Query(query)),

@@ -20,6 +20,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("60_plan.sql", include_str!("../../../migrations/functions/60_plan.sql")),
     ("65_metadata.sql", include_str!("../../../migrations/functions/65_metadata.sql")),
     ("70_apply.sql", include_str!("../../../migrations/functions/70_apply.sql")),
+    ("71_write.sql", include_str!("../../../migrations/functions/71_write.sql")),
     ("72_sensitivity.sql", include_str!("../../../migrations/functions/72_sensitivity.sql")),
     ("75_media.sql", include_str!("../../../migrations/functions/75_media.sql")),
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),

@@ -11,18 +11,22 @@
 //! Failure. Functions return the error of PostgreSQL; a state that does not fit is not an error but an answer (`false`,
 //! `None`): the message came late or twice, and there is nothing left to do.
 
+mod batches;
 mod event;
 mod harvest;
 mod overview;
 pub mod pace;
+mod reconvert;
 mod revive;
 mod slice;
 mod start;
 mod state;
 
+pub use batches::cut_batches;
 pub use event::announce;
 pub use harvest::{Harvest, advance, fail, find, in_state};
 pub use overview::{Progress, RejectCount, list, progress, rejects_by_reason};
+pub use reconvert::{Due, due_reconversions, reconvert};
 pub use revive::{Pending, Revived, revive};
 pub use slice::{Stage, count_down, fan_out};
 pub use start::{NewHarvest, Started, start};

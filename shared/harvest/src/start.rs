@@ -14,6 +14,8 @@ pub struct NewHarvest {
     pub id: Uuid,
     /// Its subscription; `None` makes one of its own, named by the harvest's id.
     pub subscription: Option<String>,
+    /// The subscription's settings from now on; `None` leaves those that it has.
+    pub settings: Option<Value>,
     /// The request, its query normalised.
     pub request: Value,
     /// Digest of the request: equal requests have equal digests.
@@ -67,18 +69,20 @@ pub async fn start(connection: &mut PgConnection, new: &NewHarvest) -> Result<St
         None => {}
     }
     sqlx::query(
-        "INSERT INTO passereau.subscription (name, request, one_off) VALUES ($1, $2, $3)
-         ON CONFLICT (name) DO UPDATE SET request = excluded.request, updated_at = now()",
+        "INSERT INTO passereau.subscription AS known (name, request, one_off, settings) VALUES ($1, $2, $3, coalesce($4, '{}'))
+         ON CONFLICT (name) DO UPDATE
+         SET request = excluded.request, settings = coalesce($4, known.settings), updated_at = now()",
     )
     .bind(&name)
     .bind(&new.request)
     .bind(new.subscription.is_none())
+    .bind(&new.settings)
     .execute(&mut *connection)
     .await?;
     sqlx::query(
         "INSERT INTO passereau.harvest
-             (id, subscription, state, request, request_digest, account, download_key, archive_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+             (id, subscription, state, request, request_digest, account, download_key, archive_key, settings)
+         SELECT $1, s.name, $3, $4, $5, $6, $7, $8, s.settings FROM passereau.subscription s WHERE s.name = $2",
     )
     .bind(new.id)
     .bind(&name)

@@ -146,6 +146,9 @@ impl Process {
             let consumer = self.broker.consumer(queue_name(self.broker.prefix(), W::NAME), 1);
             self.workers.spawn(consume::work(Arc::clone(&worker), surroundings.clone(), consumer));
         }
+        if let Some(period) = worker.looks_out_every() {
+            self.workers.spawn(look_out(worker, period, self.pool.clone(), self.shutdown.clone()));
+        }
         self
     }
 
@@ -225,6 +228,20 @@ impl Process {
                 }
             }
         });
+    }
+}
+
+async fn look_out<W: Worker>(worker: Arc<W>, period: Duration, pool: PgPool, shutdown: CancellationToken) {
+    let mut timer = tokio::time::interval(period);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        if let Err(error) = worker.look_out(&pool).await {
+            tracing::warn!(worker = W::NAME, %error, "looking out has not succeeded, once more in {} s", period.as_secs());
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! A worker: one type, one queue.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use passereau_contracts::Task;
+use sqlx::PgPool;
 
 use crate::{Context, Outcome};
 
@@ -22,6 +23,17 @@ pub trait Worker: Send + Sync + 'static {
     /// Failed attempts that a message may have before it becomes a dead letter.
     fn max_attempts(&self) -> i32 {
         8
+    }
+
+    /// How often [`Worker::look_out`] is called in each process, if at all.
+    fn looks_out_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks after what no message announces, such as an edit of a table. Every process of the worker does it, at the same
+    /// time perhaps: what it starts is made once by the database. An error is logged; the next time comes.
+    fn look_out(&self, _pool: &PgPool) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
+        async { Ok(()) }
     }
 
     /// Handles one task.

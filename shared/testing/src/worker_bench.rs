@@ -136,6 +136,7 @@ impl WorkerBench {
     pub async fn harvest(&self, state: State, download_key: Option<&str>, account: Option<&str>) -> Uuid {
         let id = Uuid::now_v7();
         let new = NewHarvest {
+            settings: None,
             id,
             subscription: None,
             request: serde_json::json!({}),

@@ -65,6 +65,7 @@ impl Fleet {
 
         let mut tx = database.pool.begin().await.unwrap();
         let new = NewHarvest {
+            settings: None,
             id: harvest_id,
             subscription: Some("test".to_owned()),
             request: serde_json::json!({ "download_key": KEY }),

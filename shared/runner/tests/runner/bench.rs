@@ -161,6 +161,7 @@ impl Bench {
     pub async fn harvest_of(&self, subscription: Option<&str>) -> Uuid {
         let id = Uuid::now_v7();
         let new = NewHarvest {
+            settings: None,
             id,
             subscription: subscription.map(Into::into),
             request: json!({"archive": "archives/test.zip"}),

@@ -8,8 +8,11 @@ use uuid::Uuid;
 /// `lib/inaturalist_api.js`).
 const BATCH: i32 = 200;
 
-/// Inserts the batches of a harvest, and returns how many there are.
-pub(crate) async fn cut(
+/// Inserts the batches of a harvest as slices of stage `enrich`, and returns how many there are.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn cut_batches(
     connection: &mut PgConnection,
     harvest_id: Uuid,
     generation_id: i64,

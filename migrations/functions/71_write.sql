@@ -1,0 +1,300 @@
+-- Writing: what a slice of a plan does to gn_synthese.synthese (70_apply.sql says when).
+--
+-- Updates name only the columns of a group that changed (50_convert.sql): GeoNature's triggers are declared UPDATE OF, and
+-- look at the columns named. Validation columns are never named, neither is the level of diffusion: an insert gets the
+-- instance's defaults, an update leaves what people set. A nomenclature that GBIF does not tell is the instance's default
+-- (gn_synthese.get_default_nomenclature_value): the default of the column would apply only if the column were not named.
+--
+-- The sensitivity is emptied together with what it depends on. GeoNature's trigger computes it again in the same statement;
+-- where a platform has replaced the trigger's function by one that does nothing it stays empty, and
+-- passereau.apply_sensitivity (72_sensitivity.sql) does what the platform has chosen. A stale level is never left behind.
+SET check_function_bodies = off;
+
+-- The default of each nomenclature that we write, as an instance without further conditions gives it.
+CREATE OR REPLACE FUNCTION passereau.default_nomenclatures()
+RETURNS TABLE (geo_object_nature integer, blurring integer, bio_status integer, behaviour integer, obs_technique integer,
+               bio_condition integer, naturalness integer, exist_proof integer, life_stage integer, sex integer,
+               obj_count integer, type_count integer, observation_status integer, source_status integer, biogeo_status integer,
+               determination_method integer)
+LANGUAGE sql STABLE AS $$
+    SELECT gn_synthese.get_default_nomenclature_value('NAT_OBJ_GEO'), gn_synthese.get_default_nomenclature_value('DEE_FLOU'),
+           gn_synthese.get_default_nomenclature_value('STATUT_BIO'),
+           gn_synthese.get_default_nomenclature_value('OCC_COMPORTEMENT'),
+           gn_synthese.get_default_nomenclature_value('METH_OBS'), gn_synthese.get_default_nomenclature_value('ETA_BIO'),
+           gn_synthese.get_default_nomenclature_value('NATURALITE'), gn_synthese.get_default_nomenclature_value('PREUVE_EXIST'),
+           gn_synthese.get_default_nomenclature_value('STADE_VIE'), gn_synthese.get_default_nomenclature_value('SEXE'),
+           gn_synthese.get_default_nomenclature_value('OBJ_DENBR'), gn_synthese.get_default_nomenclature_value('TYP_DENBR'),
+           gn_synthese.get_default_nomenclature_value('STATUT_OBS'),
+           gn_synthese.get_default_nomenclature_value('STATUT_SOURCE'),
+           gn_synthese.get_default_nomenclature_value('STAT_BIOGEO'),
+           gn_synthese.get_default_nomenclature_value('METH_DETERMIN')
+$$;
+
+-- The keys of synthese.additional_data that are ours; another program's keys are left alone.
+CREATE OR REPLACE FUNCTION passereau.additional_data_keys() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ARRAY['datasetKey', 'datasetName', 'license', 'rightsHolder', 'basisOfRecord', 'issue', 'caste', 'occurrenceID',
+                 'institutionCode', 'collectionCode', 'catalogNumber', 'eventDate', 'eventTime', 'dateIdentified',
+                 'identificationVerificationStatus', 'informationWithheld', 'dataGeneralizations', 'coordinatePrecision',
+                 'taxonKey', 'scientificName', 'taxonRank', 'acceptedScientificName', 'modified', 'organismQuantity',
+                 'organismQuantityType', 'unmatched', 'downloadKey', 'downloadDoi', 'archiveSha256', 'harvestId', 'taxonPath']
+$$;
+
+-- Where a row that this harvest writes comes from. It is not hashed: provenance alone rewrites nothing.
+CREATE OR REPLACE FUNCTION passereau.provenance_of(of_harvest uuid) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_strip_nulls(jsonb_build_object('downloadKey', h.download_key, 'downloadDoi', h.doi,
+                                                'archiveSha256', h.archive_sha256, 'harvestId', h.id))
+    FROM passereau.harvest h WHERE h.id = of_harvest
+$$;
+
+-- Turns rekey and adopt into update: from here on the row is found in passereau.written under the record's gbif_id.
+-- A row that is no longer what the plan saw is kept (rekey) or rejected (adopt).
+CREATE OR REPLACE FUNCTION passereau.apply_identities(of_harvest uuid, first_id bigint, last_id bigint, source integer)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id
+                   AND p.action IN ('rekey', 'adopt')) THEN
+        RETURN;
+    END IF;
+
+    UPDATE gn_synthese.synthese s
+    SET entity_source_pk_value = p.gbif_id::text, last_action = 'U'
+    FROM passereau.plan p
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'rekey'
+      AND s.id_synthese = p.id_synthese AND s.id_source = source AND s.entity_source_pk_value = p.former_gbif_id::text
+      AND NOT EXISTS (SELECT FROM gn_synthese.synthese x
+                      WHERE x.id_source = source AND x.entity_source_pk_value = p.gbif_id::text);
+    UPDATE passereau.written w
+    SET gbif_id = p.gbif_id
+    FROM passereau.plan p, gn_synthese.synthese s
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'rekey'
+      AND w.gbif_id = p.former_gbif_id AND s.id_synthese = w.id_synthese
+      AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+    UPDATE passereau.media m
+    SET gbif_id = p.gbif_id
+    FROM passereau.plan p
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'rekey'
+      AND m.gbif_id = p.former_gbif_id
+      AND EXISTS (SELECT FROM passereau.written w WHERE w.gbif_id = p.gbif_id);
+
+    INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash,
+                                   rest_hash, harvest_id, dataset_key, adopted)
+    SELECT p.gbif_id, s.id_synthese, p.unique_id_sinp, p.cd_nom, uuid_nil(), uuid_nil(), uuid_nil(), uuid_nil(),
+           of_harvest, p.dataset_key, true
+    FROM passereau.plan p
+    JOIN gn_synthese.synthese s ON s.id_synthese = p.id_synthese AND s.unique_id_sinp = p.unique_id_sinp
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'adopt'
+    ORDER BY p.gbif_id
+    ON CONFLICT (gbif_id) DO NOTHING;
+
+    UPDATE passereau.plan p
+    SET action = CASE WHEN w.gbif_id IS NOT NULL THEN 'update' WHEN p.action = 'rekey' THEN 'keep' ELSE 'reject' END,
+        reason = CASE WHEN w.gbif_id IS NOT NULL THEN NULL WHEN p.action = 'rekey' THEN 'row_gone' ELSE 'already_present' END
+    FROM passereau.plan q
+    LEFT JOIN passereau.written w ON w.gbif_id = q.gbif_id
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action IN ('rekey', 'adopt')
+      AND q.harvest_id = of_harvest AND q.gbif_id = p.gbif_id;
+END $$;
+
+-- What GBIF does not tell about a row of another source stays as that source has it.
+CREATE OR REPLACE FUNCTION passereau.keep_of_adopted(of_harvest uuid, first_id bigint, last_id bigint)
+RETURNS void LANGUAGE sql AS $$
+    UPDATE passereau.plan p
+    SET observers = COALESCE(p.observers, s.observers), determiner = COALESCE(p.determiner, s.determiner),
+        digital_proof = COALESCE(p.digital_proof, s.digital_proof),
+        non_digital_proof = COALESCE(p.non_digital_proof, s.non_digital_proof),
+        reference_biblio = COALESCE(p.reference_biblio, s.reference_biblio), place_name = COALESCE(p.place_name, s.place_name),
+        comment_description = COALESCE(p.comment_description, s.comment_description),
+        count_min = COALESCE(p.count_min, s.count_min), count_max = COALESCE(p.count_max, s.count_max),
+        precision_m = COALESCE(p.precision_m, s."precision"),
+        id_nomenclature_geo_object_nature = COALESCE(p.id_nomenclature_geo_object_nature, s.id_nomenclature_geo_object_nature),
+        id_nomenclature_blurring = COALESCE(p.id_nomenclature_blurring, s.id_nomenclature_blurring),
+        id_nomenclature_bio_status = COALESCE(p.id_nomenclature_bio_status, s.id_nomenclature_bio_status),
+        id_nomenclature_behaviour = COALESCE(p.id_nomenclature_behaviour, s.id_nomenclature_behaviour),
+        id_nomenclature_obs_technique = COALESCE(p.id_nomenclature_obs_technique, s.id_nomenclature_obs_technique),
+        id_nomenclature_bio_condition = COALESCE(p.id_nomenclature_bio_condition, s.id_nomenclature_bio_condition),
+        id_nomenclature_naturalness = COALESCE(p.id_nomenclature_naturalness, s.id_nomenclature_naturalness),
+        id_nomenclature_exist_proof = COALESCE(p.id_nomenclature_exist_proof, s.id_nomenclature_exist_proof),
+        id_nomenclature_life_stage = COALESCE(p.id_nomenclature_life_stage, s.id_nomenclature_life_stage),
+        id_nomenclature_sex = COALESCE(p.id_nomenclature_sex, s.id_nomenclature_sex),
+        id_nomenclature_obj_count = COALESCE(p.id_nomenclature_obj_count, s.id_nomenclature_obj_count),
+        id_nomenclature_type_count = COALESCE(p.id_nomenclature_type_count, s.id_nomenclature_type_count),
+        id_nomenclature_observation_status = COALESCE(p.id_nomenclature_observation_status, s.id_nomenclature_observation_status),
+        id_nomenclature_source_status = COALESCE(p.id_nomenclature_source_status, s.id_nomenclature_source_status),
+        id_nomenclature_biogeo_status = COALESCE(p.id_nomenclature_biogeo_status, s.id_nomenclature_biogeo_status),
+        id_nomenclature_determination_method = COALESCE(p.id_nomenclature_determination_method, s.id_nomenclature_determination_method)
+    FROM passereau.written w
+    JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND w.gbif_id = p.gbif_id AND w.adopted
+$$;
+
+-- The updates of a range, group by group; returns how many records of the synthèse they concern. A row counts as ours when
+-- it still has our source and gbif_id, or was adopted.
+DROP FUNCTION IF EXISTS passereau.apply_updates(uuid, bigint, bigint, integer, integer, text);
+CREATE FUNCTION passereau.apply_updates(of_harvest uuid, first_id bigint, last_id bigint, source integer, srid integer,
+                                        taxref text)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    updated    integer;
+    provenance jsonb;
+BEGIN
+    IF NOT EXISTS (SELECT FROM passereau.plan p
+                   WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update') THEN
+        RETURN 0;
+    END IF;
+    provenance := passereau.provenance_of(of_harvest);
+
+    -- The hashes compared below must be those of the row as it stands: without this, a harvest that waits for another one at
+    -- the row of the synthèse would go on with the hashes of before.
+    PERFORM FROM passereau.written w
+    WHERE w.gbif_id IN (SELECT p.gbif_id FROM passereau.plan p
+                        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update')
+    ORDER BY w.gbif_id
+    FOR UPDATE OF w;
+    PERFORM passereau.keep_of_adopted(of_harvest, first_id, last_id);
+
+    UPDATE gn_synthese.synthese s
+    SET the_geom_point = ST_Centroid(g.place), the_geom_4326 = g.place, the_geom_local = ST_Transform(g.place, srid),
+        "precision" = p.precision_m,
+        id_nomenclature_geo_object_nature = COALESCE(p.id_nomenclature_geo_object_nature, d.geo_object_nature),
+        id_nomenclature_blurring = COALESCE(p.id_nomenclature_blurring, d.blurring),
+        id_nomenclature_sensitivity = NULL, last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.place_hash <> p.place_hash
+    CROSS JOIN passereau.default_nomenclatures() d
+    CROSS JOIN LATERAL (SELECT passereau.place_of(p.longitude, p.latitude, p.cell) AS place) g
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+
+    UPDATE gn_synthese.synthese s
+    SET cd_nom = p.cd_nom, meta_v_taxref = COALESCE(taxref, s.meta_v_taxref), date_min = p.date_min, date_max = p.date_max,
+        id_nomenclature_bio_status = COALESCE(p.id_nomenclature_bio_status, d.bio_status),
+        id_nomenclature_behaviour = COALESCE(p.id_nomenclature_behaviour, d.behaviour),
+        id_nomenclature_sensitivity = NULL, last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.taxon_hash <> p.taxon_hash
+    CROSS JOIN passereau.default_nomenclatures() d
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+
+    -- Every update tells where it comes from; only this group tells what else GBIF says.
+    UPDATE gn_synthese.synthese s
+    SET id_dataset = COALESCE(p.id_dataset, s.id_dataset), nom_cite = p.nom_cite, count_min = p.count_min, count_max = p.count_max,
+        observers = p.observers, determiner = p.determiner, digital_proof = p.digital_proof,
+        non_digital_proof = p.non_digital_proof, reference_biblio = p.reference_biblio, place_name = p.place_name,
+        comment_description = p.comment_description,
+        id_nomenclature_obs_technique = COALESCE(p.id_nomenclature_obs_technique, d.obs_technique),
+        id_nomenclature_bio_condition = COALESCE(p.id_nomenclature_bio_condition, d.bio_condition),
+        id_nomenclature_naturalness = COALESCE(p.id_nomenclature_naturalness, d.naturalness),
+        id_nomenclature_exist_proof = COALESCE(p.id_nomenclature_exist_proof, d.exist_proof),
+        id_nomenclature_life_stage = COALESCE(p.id_nomenclature_life_stage, d.life_stage),
+        id_nomenclature_sex = COALESCE(p.id_nomenclature_sex, d.sex),
+        id_nomenclature_obj_count = COALESCE(p.id_nomenclature_obj_count, d.obj_count),
+        id_nomenclature_type_count = COALESCE(p.id_nomenclature_type_count, d.type_count),
+        id_nomenclature_observation_status = COALESCE(p.id_nomenclature_observation_status, d.observation_status),
+        id_nomenclature_source_status = COALESCE(p.id_nomenclature_source_status, d.source_status),
+        id_nomenclature_biogeo_status = COALESCE(p.id_nomenclature_biogeo_status, d.biogeo_status),
+        id_nomenclature_determination_method = COALESCE(p.id_nomenclature_determination_method, d.determination_method),
+        additional_data = (COALESCE(s.additional_data, '{}') - passereau.additional_data_keys()) || p.additional_data
+                          || provenance || jsonb_build_object('taxonPath', p.taxon_path),
+        last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.rest_hash <> p.rest_hash
+    CROSS JOIN passereau.default_nomenclatures() d
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+    UPDATE gn_synthese.synthese s
+    SET additional_data = COALESCE(s.additional_data, '{}') || provenance || jsonb_build_object('taxonPath', p.taxon_path),
+        last_action = 'U'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.rest_hash = p.rest_hash
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+
+    UPDATE passereau.written w
+    SET cd_nom = p.cd_nom, taxon_path = p.taxon_path, dataset_key = p.dataset_key, media_hash = p.media_hash,
+        written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash, rest_hash = p.rest_hash,
+        harvest_id = of_harvest, written_at = now()
+    FROM passereau.plan p, gn_synthese.synthese s
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      AND w.gbif_id = p.gbif_id
+      AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
+    GET DIAGNOSTICS updated = ROW_COUNT;
+    RETURN updated;
+END $$;
+
+-- The inserts of a range; returns how many entered. In the order of the key, so that two slices that meet the same records
+-- wait for each other instead of deadlocking.
+DROP FUNCTION IF EXISTS passereau.apply_inserts(uuid, bigint, bigint, integer, integer, text);
+CREATE FUNCTION passereau.apply_inserts(of_harvest uuid, first_id bigint, last_id bigint, source integer, srid integer,
+                                        taxref text)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    inserted integer;
+BEGIN
+    EXECUTE $sql$
+        WITH entered AS (
+            INSERT INTO gn_synthese.synthese (
+                unique_id_sinp, id_source, entity_source_pk_value, id_dataset, count_min, count_max, cd_nom, nom_cite,
+                meta_v_taxref, digital_proof, non_digital_proof, reference_biblio, place_name, the_geom_4326, the_geom_point,
+                the_geom_local, "precision", date_min, date_max, observers, determiner, comment_description, additional_data,
+                id_nomenclature_geo_object_nature, id_nomenclature_blurring, id_nomenclature_bio_status,
+                id_nomenclature_behaviour, id_nomenclature_obs_technique, id_nomenclature_bio_condition,
+                id_nomenclature_naturalness, id_nomenclature_exist_proof, id_nomenclature_life_stage, id_nomenclature_sex,
+                id_nomenclature_obj_count, id_nomenclature_type_count, id_nomenclature_observation_status,
+                id_nomenclature_source_status, id_nomenclature_biogeo_status, id_nomenclature_determination_method,
+                last_action)
+            SELECT p.unique_id_sinp, $4, p.gbif_id::text, p.id_dataset, p.count_min, p.count_max, p.cd_nom, p.nom_cite,
+                   COALESCE($6, gn_commons.get_default_parameter('taxref_version', NULL)), p.digital_proof, p.non_digital_proof,
+                   p.reference_biblio, p.place_name, g.place, ST_Centroid(g.place), ST_Transform(g.place, $5), p.precision_m,
+                   p.date_min, p.date_max, p.observers, p.determiner, p.comment_description,
+                   p.additional_data || $7 || jsonb_build_object('taxonPath', p.taxon_path),
+                   COALESCE(p.id_nomenclature_geo_object_nature, d.geo_object_nature),
+                   COALESCE(p.id_nomenclature_blurring, d.blurring), COALESCE(p.id_nomenclature_bio_status, d.bio_status),
+                   COALESCE(p.id_nomenclature_behaviour, d.behaviour),
+                   COALESCE(p.id_nomenclature_obs_technique, d.obs_technique),
+                   COALESCE(p.id_nomenclature_bio_condition, d.bio_condition),
+                   COALESCE(p.id_nomenclature_naturalness, d.naturalness),
+                   COALESCE(p.id_nomenclature_exist_proof, d.exist_proof), COALESCE(p.id_nomenclature_life_stage, d.life_stage),
+                   COALESCE(p.id_nomenclature_sex, d.sex), COALESCE(p.id_nomenclature_obj_count, d.obj_count),
+                   COALESCE(p.id_nomenclature_type_count, d.type_count),
+                   COALESCE(p.id_nomenclature_observation_status, d.observation_status),
+                   COALESCE(p.id_nomenclature_source_status, d.source_status),
+                   COALESCE(p.id_nomenclature_biogeo_status, d.biogeo_status),
+                   COALESCE(p.id_nomenclature_determination_method, d.determination_method),
+                   'I'
+            FROM passereau.plan p
+            CROSS JOIN passereau.default_nomenclatures() d
+            CROSS JOIN LATERAL (SELECT passereau.place_of(p.longitude, p.latitude, p.cell) AS place OFFSET 0) g
+            WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'insert'
+            ORDER BY p.gbif_id
+            ON CONFLICT DO NOTHING
+            RETURNING id_synthese, entity_source_pk_value::bigint AS gbif_id
+        )
+        INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, taxon_path, dataset_key, media_hash,
+                                       written_key, place_hash, taxon_hash, rest_hash, harvest_id)
+        SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.taxon_path, p.dataset_key, p.media_hash,
+               p.written_key, p.place_hash, p.taxon_hash, p.rest_hash, $1
+        FROM entered e
+        JOIN passereau.plan p ON p.harvest_id = $1 AND p.gbif_id = e.gbif_id AND p.gbif_id BETWEEN $2 AND $3
+    $sql$ USING of_harvest, first_id, last_id, source, srid, taxref, passereau.provenance_of(of_harvest);
+    GET DIAGNOSTICS inserted = ROW_COUNT;
+    RETURN inserted;
+END $$;
+
+-- Takes the areas away that say more than an obscured position tells: GeoNature's trigger gives a cell every commune and
+-- square that it meets. What covers the whole cell stays: a region mostly, a department seldom.
+CREATE OR REPLACE FUNCTION passereau.apply_areas(of_harvest uuid, first_id bigint, last_id bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM gn_synthese.cor_area_synthese c
+    USING passereau.plan p, passereau.written w, gn_synthese.synthese s
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.cell
+      AND w.gbif_id = p.gbif_id AND w.harvest_id = of_harvest
+      AND s.id_synthese = w.id_synthese AND c.id_synthese = s.id_synthese
+      AND NOT EXISTS (SELECT FROM ref_geo.l_areas a WHERE a.id_area = c.id_area AND ST_Covers(a.geom, s.the_geom_local));
+END $$;
+
+RESET check_function_bodies;
