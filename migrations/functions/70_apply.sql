@@ -78,7 +78,7 @@ BEGIN
         PERFORM passereau.apply_media(of_harvest, first_id, last_id);
     END IF;
     IF harvest.settings ->> 'metadata' = 'create' THEN
-        PERFORM passereau.drop_empty_datasets(of_harvest, first_id, last_id);
+        PERFORM passereau.settle_metadata(of_harvest, first_id, last_id);
     END IF;
     rejected := passereau.apply_rejects(of_harvest, harvest.subscription, first_id, last_id);
 
