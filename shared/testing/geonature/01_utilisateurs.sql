@@ -20,7 +20,7 @@ CREATE TABLE utilisateurs.bib_organismes (
     meta_update_date timestamp without time zone DEFAULT now(),
     CONSTRAINT pk_bib_organismes PRIMARY KEY (id_organisme),
     CONSTRAINT bib_organismes_un UNIQUE (uuid_organisme),
-    CONSTRAINT bib_organismes_nom_organisme_key UNIQUE (nom_organisme),
+    CONSTRAINT uq_bib_organismes_nom_organisme UNIQUE (nom_organisme),
     CONSTRAINT fk_bib_organismes_id_parent FOREIGN KEY (id_parent)
         REFERENCES utilisateurs.bib_organismes (id_organisme) ON UPDATE CASCADE
 );
@@ -48,6 +48,25 @@ CREATE TABLE utilisateurs.t_roles (
         REFERENCES utilisateurs.bib_organismes (id_organisme) ON UPDATE CASCADE
 );
 
+-- A second time: PostgreSQL would leave it out of the table's own definition.
+ALTER TABLE utilisateurs.t_roles ADD CONSTRAINT uq_t_roles_uuid_role UNIQUE (uuid_role);
+
 CREATE INDEX i_utilisateurs_groupe ON utilisateurs.t_roles (groupe);
 CREATE INDEX i_utilisateurs_nom_prenom ON utilisateurs.t_roles (nom_role, prenom_role);
 CREATE INDEX i_utilisateurs_active ON utilisateurs.t_roles (active);
+CREATE UNIQUE INDEX uq_t_roles_identifiant ON utilisateurs.t_roles (identifiant) WHERE identifiant <> '' AND identifiant IS NOT NULL;
+
+CREATE FUNCTION utilisateurs.fct_trg_meta_dates_change() RETURNS trigger
+    LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        NEW.meta_create_date = now();
+    ELSIF TG_OP = 'UPDATE' THEN
+        NEW.meta_update_date = now();
+        NEW.meta_create_date = COALESCE(NEW.meta_create_date, now());
+    END IF;
+    RETURN NEW;
+END;
+$$;
+CREATE TRIGGER tri_meta_dates_change_organisms BEFORE INSERT OR UPDATE ON utilisateurs.bib_organismes
+    FOR EACH ROW EXECUTE FUNCTION utilisateurs.fct_trg_meta_dates_change();

@@ -64,6 +64,7 @@ CREATE INDEX i_fk_taxref_group2_inpn ON taxonomie.taxref (group2_inpn);
 CREATE INDEX i_fk_taxref_nom_vern ON taxonomie.taxref (nom_vern);
 CREATE INDEX i_taxref_cd_ref ON taxonomie.taxref (cd_ref);
 CREATE INDEX i_taxref_cd_sup ON taxonomie.taxref (cd_sup);
+CREATE INDEX i_taxref_group3_inpn ON taxonomie.taxref (group3_inpn);
 CREATE INDEX i_taxref_hierarchy ON taxonomie.taxref (regne, phylum, classe, ordre, famille);
 
 CREATE TABLE taxonomie.t_meta_taxref (

@@ -22,7 +22,7 @@ CREATE TABLE gn_meta.t_acquisition_frameworks (
     meta_create_date timestamp without time zone NOT NULL,
     meta_update_date timestamp without time zone,
     initial_closing_date timestamp without time zone,
-    additional_data jsonb,
+    additional_data jsonb DEFAULT '{}',
     CONSTRAINT pk_t_acquisition_frameworks PRIMARY KEY (id_acquisition_framework),
     CONSTRAINT unique_acquisition_frameworks_uuid UNIQUE (unique_acquisition_framework_id),
     CONSTRAINT fk_t_acquisition_frameworks_id_digitizer FOREIGN KEY (id_digitizer)
@@ -60,7 +60,7 @@ CREATE TABLE gn_meta.t_datasets (
     id_taxa_list integer,
     meta_create_date timestamp without time zone NOT NULL,
     meta_update_date timestamp without time zone,
-    additional_data jsonb,
+    additional_data jsonb DEFAULT '{}',
     CONSTRAINT pk_t_datasets PRIMARY KEY (id_dataset),
     CONSTRAINT unique_dataset_uuid UNIQUE (unique_dataset_id),
     CONSTRAINT fk_t_datasets_t_acquisition_frameworks FOREIGN KEY (id_acquisition_framework)
@@ -94,6 +94,8 @@ ALTER TABLE gn_meta.t_datasets
     ADD CONSTRAINT check_t_datasets_resource_type CHECK
         (ref_nomenclatures.check_nomenclature_type_by_mnemonique(id_nomenclature_resource_type, 'RESOURCE_TYP')) NOT VALID;
 
+CREATE INDEX i_t_datasets_id_acquisition_framework ON gn_meta.t_datasets (id_acquisition_framework);
+
 CREATE TABLE gn_meta.cor_dataset_actor (
     id_cda serial NOT NULL,
     id_dataset integer NOT NULL,
@@ -123,7 +125,7 @@ CREATE TABLE gn_meta.cor_dataset_territory (
     territory_desc text,
     CONSTRAINT pk_cor_dataset_territory PRIMARY KEY (id_dataset, id_nomenclature_territory),
     CONSTRAINT fk_cor_dataset_territory_id_dataset FOREIGN KEY (id_dataset)
-        REFERENCES gn_meta.t_datasets (id_dataset) ON UPDATE CASCADE,
+        REFERENCES gn_meta.t_datasets (id_dataset) ON UPDATE CASCADE ON DELETE CASCADE,
     CONSTRAINT fk_cor_dataset_territory_id_nomenclature_territory FOREIGN KEY (id_nomenclature_territory)
         REFERENCES ref_nomenclatures.t_nomenclatures (id_nomenclature) ON UPDATE CASCADE
 );

@@ -31,8 +31,9 @@ CREATE TABLE gn_sensitivity.cor_sensitivity_area (
     id_area integer,
     CONSTRAINT fk_cor_sensitivity_area_id_area_fkey FOREIGN KEY (id_area) REFERENCES ref_geo.l_areas (id_area),
     CONSTRAINT fk_cor_sensitivity_area_id_sensitivity_fkey FOREIGN KEY (id_sensitivity)
-        REFERENCES gn_sensitivity.t_sensitivity_rules (id_sensitivity)
+        REFERENCES gn_sensitivity.t_sensitivity_rules (id_sensitivity) ON UPDATE CASCADE ON DELETE CASCADE
 );
+CREATE INDEX cor_sensitivity_area_id_sensitivity_idx ON gn_sensitivity.cor_sensitivity_area (id_sensitivity);
 
 CREATE TABLE gn_sensitivity.cor_sensitivity_criteria (
     id_sensitivity integer,
@@ -43,8 +44,9 @@ CREATE TABLE gn_sensitivity.cor_sensitivity_criteria (
     CONSTRAINT criteria_id_criteria_fkey FOREIGN KEY (id_criteria)
         REFERENCES ref_nomenclatures.t_nomenclatures (id_nomenclature),
     CONSTRAINT criteria_id_sensitivity_fkey FOREIGN KEY (id_sensitivity)
-        REFERENCES gn_sensitivity.t_sensitivity_rules (id_sensitivity)
+        REFERENCES gn_sensitivity.t_sensitivity_rules (id_sensitivity) ON UPDATE CASCADE ON DELETE CASCADE
 );
+CREATE INDEX cor_sensitivity_criteria_id_sensitivity_idx ON gn_sensitivity.cor_sensitivity_criteria (id_sensitivity);
 
 -- The area shown to somebody who may only see blurred data, by level of sensitivity.
 CREATE TABLE gn_sensitivity.cor_sensitivity_area_type (
@@ -77,7 +79,8 @@ CREATE MATERIALIZED VIEW gn_sensitivity.t_sensitivity_rules_cd_ref AS
     SELECT r.* FROM r
 WITH DATA;
 
--- The highest level among the rules that match taxon, area, season, age and criteria; '0' when none does. Never NULL.
+-- The highest level among the rules that match taxon, area, season, age and criteria; '0' when none does. Never NULL. It names
+-- ST_Intersects without a schema, as in GeoNature: whoever writes with a search_path that lacks public gets an error.
 CREATE FUNCTION gn_sensitivity.get_id_nomenclature_sensitivity(
     my_date_obs date, my_cd_ref integer, my_geom public.geometry, my_criterias jsonb) RETURNS integer
     LANGUAGE plpgsql IMMUTABLE AS $$
@@ -90,7 +93,7 @@ BEGIN
       LEFT JOIN ref_geo.l_areas a USING (id_area)
       LEFT JOIN gn_sensitivity.cor_sensitivity_criteria c USING (id_sensitivity)
      WHERE r.cd_ref = my_cd_ref
-       AND (a.geom IS NULL OR public.ST_Intersects(my_geom, a.geom))
+       AND (a.geom IS NULL OR ST_Intersects(my_geom, a.geom))
        AND to_char(my_date_obs, 'MMDD') BETWEEN to_char(r.date_min, 'MMDD') AND to_char(r.date_max, 'MMDD')
        AND date_part('year', CURRENT_TIMESTAMP) - r.sensitivity_duration <= date_part('year', my_date_obs)
        AND (c.id_criteria IS NULL OR c.id_criteria IN (SELECT value::int FROM jsonb_each_text(my_criterias)))

@@ -38,7 +38,8 @@ BEGIN
 END;
 $$;
 
--- All enabled areas that a point meets; for another geometry, touching is not enough.
+-- All enabled areas that a point meets; for another geometry, touching is not enough. As in GeoNature, ST_GeometryType has no schema
+-- before it and needs public in the search_path.
 CREATE FUNCTION gn_synthese.fct_trig_insert_in_cor_area_synthese_on_each_statement() RETURNS trigger
     LANGUAGE plpgsql AS $$
 BEGIN
@@ -47,7 +48,7 @@ BEGIN
       FROM NEW AS new_row
       JOIN ref_geo.l_areas a ON public.ST_Intersects(new_row.the_geom_local, a.geom)
      WHERE a.enable IS TRUE
-       AND (public.ST_GeometryType(new_row.the_geom_local) = 'ST_Point'
+       AND (ST_GeometryType(new_row.the_geom_local) = 'ST_Point'
             OR NOT public.ST_Touches(new_row.the_geom_local, a.geom));
     RETURN NULL;
 END;
@@ -63,7 +64,7 @@ BEGIN
       JOIN gn_synthese.synthese s ON public.ST_Intersects(s.the_geom_local, a.geom)
      WHERE a.enable IS TRUE
        AND s.id_synthese = NEW.id_synthese
-       AND (public.ST_GeometryType(NEW.the_geom_local) = 'ST_Point' OR NOT public.ST_Touches(NEW.the_geom_local, a.geom));
+       AND (ST_GeometryType(NEW.the_geom_local) = 'ST_Point' OR NOT public.ST_Touches(NEW.the_geom_local, a.geom));
     RETURN NULL;
 END;
 $$;

@@ -34,7 +34,7 @@ INSERT INTO gn_commons.bib_tables_location (table_desc, schema_name, table_name,
     ('Liste des jeux de données', 'gn_meta', 't_datasets', 'id_dataset', 'unique_dataset_id');
 
 INSERT INTO gn_synthese.t_sources (name_source, desc_source, entity_source_pk_field, url_source, id_module) VALUES
-    ('Import', 'Données issues du module Import', NULL, NULL, gn_commons.get_id_module_bycode('IMPORT')),
+    ('Import', 'Données issues du module Import', 'entity_source_pk_value', NULL, gn_commons.get_id_module_bycode('IMPORT')),
     ('Occtax', 'Données issues du module Occtax', 'pr_occtax.cor_counting_occtax.id_counting_occtax',
      '#/occtax/info/id_counting', gn_commons.get_id_module_bycode('OCCTAX'));
 

@@ -1,5 +1,7 @@
 -- An Auvergne-Rhône-Alpes of rectangles in Lambert-93, which covers longitudes 2.0 to 7.2 and latitudes 44.1 to 46.9: the region, its twelve
--- departments near their true places, communes of 12 km, grids of 10 km and 5 km. Codes have the form of the true ones.
+-- departments near their true places, communes of 12 km, grids of 50, 20, 10 and 5 km. Codes have the form of the true ones. The 20 km
+-- grid is finer than the cell of 0.2 degree in which iNaturalist hides a position, the 50 km grid is coarser. The grids of 2 and
+-- 1 km have their types and no area: 200,000 polygons would make a template slow.
 -- Neighbours share their border, so that a point on it belongs to both, as with the true ones.
 
 INSERT INTO ref_geo.bib_areas_types (type_name, type_code, type_desc, ref_name, size_hierarchy) VALUES
@@ -42,6 +44,11 @@ SELECT 'COM', code, 'Commune ' || code, x, y, x + 12, y + 12
        ) communes;
 
 INSERT INTO seed_area
+SELECT grid.type, format('%skmL93E%sN%s', grid.size, lpad((x / 10)::text, 3, '0'), y / 10),
+       format('E%sN%s', lpad((x / 10)::text, 3, '0'), y / 10), x, y, x + grid.size, y + grid.size
+  FROM (VALUES ('M50', 50), ('M20', 20)) AS grid (type, size),
+       generate_series(600, 1049, grid.size) x, generate_series(6320 - 6320 % grid.size, 6679, grid.size) y;
+INSERT INTO seed_area
 SELECT 'M10', format('10kmL93E%sN%s', lpad((x / 10)::text, 3, '0'), y / 10), format('E%sN%s', lpad((x / 10)::text, 3, '0'), y / 10),
        x, y, x + 10, y + 10
   FROM generate_series(600, 1040, 10) x, generate_series(6320, 6670, 10) y;
@@ -53,7 +60,7 @@ INSERT INTO ref_geo.l_areas (id_type, area_code, area_name, geom, centroid, sour
 SELECT ref_geo.get_id_area_type(type), code, name, g.geom, ST_Centroid(g.geom), 'Passereau, formes simplifiées', true
   FROM seed_area,
        LATERAL (SELECT pg_temp.rectangle(west * 1000, south * 1000, east * 1000, north * 1000) AS geom) g
- ORDER BY CASE type WHEN 'REG' THEN 1 WHEN 'DEP' THEN 2 WHEN 'COM' THEN 3 WHEN 'M10' THEN 4 ELSE 5 END, code;
+ ORDER BY array_position(ARRAY['REG', 'DEP', 'COM', 'M50', 'M20', 'M10', 'M5'], type), code;
 
 INSERT INTO gn_sensitivity.cor_sensitivity_area_type (id_nomenclature_sensitivity, id_area_type) VALUES
     (ref_nomenclatures.get_id_nomenclature('SENSIBILITE', '1'), ref_geo.get_id_area_type('COM')),

@@ -2,7 +2,8 @@
 //!
 //! Terms. The *platform* is one PostgreSQL and one RabbitMQ that belong to one run: own folders, own ports, stopped and
 //! erased with it ([`servers`], program `passereau-platform`). The *template* is a GeoNature-shaped database made once per
-//! server and content from `geonature/*.sql`; a [`TestDatabase`] is a clone of it that one test owns.
+//! server and content from `geonature/*.sql`; a [`TestDatabase`] is a clone of it that one test owns. There is one for each
+//! [`Variant`] of GeoNature that somebody asks for.
 //!
 //! Invariants. No test shares a database or the name of a queue with another. Nothing is left running when a run ends,
 //! even if it is killed. Nothing here is random where a test could see it, but for names.
@@ -15,13 +16,15 @@ pub mod servers;
 mod taxref;
 mod template;
 mod test_database;
+mod variant;
 mod waiting;
 mod worker_bench;
 
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use template::create_geonature;
-pub use test_database::TestDatabase;
+pub use test_database::{TestDatabase, WorkerRole};
+pub use variant::Variant;
 pub use waiting::wait_until;
 pub use worker_bench::{SOON, WorkerBench};
 

@@ -1,7 +1,8 @@
-//! The GeoNature-shaped template: made once per server and content, then cloned.
+//! The GeoNature-shaped templates: each made once per server and content, when first asked for, then cloned.
 //!
-//! Its name ends with a digest of everything it is made of (SQL, taxa, datasets), so that a changed file makes a new one. It
-//! is built under an advisory lock and another name, and renamed when whole: a template that exists is complete.
+//! A name ends with a digest of everything the template is made of (SQL, taxa, datasets), so that a changed file makes a new one.
+//! It is built under an advisory lock and another name, and renamed when whole: a template that exists is complete. A variant is
+//! built from a copy of the 2.17 template.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,8 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgPoolOptions};
 use url::Url;
+
+use crate::Variant;
 
 /// Beginning of the names of databases that tests make, followed by the second of their creation.
 pub(crate) const TEST_PREFIX: &str = "passereau_test_";
@@ -38,9 +41,9 @@ const FILES: &[(&str, &str)] = &[
 /// Sources of the Rust part of the seeds: they decide the content as much as the SQL does.
 const SEEDING: &[&str] = &[include_str!("seeds.rs"), include_str!("taxref.rs")];
 
-fn template_name() -> String {
+fn template_name(variant: Variant) -> String {
     let mut digest = Sha256::new();
-    for (name, sql) in FILES {
+    for (name, sql) in FILES.iter().chain(variant.files()) {
         digest.update(name);
         digest.update(sql);
     }
@@ -66,16 +69,18 @@ pub(crate) fn with_database(admin_url: &str, name: &str) -> Result<String> {
 ///
 /// # Errors
 /// When the server cannot be reached, lacks PostGIS, refuses the creation, or already has a database of that name.
-pub async fn create_geonature(admin_url: &str, name: &str) -> Result<String> {
+pub async fn create_geonature(admin_url: &str, name: &str, variant: Variant) -> Result<String> {
     let mut admin =
         PgConnection::connect(admin_url).await.context("connecting to the PostgreSQL server as its administrator")?;
-    let template = template_name();
+    let template = template_name(variant);
     if !exists(&mut admin, &template).await? {
         // Session lock, so that a second process waits here and then finds the template.
         sqlx::query("SELECT pg_advisory_lock(hashtext('passereau.template'))").execute(&mut admin).await?;
-        if !exists(&mut admin, &template).await? {
-            drop_leftovers(&mut admin).await?;
-            build(&mut admin, admin_url, &template).await?;
+        drop_leftovers(&mut admin).await?;
+        for needed in [Variant::V2_17, variant] {
+            if !exists(&mut admin, &template_name(needed)).await? {
+                build(&mut admin, admin_url, needed).await?;
+            }
         }
         sqlx::query("SELECT pg_advisory_unlock(hashtext('passereau.template'))").execute(&mut admin).await?;
     }
@@ -86,42 +91,66 @@ pub async fn create_geonature(admin_url: &str, name: &str) -> Result<String> {
     with_database(admin_url, name)
 }
 
-async fn build(admin: &mut PgConnection, admin_url: &str, template: &str) -> Result<()> {
+async fn build(admin: &mut PgConnection, admin_url: &str, variant: Variant) -> Result<()> {
+    let template = template_name(variant);
     let building = format!("{template}_building");
+    let (origin, files) = match variant {
+        Variant::V2_17 => ("template0".to_owned(), FILES),
+        _ => (template_name(Variant::V2_17), variant.files()),
+    };
     execute(admin, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&building))).await?;
-    execute(admin, format!("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", quoted(&building))).await?;
+    execute(admin, format!("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'", quoted(&building), quoted(&origin)))
+        .await?;
     // One connection: no other session may be open when the database is renamed.
     let pool = PgPoolOptions::new().max_connections(1).connect(&with_database(admin_url, &building)?).await?;
     let mut tx = pool.begin().await?;
-    for (name, sql) in FILES {
+    for (name, sql) in files {
         sqlx::raw_sql(*sql)
             .execute(&mut *tx)
             .await
             .with_context(|| format!("applying geonature/{name}.sql (is PostGIS installed? `make setup`)"))?;
     }
     tx.commit().await?;
-    crate::seed_sandbox(&pool).await?;
+    if variant == Variant::V2_17 {
+        crate::seed_sandbox(&pool).await?;
+    }
     sqlx::raw_sql("VACUUM ANALYZE").execute(&pool).await?;
     pool.close().await;
     execute(admin, format!("ALTER DATABASE {} WITH ALLOW_CONNECTIONS false IS_TEMPLATE true", quoted(&building)))
         .await?;
-    execute(admin, format!("ALTER DATABASE {} RENAME TO {}", quoted(&building), quoted(template))).await
+    execute(admin, format!("ALTER DATABASE {} RENAME TO {}", quoted(&building), quoted(&template))).await
 }
 
-/// Drops what killed runs left on a server that outlives them.
+/// Drops what killed runs left on a server that outlives them: databases, then the workers' roles that had rights in them.
 async fn drop_leftovers(admin: &mut PgConnection) -> Result<()> {
-    let names: Vec<String> = sqlx::query_scalar("SELECT datname FROM pg_database WHERE starts_with(datname, $1)")
-        .bind(TEST_PREFIX)
-        .fetch_all(&mut *admin)
-        .await?;
-    let oldest = now_s().saturating_sub(LEFTOVER_AGE.as_secs());
-    for name in names {
-        let made: Option<u64> = name[TEST_PREFIX.len()..].split('_').next().and_then(|second| second.parse().ok());
-        if made.is_some_and(|second| second < oldest) {
-            drop_database(admin, &name).await?;
-        }
+    for name in leftovers(admin, "SELECT datname FROM pg_database WHERE starts_with(datname, $1)").await? {
+        drop_database(admin, &name).await?;
+    }
+    for name in leftovers(admin, "SELECT rolname FROM pg_roles WHERE starts_with(rolname, $1)").await? {
+        drop_role(admin, &name).await?;
     }
     Ok(())
+}
+
+/// Of the names that a query finds by [`TEST_PREFIX`], those that are too old to be in use.
+async fn leftovers(admin: &mut PgConnection, query: &'static str) -> Result<Vec<String>> {
+    let names: Vec<String> = sqlx::query_scalar(query).bind(TEST_PREFIX).fetch_all(&mut *admin).await?;
+    let oldest = now_s().saturating_sub(LEFTOVER_AGE.as_secs());
+    let old = |name: &String| {
+        let made: Option<u64> = name[TEST_PREFIX.len()..].split('_').next().and_then(|second| second.parse().ok());
+        made.is_some_and(|second| second < oldest)
+    };
+    Ok(names.into_iter().filter(old).collect())
+}
+
+/// Makes a role that may connect and nothing else.
+pub(crate) async fn create_role(admin: &mut PgConnection, name: &str, password: &str) -> Result<()> {
+    execute(admin, format!("CREATE ROLE {} LOGIN PASSWORD '{}'", quoted(name), password.replace('\'', "''"))).await
+}
+
+/// Drops a role that has rights in no database any more; not an error when it is gone.
+pub(crate) async fn drop_role(admin: &mut PgConnection, name: &str) -> Result<()> {
+    execute(admin, format!("DROP ROLE IF EXISTS {}", quoted(name))).await
 }
 
 /// Drops a database whoever is connected to it; not an error when it is gone.
@@ -165,6 +194,7 @@ mod tests {
         let files: BTreeSet<String> = fs::read_dir(folder)
             .expect("folder")
             .map(|entry| entry.expect("entry").file_name().into_string().expect("UTF-8"))
+            .filter(|name| name.ends_with(".sql"))
             .collect();
         let listed: Vec<String> = super::FILES.iter().map(|(name, _)| format!("{name}.sql")).collect();
         assert_eq!(files.into_iter().collect::<Vec<_>>(), listed);

@@ -4,10 +4,21 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 
+use url::Url;
+
 use crate::{
-    database_url,
-    template::{create_geonature, drop_database, test_name},
+    Variant, database_url,
+    template::{create_geonature, create_role, drop_database, drop_role, test_name},
 };
+
+/// A PostgreSQL role that owns nothing and has no right but to connect, as an administrator makes it for the workers.
+#[derive(Debug)]
+pub struct WorkerRole {
+    /// Its name.
+    pub name: String,
+    /// URL of the test's database with this role's name and password.
+    pub url: String,
+}
 
 /// A private copy of the seeded GeoNature-shaped database, dropped with this value (best effort: what a killed test leaves is
 /// dropped by a later run).
@@ -27,9 +38,17 @@ impl TestDatabase {
     /// # Panics
     /// When the server is missing or refuses; the message says what to run.
     pub async fn geonature() -> Self {
+        Self::variant(Variant::V2_17).await
+    }
+
+    /// The same of another version, or rebuilt as some platforms have done.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::geonature`].
+    pub async fn variant(variant: Variant) -> Self {
         let admin_url = database_url();
         let name = test_name();
-        let url = match create_geonature(&admin_url, &name).await {
+        let url = match create_geonature(&admin_url, &name, variant).await {
             Ok(url) => url,
             Err(error) => fail("making a test database", &error),
         };
@@ -52,6 +71,34 @@ impl TestDatabase {
             Err(error) => fail("migrating a test database", &error.into()),
         }
     }
+
+    /// Makes the role that workers connect as. It may do what `passereau install --role` lets it do afterwards, and is dropped
+    /// with the database. Once per database.
+    ///
+    /// # Panics
+    /// When the server refuses; the message says what.
+    pub async fn worker(&self) -> WorkerRole {
+        let role = worker_name(&self.name);
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let made = async {
+            let mut admin = PgConnection::connect(&self.admin_url).await?;
+            create_role(&mut admin, &role, &password).await?;
+            let mut url = Url::parse(&self.url)?;
+            // An error says that the URL has no host: then nobody could have connected.
+            let credentials = url.set_username(&role).and_then(|()| url.set_password(Some(&password)));
+            credentials.map_err(|()| anyhow::anyhow!("the URL of the test database takes no user"))?;
+            anyhow::Ok(url.into())
+        };
+        match made.await {
+            Ok(url) => WorkerRole { name: role, url },
+            Err(error) => fail("making a worker's role", &error),
+        }
+    }
+}
+
+/// Name of the role of a test database's workers: it tells when it was made, as the database's name does.
+fn worker_name(database: &str) -> String {
+    format!("{database}_worker")
 }
 
 impl Drop for TestDatabase {
@@ -65,7 +112,8 @@ impl Drop for TestDatabase {
             };
             let drop = async {
                 let mut admin = PgConnection::connect(&admin_url).await?;
-                drop_database(&mut admin, &name).await
+                drop_database(&mut admin, &name).await?;
+                drop_role(&mut admin, &worker_name(&name)).await
             };
             let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), drop).await });
             if !matches!(outcome, Ok(Ok(()))) {

@@ -11,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use passereau_testing::servers::{Platform, Wanted, input_closed, keeper};
+use passereau_testing::{
+    Variant,
+    servers::{Platform, Wanted, input_closed, keeper},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
@@ -39,6 +42,9 @@ enum Verb {
     Geonature {
         /// Name of the new database.
         name: String,
+        /// Which GeoNature.
+        #[arg(long, default_value = "2.17")]
+        variant: Variant,
     },
     /// Keep servers for another process.
     #[command(hide = true)]
@@ -57,7 +63,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Run { command } => run(&command).await,
         Verb::Serve => serve().await,
-        Verb::Geonature { name } => geonature(&name).await,
+        Verb::Geonature { name, variant } => geonature(&name, variant).await,
         Verb::Keep { wanted } => keeper::keep(wanted).await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
@@ -140,10 +146,10 @@ async fn serve() -> Result<ExitCode> {
     Ok(code)
 }
 
-async fn geonature(name: &str) -> Result<ExitCode> {
+async fn geonature(name: &str, variant: Variant) -> Result<ExitCode> {
     let admin_url = std::env::var(passereau_testing::DATABASE_URL)
         .with_context(|| format!("{} is not set: it names the server", passereau_testing::DATABASE_URL))?;
-    let url = passereau_testing::create_geonature(&admin_url, name).await?;
+    let url = passereau_testing::create_geonature(&admin_url, name, variant).await?;
     println!("{url}");
     Ok(ExitCode::SUCCESS)
 }
