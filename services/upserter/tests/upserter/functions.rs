@@ -1,11 +1,9 @@
 //! The SQL functions against a GeoNature-shaped database with its triggers on.
 
-use crate::platform::{OTHER_DATASET, Platform, code, record};
+use crate::platform::{INATURALIST, OTHER_DATASET, Platform, code, record};
 use passereau_upserter::functions;
 use serde_json::json;
 use sqlx::types::Uuid;
-
-const INATURALIST: &str = "50c9509d-22c7-4a22-a47d-8c48425ef4a7";
 
 #[tokio::test]
 async fn a_new_record_enters_with_its_columns_and_the_defaults_of_the_instance() {
@@ -127,12 +125,12 @@ async fn each_reason_to_reject_has_its_record() {
         record(11).with("producer_uuid", json!("11111111-0000-4000-8000-000000000000")),
         record(12).with("producer_uuid", json!("11111111-0000-4000-8000-000000000000")),
         record(13).with("date_end", json!("1999-01-01T00:00:00")),
-        // The pole that Lambert-93 can hold is no reason to refuse.
+        // The pole that Lambert-93 can hold is no invalid place, only a far one.
         record(14).with("decimal_latitude", json!(90.0)),
     ];
     let harvest = platform.land("one", &records).await;
     let counts = platform.run_in_chunks(harvest, 3).await;
-    assert_eq!((counts.landed, counts.inserted, counts.rejected), (14, 2, 12));
+    assert_eq!((counts.landed, counts.inserted, counts.rejected), (14, 1, 13));
     let rejects: Vec<(i64, String, Option<String>)> =
         sqlx::query_as("SELECT gbif_id, reason, detail FROM pinv_gbif.reject ORDER BY gbif_id")
             .fetch_all(&platform.pool)
@@ -154,6 +152,7 @@ async fn each_reason_to_reject_has_its_record() {
             (10, "uuid_pending"),
             (12, "uuid_duplicate"),
             (13, "date_unreadable"),
+            (14, "outside_territory"),
         ]
     );
     assert_eq!(rejects[3].2.as_deref(), Some("the other day"));
@@ -221,7 +220,10 @@ async fn an_observation_keeps_the_uuid_it_entered_with() {
     let platform = Platform::new().await;
     platform.execute("INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid) VALUES (10, 'aaaaaaaa-0000-4000-8000-000000000000')").await;
     platform
-        .execute("INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, absent_since) VALUES (11, now())")
+        .execute(
+            "INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, absent_since, asked_at)
+                  VALUES (11, now() - interval '8 days', now())",
+        )
         .await;
     let observation =
         |id: i64, number: i64| record(id).with("dataset_key", json!(INATURALIST)).with("inaturalist_id", json!(number));

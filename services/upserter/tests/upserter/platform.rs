@@ -12,6 +12,9 @@ pub const DATASET: &str = "00000000-0000-4000-8000-00000000d001";
 /// Another one.
 pub const OTHER_DATASET: &str = "00000000-0000-4000-8000-00000000d002";
 
+/// The dataset of iNaturalist at GBIF, which GeoNature knows.
+pub const INATURALIST: &str = "50c9509d-22c7-4a22-a47d-8c48425ef4a7";
+
 /// A record to land.
 #[derive(Clone)]
 pub struct Record {
@@ -102,6 +105,36 @@ impl Platform {
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
     }
 
+    /// What the settings of a request do, for the subscription's next harvests.
+    pub async fn decide(&self, subscription: &str, settings: Value) {
+        sqlx::query(
+            "INSERT INTO passereau.subscription (name, request, settings) VALUES ($1, '{}', $2)
+             ON CONFLICT (name) DO UPDATE SET settings = excluded.settings",
+        )
+        .bind(subscription)
+        .bind(settings)
+        .execute(&self.pool)
+        .await
+        .unwrap();
+    }
+
+    /// What the upserter does when it looks out: converts what is due again, and returns it with the reasons.
+    pub async fn look_out(&self) -> Vec<(Counts, String)> {
+        let mut done = Vec::new();
+        for due in passereau_harvest::due_reconversions(&self.pool).await.unwrap() {
+            let mut tx = self.pool.begin().await.unwrap();
+            let harvest = passereau_harvest::reconvert(&mut tx, &due.subscription).await.unwrap().unwrap();
+            tx.commit().await.unwrap();
+            done.push((self.run(harvest).await, due.why));
+        }
+        done
+    }
+
+    /// The rejects there are, as (gbif_id, reason).
+    pub async fn rejects(&self) -> Vec<(i64, String)> {
+        sqlx::query_as("SELECT gbif_id, reason FROM pinv_gbif.reject ORDER BY 1").fetch_all(&self.pool).await.unwrap()
+    }
+
     /// What the loader does: a generation with these records, and a harvest that is to be planned.
     pub async fn land(&self, subscription: &str, records: &[Record]) -> Uuid {
         let harvest = Uuid::new_v4();
@@ -123,8 +156,9 @@ impl Platform {
         .await
         .unwrap();
         sqlx::query(
-            "INSERT INTO passereau.harvest (id, subscription, state, request, request_digest, generation_id, read, landed)
-             SELECT harvest_id, subscription, 'planning', '{}', '', id, read, landed FROM pinv_gbif.generation WHERE id = $1",
+            "INSERT INTO passereau.harvest (id, subscription, state, request, request_digest, settings, generation_id, read, landed)
+             SELECT g.harvest_id, g.subscription, 'planning', '{}', '', s.settings, g.id, g.read, g.landed
+             FROM pinv_gbif.generation g JOIN passereau.subscription s ON s.name = g.subscription WHERE g.id = $1",
         )
         .bind(generation)
         .execute(&self.pool)
