@@ -15,7 +15,7 @@ CREATE TABLE pinv_gbif.cor_taxon (
     CONSTRAINT answers_something CHECK (COALESCE(taxon_key, scientific_name, '') <> ''),
     -- Key 0 is GBIF's word for every name that it does not know.
     CONSTRAINT key_0_needs_a_name CHECK (taxon_key <> '0' OR scientific_name IS NOT NULL),
-    CONSTRAINT never_has_a_reason CHECK (cd_nom IS NOT NULL OR btrim(note) <> '')
+    CONSTRAINT never_has_a_reason CHECK (cd_nom IS NOT NULL OR COALESCE(btrim(note), '') <> '')
 );
 CREATE UNIQUE INDEX cor_taxon_question ON pinv_gbif.cor_taxon (COALESCE(taxon_key, ''), COALESCE(scientific_name, ''));
 
