@@ -71,12 +71,6 @@ BEGIN
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'rekey'
       AND w.gbif_id = p.former_gbif_id AND s.id_synthese = w.id_synthese
       AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
-    UPDATE passereau.media m
-    SET gbif_id = p.gbif_id
-    FROM passereau.plan p
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'rekey'
-      AND m.gbif_id = p.former_gbif_id
-      AND EXISTS (SELECT FROM passereau.written w WHERE w.gbif_id = p.gbif_id);
 
     INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash,
                                    rest_hash, harvest_id, dataset_key, adopted)
