@@ -12,8 +12,8 @@
 -- Fails with PS001, and the slice is rolled back, when there are such rows and the setting is stop, empty or names no
 -- function, and when a row is without a level all the same. An error of the function called passes through.
 --
--- Cost of a slice of 10,000 rows, EXPLAIN (ANALYZE) on 2 cores, beside the 11 s that its insertion takes: 16 to 25 ms when
--- GeoNature's triggers are real (each row is found by its primary key); 4.7 s when every row is to be computed, more than
+-- Cost of a slice of 10,000 rows, EXPLAIN (ANALYZE) on 2 cores, beside the 11 s that its insertion takes: 17 to 40 ms when
+-- GeoNature's triggers are real (each row is found by its primary key); 5 s when every row is to be computed, more than
 -- half of it for the second version of each row in the table and its indexes.
 --
 -- Locks: the rows that are given a level, which the slice has just written. Only id_nomenclature_sensitivity is named, so

@@ -33,13 +33,8 @@ fn with(mut media: Value, column: &str, value: Value) -> Value {
 
 /// Records and their media landed, for a subscription with these settings.
 async fn land(platform: &Platform, settings: Value, records: &[Record], media: &[Value]) -> Uuid {
+    platform.decide("one", settings).await;
     let harvest = platform.land("one", records).await;
-    sqlx::query("UPDATE passereau.harvest SET settings = $2 WHERE id = $1")
-        .bind(harvest)
-        .bind(settings)
-        .execute(&platform.pool)
-        .await
-        .unwrap();
     sqlx::query(
         "INSERT INTO pinv_gbif.multimedia
          SELECT r.* FROM passereau.harvest h, unnest($2::jsonb[]) media,
