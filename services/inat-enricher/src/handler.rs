@@ -4,7 +4,7 @@ use crate::answers;
 use crate::config::EnricherConfig;
 use crate::verdict::{Verdict, judge};
 use passereau_contracts::{EnricherTask, HarvestPlan, InatEnrich};
-use passereau_harvest::{Stage, State, advance, count_down, in_state, pace};
+use passereau_harvest::{State, end_batch, in_state, pace};
 use passereau_http::{HttpClient, chain};
 use passereau_inaturalist::{InaturalistClient, InaturalistError, Lookup, MOST_IDS};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
@@ -48,7 +48,7 @@ impl Enricher {
         }
         let is_last_call = ids.len() <= MOST_IDS;
         ids.truncate(MOST_IDS);
-        let Some(failures) = self.wait_for_turn(context).await? else {
+        let Some(failures) = context.turn(&self.budget, &self.config.lookup.limits()).await? else {
             tracing::info!(%harvest_id, batch, ids = ids.len(), "iNaturalist rests, going on without these UUIDs");
             return finish(context.begin().await?, message, ordinal).await;
         };
@@ -98,32 +98,14 @@ impl Enricher {
         }
         Ok(failures)
     }
-
-    /// Takes a turn of the fleet's budget, and waits for it if it is near; gives iNaturalist's failures in a row. `None`
-    /// while it rests.
-    async fn wait_for_turn(&self, context: &Context) -> Result<Option<i32>, Stop> {
-        let mut tx = context.pool().begin().await?;
-        let turn = pace::take(&mut tx, &self.budget, &self.config.lookup.limits()).await?;
-        tx.commit().await?;
-        match turn {
-            pace::Turn::NotBefore(after) => Err(Stop::snooze(after, "iNaturalist's budget of calls is taken")),
-            pace::Turn::Resting => Ok(None),
-            pace::Turn::After { wait, failures } => tokio::select! {
-                () = tokio::time::sleep(wait) => Ok(Some(failures)),
-                () = context.shutdown().cancelled() => Err(Stop::snooze(Duration::ZERO, "the process ends")),
-            },
-        }
-    }
 }
 
 /// Counts the batch down; the last one sends the plan.
 async fn finish(mut tx: Transaction<'static, Postgres>, message: &InatEnrich, ordinal: i32) -> Outcome {
     let harvest_id = message.harvest_id;
-    let left = count_down(&mut tx, harvest_id, Stage::Enrich, ordinal).await?;
-    if left != Some(0) || !advance(&mut tx, harvest_id, State::Enriching, State::Planning).await? {
-        return Ok(Done::with(tx));
-    }
-    Done::with(tx).send(&HarvestPlan { harvest_id })
+    let is_last = end_batch(&mut tx, harvest_id, ordinal).await?;
+    let done = Done::with(tx);
+    if is_last { done.send(&HarvestPlan { harvest_id }) } else { Ok(done) }
 }
 
 fn count(context: &Context, lookup: &Lookup) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use passereau_contracts::{HarvestPlan, InatEnrich, LoaderTask};
+use passereau_contracts::{DatasetDescribe, HarvestPlan, InatEnrich, LoaderTask};
 use passereau_harvest::{Harvest, Stage, State, advance, cut_batches, fan_out, in_state};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker, is_database_absent};
 use passereau_store::{ObjectKey, Store, StoreConfig, StoreError};
@@ -10,7 +10,9 @@ use passereau_telemetry::{RecordOutcome, Stage as CountedStage};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Fence, Landed, LandedCounts, LandingConfig, LandingError, LandingInput, land, open_generation};
+use crate::{
+    Fence, Landed, LandedCounts, LandingConfig, LandingError, LandingInput, land, open_generation, read_documents,
+};
 
 /// Settings of the loader.
 #[derive(clap::Args, Clone, Debug)]
@@ -73,21 +75,47 @@ impl Loader {
                 return Err(Stop::snooze(Duration::ZERO, format!("landed up to record {}", cursor.occurrence)));
             }
         };
+        self.read_documents(context, generation_id, &key).await?;
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         record(&mut tx, harvest.id, generation_id, &counts).await?;
         let batches = cut_batches(&mut tx, harvest.id, generation_id).await?;
-        let next = if batches == 0 { State::Planning } else { State::Enriching };
+        let next = if batches.is_empty() { State::Planning } else { State::Enriching };
         if !advance(&mut tx, harvest.id, State::Loading, next).await? {
             return Ok(Done::with(tx));
         }
         count(context, &counts);
         let harvest_id = harvest.id;
-        if batches == 0 {
+        if batches.is_empty() {
             return Done::with(tx).send(&HarvestPlan { harvest_id });
         }
         fan_out(&mut tx, harvest_id, Stage::Enrich).await?;
-        (0..batches).try_fold(Done::with(tx), |done, batch| done.send(&InatEnrich { harvest_id, batch }))
+        let done = (0..batches.inaturalist)
+            .try_fold(Done::with(tx), |done, batch| done.send(&InatEnrich { harvest_id, batch }))?;
+        match batches.datasets {
+            Some(batch) => done.send(&DatasetDescribe { harvest_id, batch }),
+            None => Ok(done),
+        }
+    }
+
+    /// Keeps what the archive tells of its datasets.
+    async fn read_documents(&self, context: &Context, generation_id: i64, key: &ObjectKey) -> Result<(), Stop> {
+        let file = self.store.open_seekable(key).await.map_err(store_stop)?;
+        let limits = self.landing.limits.clone();
+        let read = read_documents(context.pool(), generation_id, file, limits, || context.must_pause()).await;
+        let Some(documents) = read.map_err(landing_stop)? else {
+            return Err(Stop::snooze(Duration::ZERO, "some documents of datasets are still to be read"));
+        };
+        if documents.unreadable > 0 {
+            let first = documents.samples.first().map(|document| format!("{}: {}", document.name, document.reason));
+            tracing::warn!(
+                generation_id,
+                unreadable = documents.unreadable,
+                first,
+                "documents of datasets cannot be read"
+            );
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 mod columns;
 mod config;
 mod copy_binary;
+mod datasets;
 mod error;
 mod event_date;
 mod generation;
@@ -18,8 +19,9 @@ mod record;
 mod report;
 
 pub use config::LandingConfig;
+pub use datasets::read_documents;
 pub use error::LandingError;
 pub use generation::{Cursor, Generation, LandedCounts, open_generation};
 pub use handler::{Loader, LoaderConfig};
 pub use landing::{Fence, Landed, LandingInput, land};
-pub use report::{MalformedRow, Report};
+pub use report::{Documents, MalformedRow, Report, UnreadableDocument};

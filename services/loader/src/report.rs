@@ -27,6 +27,36 @@ pub struct Report {
     pub occurrence_done: bool,
     /// Whether all of `multimedia.txt` is committed.
     pub multimedia_done: bool,
+    /// What became of the documents that describe datasets.
+    pub documents: Documents,
+}
+
+/// The documents `dataset/*.xml` of an archive, as far as they have been read.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub struct Documents {
+    /// Documents whose dataset is described from now on.
+    pub read: u64,
+    /// Documents that cannot be read.
+    pub unreadable: u64,
+    /// The first of them.
+    pub samples: Vec<UnreadableDocument>,
+}
+
+impl Documents {
+    /// How many there were, in the order of their names.
+    pub(crate) fn seen(&self) -> usize {
+        usize::try_from(self.read + self.unreadable).unwrap_or(usize::MAX)
+    }
+}
+
+/// A document that cannot be read.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct UnreadableDocument {
+    /// Its name in the archive.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// One malformed row.

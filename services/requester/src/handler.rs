@@ -4,7 +4,7 @@ use crate::accept::{self, Accepted, Source};
 use crate::answer::{self, Decision, Existing};
 use crate::config::RequesterConfig;
 use crate::intent::{self, Intent};
-use crate::{lookup, rephrase, slot};
+use crate::{describe, lookup, rephrase, slot};
 use chrono::TimeDelta;
 use passereau_contracts::{ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestRequest, RequesterTask};
 use passereau_gbif::predicate::same_request;
@@ -233,6 +233,7 @@ impl Worker for Requester {
         match task {
             RequesterTask::Harvest(request) => self.accept(context, &request).await,
             RequesterTask::Download(message) => self.download(context, message.harvest_id).await,
+            RequesterTask::Describe(message) => describe::describe(&self.gbif, &self.config, context, &message).await,
         }
     }
 }

@@ -12,17 +12,22 @@
 //! made; a download that GBIF gives back is compared with what was asked, and asked for in other words ([`rephrase`])
 //! when it is another's.
 //!
+//! `dataset.describe` asks GBIF's registry, which needs no account, who publishes the datasets of a harvest, and about those
+//! that no archive has described. It is one batch of the enrichment.
+//!
 //! How it fails. A request with problems is a dead letter that lists them. A full account waits, at no cost. GBIF's own
-//! troubles are tried again. A refused account or request fails the harvest with GBIF's words.
+//! troubles are tried again. A refused account or request fails the harvest with GBIF's words. A registry that stays away
+//! stops no harvest: its datasets keep what was known of them, and the next harvest asks again.
 
 pub mod accept;
 pub mod answer;
 mod config;
+mod describe;
 mod handler;
 mod intent;
 pub mod lookup;
 pub mod rephrase;
 mod slot;
 
-pub use config::{RequestConfig, RequesterConfig};
+pub use config::{RegistryConfig, RequestConfig, RequesterConfig};
 pub use handler::Requester;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DownloadPoll, DownloadRequest, Event, EventKind, HarvestFinish, HarvestPlan,
-    HarvestRequest, InatEnrich, Message, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestFinish,
+    HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -46,6 +46,7 @@ pub fn contracts() -> Vec<Contract> {
         contract(&ArchiveFetch { harvest_id }),
         contract(&ArchiveLoad { harvest_id }),
         contract(&InatEnrich { harvest_id, batch: 0 }),
+        contract(&DatasetDescribe { harvest_id, batch: 1 }),
         contract(&HarvestPlan { harvest_id }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),

@@ -25,7 +25,8 @@ pub use message::{DecodeError, MAX_BODY_BYTES, Message, VERSION_HEADER, decode};
 pub use request::{HarvestRequest, Origin, RequestProblem};
 pub use settings::{Acceptable, AlreadyPresent, Metadata, Obscured, SubscriptionSettings, UuidAbsent};
 pub use stage::{
-    ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich,
+    SyntheseUpsert,
 };
 pub use task::{
     DownloaderTask, EnricherTask, LoaderTask, PollerTask, RequesterTask, Task, UpserterTask, WORKERS, WorkerKinds,

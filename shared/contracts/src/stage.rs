@@ -48,6 +48,16 @@ pub struct InatEnrich {
     pub batch: u32,
 }
 
+/// Ask GBIF's registry about the datasets of one batch: who publishes them, and what no archive has described.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetDescribe {
+    /// The harvest.
+    pub harvest_id: Uuid,
+    /// Which batch of it, counted with those of iNaturalist from 0.
+    pub batch: u32,
+}
+
 /// Compare the new generation of a harvest with what was last written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +98,9 @@ impl Message for ArchiveLoad {
 }
 impl Message for InatEnrich {
     const KIND: &'static str = "inat.enrich";
+}
+impl Message for DatasetDescribe {
+    const KIND: &'static str = "dataset.describe";
 }
 impl Message for HarvestPlan {
     const KIND: &'static str = "harvest.plan";

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, DecodeError, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, HarvestRequest,
-    InatEnrich, Message, SyntheseUpsert, decode,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan,
+    HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
 };
 
 /// The closed set of messages of one worker.
@@ -30,7 +30,7 @@ pub struct WorkerKinds {
 
 /// All workers, in the order in which a harvest meets them.
 pub const WORKERS: &[WorkerKinds] = &[
-    WorkerKinds { worker: "requester", kinds: &[HarvestRequest::KIND, DownloadRequest::KIND] },
+    WorkerKinds { worker: "requester", kinds: &[HarvestRequest::KIND, DownloadRequest::KIND, DatasetDescribe::KIND] },
     WorkerKinds { worker: "poller", kinds: &[DownloadPoll::KIND] },
     WorkerKinds { worker: "downloader", kinds: &[ArchiveFetch::KIND] },
     WorkerKinds { worker: "loader", kinds: &[ArchiveLoad::KIND] },
@@ -49,6 +49,8 @@ pub enum RequesterTask {
     Harvest(Box<HarvestRequest>),
     /// A harvest asks for its download.
     Download(DownloadRequest),
+    /// A harvest asks about its datasets.
+    Describe(DatasetDescribe),
 }
 
 impl Task for RequesterTask {
@@ -56,6 +58,7 @@ impl Task for RequesterTask {
         match kind {
             HarvestRequest::KIND => Ok(Self::Harvest(Box::new(decode(version, body)?))),
             DownloadRequest::KIND => Ok(Self::Download(decode(version, body)?)),
+            DatasetDescribe::KIND => Ok(Self::Describe(decode(version, body)?)),
             other => Err(unknown(other)),
         }
     }
@@ -64,6 +67,7 @@ impl Task for RequesterTask {
         match self {
             Self::Harvest(_) => None,
             Self::Download(message) => Some(message.harvest_id),
+            Self::Describe(message) => Some(message.harvest_id),
         }
     }
 }

@@ -68,6 +68,25 @@ impl<R: Read + Seek> Archive<R> {
         tables.filter(|table| !self.holds(table)).map(|table| table.location.as_str()).collect()
     }
 
+    /// Names of the documents that describe datasets, `dataset/<key>.xml`, in their order. GBIF leaves some out.
+    pub fn documents(&self) -> Vec<String> {
+        let names = self.zip.file_names().filter_map(|name| name.ok().map(std::borrow::Cow::into_owned));
+        let mut names: Vec<String> =
+            names.filter(|name| name.starts_with("dataset/") && name.ends_with(".xml")).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The beginning of one of them: `max_bytes` at most.
+    pub fn document(&mut self, name: &str, max_bytes: u64) -> Result<Vec<u8>, ArchiveError> {
+        let index =
+            self.zip.index_for_name(name).ok_or_else(|| ArchiveError::MissingEntry { entry: name.to_owned() })?;
+        let entry = self.zip.by_index(index).map_err(ArchiveError::opening)?;
+        let mut bytes = Vec::new();
+        entry.take(max_bytes).read_to_end(&mut bytes).map_err(|source| ArchiveError::reading(name, source))?;
+        Ok(bytes)
+    }
+
     /// The rows of a table, after its header was compared with the descriptor.
     ///
     /// The first rows are looked at as well: when none of them has the declared width, columns are shifted and the

@@ -112,6 +112,11 @@ impl GbifClient {
         Ok(Self { http, base: base.clone(), user: config.gbif_user.clone(), password: config.gbif_password.clone() })
     }
 
+    /// Where GBIF is.
+    pub fn base_url(&self) -> &Url {
+        &self.base
+    }
+
     /// Name of the account.
     pub fn user(&self) -> &str {
         &self.user
@@ -195,7 +200,7 @@ impl GbifClient {
         }
     }
 
-    async fn send(&self, doing: &'static str, call: Call) -> Result<Answer, GbifError> {
+    pub(crate) async fn send(&self, doing: &'static str, call: Call) -> Result<Answer, GbifError> {
         self.http.send(call).await.map_err(|source| GbifError::Http { doing, source })
     }
 
@@ -203,7 +208,7 @@ impl GbifClient {
         call.basic(&self.user, &self.password)
     }
 
-    fn url(&self, segments: &[&str]) -> Url {
+    pub(crate) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         // Checked at construction: the address has a path.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -213,14 +218,14 @@ impl GbifClient {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(doing: &'static str, answer: &Answer) -> Result<T, GbifError> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(doing: &'static str, answer: &Answer) -> Result<T, GbifError> {
     if !answer.is_success() {
         return Err(refused(doing, answer));
     }
     answer.json().map_err(|source| GbifError::Http { doing, source })
 }
 
-fn refused(doing: &'static str, answer: &Answer) -> GbifError {
+pub(crate) fn refused(doing: &'static str, answer: &Answer) -> GbifError {
     classify(doing, answer.status, answer.retry_after, answer.excerpt())
 }
 

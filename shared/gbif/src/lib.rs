@@ -4,6 +4,7 @@
 //!   is sent; compares what GBIF says it was asked with what we asked.
 //! - [`client`]: the calls. Each answer that means something to a harvest is a variant of its own; every other is a
 //!   [`GbifError`] that says whether it is worth another try.
+//! - [`registry`]: the calls about datasets and their publishers, which need no account.
 //! - [`search_keys`]: the 142 keys of predicates.
 //! - [`status`]: what the API tells of one download.
 //!
@@ -14,6 +15,7 @@ mod config;
 mod error;
 mod key;
 pub mod predicate;
+pub mod registry;
 pub mod search_keys;
 pub mod status;
 

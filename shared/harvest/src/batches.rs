@@ -1,14 +1,36 @@
-//! The iNaturalist ids whose UUIDs are not known yet, cut into batches for the inat-enricher. Ids that iNaturalist did not know
-//! are among them: the inat-enricher decides when they are asked for again.
+//! The batches of the enrichment: what is to be asked of others before a generation can be planned.
+//!
+//! The iNaturalist ids whose UUIDs are not known yet go to the inat-enricher. Ids that iNaturalist did not know are among
+//! them: the inat-enricher decides when they are asked for again. The datasets that GBIF's registry was not asked about
+//! lately go to the requester.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::dataset;
 
 /// Ids of one batch: the most that iNaturalist answers on one page (`per_page`, inaturalist/iNaturalistAPI
 /// `lib/inaturalist_api.js`).
 const BATCH: i32 = 200;
 
-/// Inserts the batches of a harvest as slices of stage `enrich`, and returns how many there are.
+/// The batches of a harvest, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batches {
+    /// How many of iNaturalist's ids there are, from 0.
+    pub inaturalist: u32,
+    /// That of the datasets.
+    pub datasets: Option<u32>,
+}
+
+impl Batches {
+    /// Whether nothing is to be asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.inaturalist == 0 && self.datasets.is_none()
+    }
+}
+
+/// Inserts the batches of a harvest as slices of stage `enrich`.
 ///
 /// # Errors
 /// Those of PostgreSQL.
@@ -16,7 +38,13 @@ pub async fn cut_batches(
     connection: &mut PgConnection,
     harvest_id: Uuid,
     generation_id: i64,
-) -> Result<u32, sqlx::Error> {
+) -> Result<Batches, sqlx::Error> {
+    let inaturalist = cut_ids(connection, harvest_id, generation_id).await?;
+    let datasets = dataset::add_batch(connection, harvest_id, generation_id).await?;
+    Ok(Batches { inaturalist, datasets })
+}
+
+async fn cut_ids(connection: &mut PgConnection, harvest_id: Uuid, generation_id: i64) -> Result<u32, sqlx::Error> {
     let batches = sqlx::query(
         "INSERT INTO passereau.slice (harvest_id, stage, ordinal, ids, records)
          SELECT $1, 'enrich', (place - 1) / $3, array_agg(id ORDER BY id), count(*)

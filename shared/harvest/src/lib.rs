@@ -12,6 +12,7 @@
 //! `None`): the message came late or twice, and there is nothing left to do.
 
 mod batches;
+pub mod dataset;
 mod event;
 mod harvest;
 mod overview;
@@ -22,12 +23,12 @@ mod slice;
 mod start;
 mod state;
 
-pub use batches::cut_batches;
+pub use batches::{Batches, cut_batches};
 pub use event::announce;
 pub use harvest::{Harvest, advance, fail, find, in_state};
 pub use overview::{Progress, RejectCount, list, progress, rejects_by_reason};
 pub use reconvert::{Due, due_reconversions, reconvert};
 pub use revive::{Pending, Revived, revive};
-pub use slice::{Stage, count_down, fan_out};
+pub use slice::{Stage, count_down, end_batch, fan_out};
 pub use start::{NewHarvest, Started, start};
 pub use state::State;

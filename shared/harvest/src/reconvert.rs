@@ -1,11 +1,11 @@
 //! Converting a current generation again, so that records that waited enter without another download.
 //!
 //! What makes a subscription due stands in `migrations/functions/85_reconvert.sql`. A reconversion is a harvest like another
-//! from `enriching` (when iNaturalist is still to be asked) or `planning` on: it has its own id, counts and events.
+//! from `enriching` (when iNaturalist or the registry is still to be asked) or `planning` on: it has its own id, counts and events.
 
 use std::collections::BTreeMap;
 
-use passereau_contracts::{EventKind, HarvestPlan, InatEnrich, Message};
+use passereau_contracts::{DatasetDescribe, EventKind, HarvestPlan, InatEnrich, Message};
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -55,12 +55,14 @@ pub async fn reconvert(connection: &mut PgConnection, subscription: &str) -> Res
         .fetch_one(&mut *connection)
         .await?;
     let batches = cut_batches(connection, harvest_id, generation_id).await?;
-    let next = if batches == 0 {
+    let next = if batches.is_empty() {
         vec![row(harvest_id, &HarvestPlan { harvest_id })?]
     } else {
         advance(connection, harvest_id, State::Planning, State::Enriching).await?;
         fan_out(connection, harvest_id, Stage::Enrich).await?;
-        (0..batches).map(|batch| row(harvest_id, &InatEnrich { harvest_id, batch })).collect::<Result<_, _>>()?
+        let of_ids = (0..batches.inaturalist).map(|batch| row(harvest_id, &InatEnrich { harvest_id, batch }));
+        let of_datasets = batches.datasets.map(|batch| row(harvest_id, &DatasetDescribe { harvest_id, batch }));
+        of_ids.chain(of_datasets).collect::<Result<_, _>>()?
     };
     enqueue(connection, &next).await?;
     Ok(Some(harvest_id))

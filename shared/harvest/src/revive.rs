@@ -4,8 +4,8 @@
 //! stage can be repeated, so a message that comes twice does no harm.
 
 use passereau_contracts::{
-    ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich, Message,
-    SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich,
+    Message, SyntheseUpsert,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -85,14 +85,18 @@ async fn pending(connection: &mut PgConnection, id: Uuid, state: State) -> Resul
             if batches.is_empty() && advance(connection, id, state, State::Planning).await? {
                 return one(message(&HarvestPlan { harvest_id: id }));
             }
-            batches.into_iter().map(|batch| message(&InatEnrich { harvest_id: id, batch })).collect()
+            let of_batch = |Undone { ordinal, of_datasets }| match of_datasets {
+                true => message(&DatasetDescribe { harvest_id: id, batch: ordinal }),
+                false => message(&InatEnrich { harvest_id: id, batch: ordinal }),
+            };
+            batches.into_iter().map(of_batch).collect()
         }
         State::Upserting => {
             let slices = undone(connection, id, Stage::Upsert).await?;
             if slices.is_empty() && advance(connection, id, state, State::Finishing).await? {
                 return one(message(&HarvestFinish { harvest_id: id }));
             }
-            slices.into_iter().map(|slice| message(&SyntheseUpsert { harvest_id: id, slice })).collect()
+            slices.into_iter().map(|slice| message(&SyntheseUpsert { harvest_id: id, slice: slice.ordinal })).collect()
         }
         State::AwaitingApproval | State::Completed | State::Failed | State::Cancelled => Ok(Vec::new()),
     }
@@ -103,14 +107,21 @@ fn message<M: Message>(message: &M) -> Result<Pending, sqlx::Error> {
     Ok(Pending { kind: M::KIND, body })
 }
 
-async fn undone(connection: &mut PgConnection, id: Uuid, stage: Stage) -> Result<Vec<u32>, sqlx::Error> {
-    let ordinals: Vec<i32> = sqlx::query_scalar(
-        "SELECT ordinal FROM passereau.slice
+/// A slice or batch that is still to be done.
+struct Undone {
+    ordinal: u32,
+    of_datasets: bool,
+}
+
+async fn undone(connection: &mut PgConnection, id: Uuid, stage: Stage) -> Result<Vec<Undone>, sqlx::Error> {
+    let rows: Vec<(i32, bool)> = sqlx::query_as(
+        "SELECT ordinal, dataset_keys IS NOT NULL FROM passereau.slice
          WHERE harvest_id = $1 AND stage = $2 AND done_at IS NULL ORDER BY ordinal",
     )
     .bind(id)
     .bind(stage.as_str())
     .fetch_all(connection)
     .await?;
-    Ok(ordinals.into_iter().filter_map(|ordinal| u32::try_from(ordinal).ok()).collect())
+    let undone = |(ordinal, of_datasets)| Some(Undone { ordinal: u32::try_from(ordinal).ok()?, of_datasets });
+    Ok(rows.into_iter().filter_map(undone).collect())
 }

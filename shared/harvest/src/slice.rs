@@ -3,10 +3,12 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::{State, advance};
+
 /// A stage that is done in parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Batches of iNaturalist ids.
+    /// Batches of iNaturalist ids, and one of datasets.
     Enrich,
     /// Slices of the synthèse.
     Upsert,
@@ -67,4 +69,14 @@ pub async fn count_down(
     .bind(ordinal)
     .fetch_optional(connection)
     .await
+}
+
+/// Counts a batch of the enrichment down. `true` when it was the last and the harvest has gone on to its plan: the caller
+/// sends `harvest.plan`.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn end_batch(connection: &mut PgConnection, harvest_id: Uuid, ordinal: i32) -> Result<bool, sqlx::Error> {
+    let left = count_down(connection, harvest_id, Stage::Enrich, ordinal).await?;
+    Ok(left == Some(0) && advance(connection, harvest_id, State::Enriching, State::Planning).await?)
 }

@@ -18,7 +18,7 @@ pub enum State {
     Fetching,
     /// The archive is being loaded into a generation.
     Loading,
-    /// UUIDs of iNaturalist are being looked up.
+    /// UUIDs of iNaturalist are being looked up, and the registry is asked about datasets.
     Enriching,
     /// The generation is being compared with what was written.
     Planning,

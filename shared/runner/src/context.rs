@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use passereau_harvest::pace;
 use passereau_telemetry::Metrics;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::Instant;
@@ -75,6 +76,25 @@ impl Context {
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Stop> {
         let mut tx = self.pool.begin().await?;
         if inbox::claim(&mut tx, self.consumer, self.message_id).await? { Ok(tx) } else { Err(Stop::Duplicate) }
+    }
+
+    /// Takes a turn of a budget of the whole fleet, and waits for it if it is near; gives the service's failures in a row.
+    /// `None` while the service rests: do without it.
+    ///
+    /// # Errors
+    /// [`Stop::Snooze`] when the turn is far ahead or the process ends, otherwise those of PostgreSQL.
+    pub async fn turn(&self, budget: &str, limits: &pace::Limits) -> Result<Option<i32>, Stop> {
+        let mut tx = self.pool.begin().await?;
+        let turn = pace::take(&mut tx, budget, limits).await?;
+        tx.commit().await?;
+        match turn {
+            pace::Turn::NotBefore(after) => Err(Stop::snooze(after, format!("the budget of {budget} is taken"))),
+            pace::Turn::Resting => Ok(None),
+            pace::Turn::After { wait, failures } => tokio::select! {
+                () = tokio::time::sleep(wait) => Ok(Some(failures)),
+                () = self.shutdown.cancelled() => Err(Stop::snooze(Duration::ZERO, "the process ends")),
+            },
+        }
     }
 
     /// Keeps a second copy of the same outside work out for as long as the claim is held.
