@@ -176,4 +176,49 @@ LANGUAGE sql STABLE AS $$
 $$;
 CREATE OR REPLACE VIEW pinv_gbif.v_provenance AS SELECT * FROM passereau.provenance();
 
+-- The citation of a harvest's download, word for word as GBIF's GET /v1/occurrence/download/{key}/citation gives it (gbif/registry,
+-- BaseDownloadResource.java); NULL without a DOI. The date is that of the download; where nobody knows it, of the harvest.
+CREATE OR REPLACE FUNCTION passereau.citation(of_harvest uuid) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT 'GBIF.org (' || to_char(COALESCE(made.at, h.created_at) AT TIME ZONE 'UTC', 'FMDD FMMonth YYYY')
+           || ') GBIF Occurrence Download https://doi.org/' || h.doi
+    FROM passereau.harvest h
+    -- A reconversion has the download of another harvest.
+    CROSS JOIN LATERAL (SELECT min(COALESCE(d.created_at, d.asked_at)) AS at
+                        FROM passereau.download d WHERE d.key = h.download_key) made
+    WHERE h.id = of_harvest
+$$;
+
+-- The datasets behind a harvest, with how many of their records stand in the synthèse: those of its generation, or, when that
+-- is gone, those that the harvest wrote and no later one has changed. The licence is that of the records.
+CREATE OR REPLACE FUNCTION passereau.cited_datasets(of_harvest uuid)
+RETURNS TABLE (dataset_key uuid, title text, doi text, citation text, license text, records bigint)
+LANGUAGE sql STABLE AS $$
+    WITH generation AS (
+        SELECT g.id
+        FROM passereau.harvest h
+        JOIN pinv_gbif.generation g ON g.id = h.generation_id AND g.state IN ('landed', 'current')
+        WHERE h.id = of_harvest
+    ), cited AS (
+        SELECT w.dataset_key, w.id_synthese
+        FROM pinv_gbif.occurrence o
+        JOIN passereau.written w ON w.gbif_id = o.gbif_id
+        WHERE o.generation_id = (SELECT g.id FROM generation g)
+        UNION ALL
+        SELECT w.dataset_key, w.id_synthese
+        FROM passereau.written w
+        WHERE w.harvest_id = of_harvest AND NOT EXISTS (SELECT FROM generation)
+    ), counted AS (
+        SELECT c.dataset_key, count(*) AS records,
+               string_agg(DISTINCT s.additional_data ->> 'license', ', ' ORDER BY s.additional_data ->> 'license') AS license
+        FROM cited c
+        JOIN gn_synthese.synthese s ON s.id_synthese = c.id_synthese
+        GROUP BY c.dataset_key
+    )
+    SELECT c.dataset_key, passereau.dataset_title(c.dataset_key), d.doi, d.citation, c.license, c.records
+    FROM counted c
+    LEFT JOIN pinv_gbif.dataset d ON d.dataset_key = c.dataset_key
+    ORDER BY c.records DESC, c.dataset_key
+$$;
+
 RESET check_function_bodies;

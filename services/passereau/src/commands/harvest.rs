@@ -1,4 +1,4 @@
-//! `passereau harvest submit | list | show`.
+//! `passereau harvest submit | list | show`; `rejects` and `cite` have their own files.
 
 use std::{fs, path::PathBuf};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::open;
+use super::{cite::Cite, open, rejects::Rejects};
 use crate::publish::publish_request;
 
 /// Harvests.
@@ -25,6 +25,10 @@ pub enum Harvest {
     List(List),
     /// One harvest: state, counts, progress, rejects by reason.
     Show(Show),
+    /// What a harvest's subscription could not bring in, and what to do about it.
+    Rejects(Rejects),
+    /// What to cite for a harvest: GBIF's DOI, and the datasets behind it.
+    Cite(Cite),
 }
 
 /// What to harvest.
@@ -84,6 +88,8 @@ impl Harvest {
             Self::Submit(submit) => submit.run().await,
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Rejects(rejects) => rejects.run().await,
+            Self::Cite(cite) => cite.run().await,
         }
     }
 }

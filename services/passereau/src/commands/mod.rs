@@ -3,10 +3,16 @@
 use passereau_database::{DatabaseConfig, check_migrated, connect};
 use sqlx::PgPool;
 
+pub mod check;
+pub mod cite;
 pub mod dead;
 pub mod harvest;
 pub mod install;
 pub mod migrate;
+pub mod rejects;
+pub mod taxon;
+pub mod taxon_keys;
+mod taxon_sheet;
 pub mod topology;
 pub mod up;
 

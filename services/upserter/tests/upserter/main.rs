@@ -2,11 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod dates;
+mod destination;
 mod functions;
 mod identity;
+mod manual;
 mod media;
 mod meeting;
+mod metadata;
 mod place;
 mod platform;
+mod reports;
 mod sensitivity;
+mod taxa;
 mod waiting;
