@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::dice::Dice;
+use crate::{cases::Case, dice::Dice};
 
 mod purpose {
     pub const YEAR: u64 = 201;
@@ -21,6 +21,8 @@ pub enum Form {
     Minutes,
     /// `2023-05-14T14:23:08Z`
     Utc,
+    /// `2023-05-14T14:23:08.5`
+    Fraction,
     /// `2023-05-14`
     Day,
     /// `2023-05`
@@ -29,6 +31,8 @@ pub enum Form {
     Year,
     /// `2023-05-14/2023-05-17`
     DayInterval,
+    /// `2023-05/2023-06`
+    MonthInterval,
     /// `2023-05-14T10:00/2023-05-14T12:30`
     TimeInterval,
     /// Nothing.
@@ -54,25 +58,34 @@ pub struct EventDate {
 
 impl EventDate {
     /// The date of the record that `dice` belongs to; recent for an observation, older for a specimen.
-    pub fn new(dice: Dice, observation: bool) -> Self {
+    pub fn new(dice: Dice, observation: bool, case: Case) -> Self {
         let draw = dice.below(purpose::FORM, 100);
-        let form = match (observation, draw) {
-            (true, 0..55) => Form::Seconds,
-            (true, 55..75) => Form::Minutes,
-            (true, 75..78) => Form::Utc,
-            (true, _) => Form::Day,
-            (false, 0..60) => Form::Day,
-            (false, 60..70) => Form::Month,
-            (false, 70..80) => Form::Year,
-            (false, 80..94) => Form::DayInterval,
-            (false, 94..99) => Form::TimeInterval,
-            (false, _) => Form::Empty,
+        let form = match (case, observation, draw) {
+            (Case::NoDate, ..) => Form::Empty,
+            (Case::Future | Case::Ancient, ..) => Form::Day,
+            (_, true, 0..53) => Form::Seconds,
+            (_, true, 53..55) => Form::Fraction,
+            (_, true, 55..75) => Form::Minutes,
+            (_, true, 75..78) => Form::Utc,
+            (_, true, _) => Form::Day,
+            (_, false, 0..60) => Form::Day,
+            (_, false, 60..70) => Form::Month,
+            (_, false, 70..80) => Form::Year,
+            (_, false, 80..93) => Form::DayInterval,
+            (_, false, 93..95) => Form::MonthInterval,
+            (_, false, _) => Form::TimeInterval,
         };
         // Observations are recent, and mostly of the fine season: the sum of two throws leans to the middle.
-        let (year, month) = if observation {
-            (2008 + dice.below(purpose::YEAR, 18), 1 + (dice.below(purpose::DAY, 7) + dice.below(purpose::TIME, 6)))
+        let month = if observation {
+            1 + dice.below(purpose::DAY, 7) + dice.below(purpose::TIME, 6)
         } else {
-            (1880 + dice.below(purpose::YEAR, 140), 1 + dice.below(purpose::DAY, 12))
+            1 + dice.below(purpose::DAY, 12)
+        };
+        let year = match case {
+            Case::Future => 2099,
+            Case::Ancient => 1750 + dice.below(purpose::YEAR, 150),
+            _ if observation => 2008 + dice.below(purpose::YEAR, 18),
+            _ => 1900 + dice.below(purpose::YEAR, 120),
         };
         Self {
             form,
@@ -86,13 +99,13 @@ impl EventDate {
 
     /// Whether a time of day is part of the record.
     pub const fn has_time(&self) -> bool {
-        matches!(self.form, Form::Seconds | Form::Minutes | Form::Utc)
+        matches!(self.form, Form::Seconds | Form::Minutes | Form::Utc | Form::Fraction)
     }
 
     /// What the publisher wrote after a time: iNaturalist gives the offset of the place, seldom UTC.
     pub const fn offset(&self) -> &'static str {
         match self.form {
-            Form::Seconds | Form::Minutes => "+02:00",
+            Form::Seconds | Form::Minutes | Form::Fraction => "+02:00",
             Form::Utc => "Z",
             _ => "",
         }
@@ -100,7 +113,7 @@ impl EventDate {
 
     /// Whether the day is known (for `day` and `startDayOfYear`).
     pub const fn has_day(&self) -> bool {
-        !matches!(self.form, Form::Month | Form::Year | Form::Empty)
+        !matches!(self.form, Form::Month | Form::MonthInterval | Form::Year | Form::Empty)
     }
 
     /// Day of the year from 1, of the start.
@@ -130,9 +143,14 @@ impl fmt::Display for EventDate {
             Form::Minutes => write!(f, "{year}-{month:02}-{day:02}T{hour:02}:{minute:02}"),
             Form::Seconds => write!(f, "{year}-{month:02}-{day:02}T{}", self.clock()),
             Form::Utc => write!(f, "{year}-{month:02}-{day:02}T{}Z", self.clock()),
+            Form::Fraction => write!(f, "{year}-{month:02}-{day:02}T{}.5", self.clock()),
             Form::DayInterval => {
                 // Days stop at 24, so the end stays in the month.
                 write!(f, "{year}-{month:02}-{day:02}/{year}-{month:02}-{:02}", day + self.length_days)
+            }
+            Form::MonthInterval => {
+                let (until_year, until_month) = if month < 12 { (year, month + 1) } else { (year + 1, 1) };
+                write!(f, "{year}-{month:02}/{until_year}-{until_month:02}")
             }
             Form::TimeInterval => {
                 let date = fmt::from_fn(|f| write!(f, "{year}-{month:02}-{day:02}"));
@@ -153,15 +171,18 @@ mod tests {
             (Form::Seconds, "2023-05-14T14:23:08"),
             (Form::Minutes, "2023-05-14T14:23"),
             (Form::Utc, "2023-05-14T14:23:08Z"),
+            (Form::Fraction, "2023-05-14T14:23:08.5"),
             (Form::Day, "2023-05-14"),
             (Form::Month, "2023-05"),
             (Form::Year, "2023"),
             (Form::DayInterval, "2023-05-14/2023-05-17"),
+            (Form::MonthInterval, "2023-05/2023-06"),
             (Form::TimeInterval, "2023-05-14T14:23/2023-05-14T15:59"),
             (Form::Empty, ""),
         ] {
             assert_eq!(date(form).to_string(), text);
         }
+        assert_eq!(EventDate { month: 12, ..date(Form::MonthInterval) }.to_string(), "2023-12/2024-01");
         assert_eq!(date(Form::Day).day_of_year(), 134);
         assert_eq!(EventDate { year: 2024, ..date(Form::Day) }.day_of_year(), 135);
     }

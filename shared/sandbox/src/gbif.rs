@@ -20,13 +20,14 @@ use axum::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::{
     base64, documents,
     downloads::{Download, DownloadStatus, Downloads, View},
     request::{self, Refused},
     sandbox::Shared,
-    seeds::ALL_DATASETS,
+    seeds::{ALL_DATASETS, NATIONAL, NATIONAL_PLATFORM_KEY},
 };
 
 type World = State<Arc<Shared>>;
@@ -43,6 +44,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/occurrence/download/{key}/{part}", get(part))
         .route("/v1/dataset/{key}", get(dataset))
         .route("/v1/dataset/{key}/document", get(document))
+        .route("/v1/organization/{key}", get(organization))
         .with_state(shared)
 }
 
@@ -282,13 +284,13 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
 }
 
 async fn dataset(State(shared): World, Path(key): Path<String>) -> Result<Response, Response> {
-    if uuid::Uuid::parse_str(&key).is_err() {
+    if Uuid::parse_str(&key).is_err() {
         return Err(text(StatusCode::BAD_REQUEST, format!("Invalid UUID string: {key}\n")));
     }
     let eml = eml(&shared, &key).ok_or_else(|| text(StatusCode::NOT_FOUND, "Dataset was not found\n"))?;
     Ok(Json(json!({
         "key": key,
-        "publishingOrganizationKey": "28eb1a3f-1c15-4a95-931a-4af90ecb574d",
+        "publishingOrganizationKey": publisher(&eml).map(publisher_key),
         "doi": between(&eml, "<alternateIdentifier>", "</alternateIdentifier>"),
         "type": "OCCURRENCE",
         "title": between(&eml, "<title>", "</title>"),
@@ -304,4 +306,29 @@ async fn dataset(State(shared): World, Path(key): Path<String>) -> Result<Respon
 async fn document(State(shared): World, Path(key): Path<String>) -> Result<Response, Response> {
     let eml = eml(&shared, &key).ok_or_else(|| text(StatusCode::NOT_FOUND, "Dataset was not found\n"))?;
     Ok(([(CONTENT_TYPE, "application/xml")], eml).into_response())
+}
+
+/// The first organisation that a document names publishes its dataset: so it is in the invented ones.
+fn publisher(eml: &str) -> Option<&str> {
+    between(eml, "<organizationName>", "</organizationName>")
+}
+
+/// The key of a publisher, the same in every run. iNaturalist's is its own.
+pub fn publisher_key(name: &str) -> Uuid {
+    const INATURALIST: Uuid = Uuid::from_u128(0x28eb_1a3f_1c15_4a95_931a_4af9_0ecb_574d);
+    if name == NATIONAL.publisher {
+        return Uuid::try_parse(NATIONAL_PLATFORM_KEY).unwrap_or_default();
+    }
+    if name.contains("iNaturalist") { INATURALIST } else { Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()) }
+}
+
+async fn organization(State(shared): World, Path(key): Path<String>) -> Result<Response, Response> {
+    let seeds = ALL_DATASETS.iter().map(|dataset| dataset.key);
+    let hosted = shared.archives.iter().flat_map(|archive| archive.documents.iter().map(String::as_str));
+    let title = seeds
+        .chain(hosted)
+        .filter_map(|dataset| eml(&shared, dataset))
+        .find_map(|eml| publisher(&eml).filter(|name| publisher_key(name).to_string() == key).map(str::to_owned));
+    let title = title.ok_or_else(|| text(StatusCode::NOT_FOUND, "Organization was not found\n"))?;
+    Ok(Json(json!({"key": key, "title": title, "language": "fra"})).into_response())
 }

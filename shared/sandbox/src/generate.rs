@@ -20,6 +20,7 @@ use crate::{
     dice::mix,
     documents::{self, Counts},
     layout::{Layout, MULTIMEDIA, OCCURRENCE, Quoting, Row, VERBATIM},
+    media,
     record::{Record, World},
     rows,
     seeds::ALL_DATASETS,
@@ -109,7 +110,7 @@ pub fn generate(options: &GenerateOptions, out: &Path) -> Result<Generated, Gene
         row.write(quoting, block);
     })?;
     archive.table(&world, options, &MULTIMEDIA, |row, record, quoting, block| {
-        for number in 0..rows::pictures(record) {
+        for number in 0..media::count(record) {
             rows::multimedia(row, record, number);
             row.write(quoting, block);
             multimedia += 1;
@@ -281,29 +282,141 @@ mod tests {
         assert!(core.contains("<field default=\"WGS84\" term=\"http://rs.tdwg.org/dwc/terms/geodeticDatum\"/>"));
     }
 
+    /// The occurrence table of an archive, asked by column.
+    struct Table(Vec<Vec<String>>);
+
+    impl Table {
+        /// How many rows have such a value.
+        fn count(&self, name: &str, wanted: impl Fn(&str) -> bool) -> usize {
+            column(&self.0, name).iter().filter(|value| wanted(value)).count()
+        }
+
+        /// How many rows have exactly this value.
+        fn equal(&self, name: &str, value: &str) -> usize {
+            self.count(name, |found| found == value)
+        }
+
+        /// How many rows have a value in this column.
+        fn filled(&self, name: &str) -> usize {
+            self.count(name, |found| !found.is_empty())
+        }
+    }
+
     #[test]
     fn shares_are_those_promised() {
         let (bytes, generated) = archive(8_000, 3, 1);
+        let table = Table(rows(&bytes, "occurrence.txt"));
         assert!((4_600..5_000).contains(&generated.by_dataset[0]), "{:?}", generated.by_dataset);
-        assert!(generated.by_dataset[3] > 40);
-        let table = rows(&bytes, "occurrence.txt");
-        let count = |name: &str, wanted: &dyn Fn(&str) -> bool| {
-            column(&table, name).iter().filter(|value| wanted(value)).count()
-        };
-        assert!(count("occurrenceStatus", &|value| value == "ABSENT") > 10);
-        assert!(count("taxonKey", &|value| value == crate::seeds::UNKNOWN_TAXON_KEY) > 8);
-        let unlinked: BTreeSet<&str> =
-            crate::taxa::taxa().iter().filter(|taxon| !taxon.linked).map(|taxon| taxon.gbif_key).collect();
-        assert!((5..160).contains(&count("taxonKey", &|value| unlinked.contains(value))));
-        assert!(count("informationWithheld", &|value| !value.is_empty()) > 120);
-        assert!(count("coordinateUncertaintyInMeters", &str::is_empty) > 1_200);
-        assert!(count("eventDate", &|value| value.contains('/')) > 200);
-        assert!(count("occurrenceRemarks", &|value| value.starts_with('"')) > 40);
-        for (name, range) in [("decimalLongitude", 2.1..=7.1), ("decimalLatitude", 44.2..=46.8)] {
-            assert!(column(&table, name).iter().all(|value| range.contains(&value.parse::<f64>().unwrap())));
+        assert_eq!(generated.by_dataset[3..], [80, 32]);
+        for (name, value, per_mille) in [
+            ("occurrenceStatus", "ABSENT", 5),
+            ("individualCount", "0", 8),
+            ("basisOfRecord", "FOSSIL_SPECIMEN", 3),
+            ("basisOfRecord", "LIVING_SPECIMEN", 3),
+            ("basisOfRecord", "MATERIAL_SAMPLE", 5),
+            ("basisOfRecord", "MACHINE_OBSERVATION", 5),
+            ("eventDate", "", 4),
+            ("year", "2099", 3),
+            ("decimalLatitude", "", 5),
+            ("hasCoordinate", "false", 5),
+            ("level1Name", "", 4),
+            ("informationWithheld", "Coordinates hidden at the request of the observer", 2),
+            ("coordinateUncertaintyInMeters", "350202.0", 5),
+            ("hasGeospatialIssues", "true", 4),
+            ("taxonKey", crate::seeds::UNKNOWN_TAXON_KEY, 3),
+        ] {
+            assert_eq!(table.equal(name, value), 8 * per_mille, "{name} = {value}");
         }
-        let bytes_per_row = entry(&bytes, "occurrence.txt").len() / table.len();
+        let obscured = |reason: &str| {
+            table.count("informationWithheld", |text| {
+                text.starts_with("Coordinate uncertainty increased to 2") && text.ends_with(reason)
+            })
+        };
+        assert_eq!(obscured("m to protect threatened taxon"), 64);
+        assert_eq!(obscured("m at the request of the observer"), 64);
+        assert_eq!(table.count("eventDate", |date| !date.is_empty() && date < "1900"), 32);
+        assert_eq!(table.count("issue", |issue| issue.contains("TAXON_MATCH_FUZZY")), 24);
+        assert_eq!(table.count("issue", |issue| issue.contains("TAXON_MATCH_HIGHERRANK")), 56);
+        assert!(table.count("eventDate", |date| date.contains('/')) > 200);
+        assert!(table.count("eventDate", |date| date.ends_with('Z')) > 80);
+        assert!(table.count("coordinateUncertaintyInMeters", str::is_empty) > 1_200);
+        assert!(table.count("occurrenceRemarks", |remarks| remarks.starts_with('"')) > 40);
+        for (name, at_least) in [
+            ("sex", 300),
+            ("lifeStage", 500),
+            ("vitality", 100),
+            ("caste", 20),
+            ("behavior", 40),
+            ("reproductiveCondition", 150),
+            ("establishmentMeans", 200),
+            ("degreeOfEstablishment", 100),
+            ("organismQuantityType", 60),
+            ("verbatimLocality", 8_000),
+            ("dataGeneralizations", 3),
+        ] {
+            assert!(table.filled(name) >= at_least, "{name}: {}", table.filled(name));
+        }
+        let bytes_per_row = entry(&bytes, "occurrence.txt").len() / table.0.len();
         assert!((900..1_400).contains(&bytes_per_row), "{bytes_per_row}");
+    }
+
+    #[test]
+    fn points_lie_where_their_case_says() {
+        let world = World::new(3);
+        let within =
+            |(longitude, latitude): (f64, f64)| (2.1..=7.1).contains(&longitude) && (44.2..=46.8).contains(&latitude);
+        let mut cells = BTreeSet::new();
+        for record in (0..4_000).filter_map(|index| world.record(index, 4_000, 1)) {
+            let Some(point) = record.point else {
+                assert!(!record.case.has_coordinates());
+                continue;
+            };
+            assert_eq!(within(point), record.case != crate::cases::Case::Outside, "{:?} {point:?}", record.case);
+            if record.case.is_obscured() {
+                // The diagonal of the cell of 0.2 degree in which the point lies (see `record`), 27.0 to 27.4 km hereabouts.
+                assert!((26_900.0..27_500.0).contains(&record.uncertainty_m.unwrap()), "{:?}", record.uncertainty_m);
+                cells.insert(((point.0 / 0.2).floor() as i64, (point.1 / 0.2).floor() as i64));
+                assert_eq!(record.source, crate::record::Source::Inaturalist);
+            }
+        }
+        assert!(cells.len() > 10, "{} cells", cells.len());
+    }
+
+    #[test]
+    fn identifiers_come_in_every_form_and_one_comes_twice() {
+        let (bytes, _) = archive(4_000, 3, 1);
+        let table = rows(&bytes, "occurrence.txt");
+        let bare = |text: &str| Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+        let mut seen = std::collections::BTreeMap::<Uuid, usize>::new();
+        let (mut urns, mut addresses) = (0, 0);
+        for id in column(&table, "occurrenceID") {
+            let (urn, address) = (id.strip_prefix("urn:uuid:"), id.strip_prefix("https://openobs.mnhn.fr/occurrence/"));
+            urns += usize::from(urn.is_some());
+            addresses += usize::from(address.is_some());
+            if let Some(uuid) = urn.or(address).or(Some(id.as_str())).and_then(bare) {
+                *seen.entry(uuid).or_default() += 1;
+            }
+        }
+        assert!(urns > 20 && addresses > 20, "{urns} URNs, {addresses} addresses");
+        assert_eq!(seen.values().filter(|times| **times == 3).count(), 4, "one in each thousand");
+        assert_eq!(seen.values().filter(|times| **times > 1).count(), 4);
+    }
+
+    #[test]
+    fn media_are_of_three_kinds_and_some_fit_nowhere() {
+        let (bytes, _) = archive(8_000, 3, 1);
+        let media = Table(rows(&bytes, "multimedia.txt"));
+        for kind in ["StillImage", "Sound", "MovingImage"] {
+            assert!(media.equal("type", kind) > 20, "{kind}: {}", media.equal("type", kind));
+        }
+        assert!(media.count("license", str::is_empty) > 100);
+        assert!(media.count("identifier", |address| address.len() > 255) > 10);
+        let table = Table(rows(&bytes, "occurrence.txt"));
+        for types in ["StillImage", "Sound", "StillImage;Sound", "StillImage;MovingImage"] {
+            assert!(table.equal("mediaType", types) > 10, "{types}: {}", table.equal("mediaType", types));
+        }
+        let with_media: BTreeSet<String> = column(&media.0, "gbifID").into_iter().collect();
+        assert_eq!(table.filled("mediaType"), with_media.len());
     }
 
     #[test]
@@ -335,7 +448,7 @@ mod tests {
         use passereau_dwca::{Archive, Block, Limits, Splitter, lines, unquote, verify};
 
         let (bytes, generated) = archive(2_000, 9, 1);
-        assert_eq!(verify(io::Cursor::new(&bytes), &Limits::default()).unwrap().entries, 11);
+        assert_eq!(verify(io::Cursor::new(&bytes), &Limits::default()).unwrap().entries, 12);
         let mut archive = Archive::open(io::Cursor::new(&bytes), Limits::default()).unwrap();
         assert_eq!(archive.absent(), Vec::<&str>::new());
         let core = archive.core().clone();

@@ -3,7 +3,7 @@
 //! - [`Sandbox`] runs GBIF's download API, the file server it redirects to, and iNaturalist's API v2, each on a port of its
 //!   own. Tests script faults with [`Sandbox::script`], skip time with [`Sandbox::advance`] and read what was received with
 //!   [`Sandbox::recorded`].
-//! - [`generate::generate`] writes archives of invented records in the layout of August 2026.
+//! - [`generate::generate`] writes archives of invented records in the layout of August 2026; [`cases`] says what is in them.
 //! - [`seeds`] and [`taxa`] are what those records and a seeded GeoNature database have in common.
 //!
 //! ```no_run
@@ -25,6 +25,7 @@
 //! Nothing here holds or protects real data, and nothing that runs in production may depend on it.
 
 mod base64;
+pub mod cases;
 mod clock;
 pub mod dice;
 pub mod documents;
@@ -34,8 +35,10 @@ mod files;
 mod gbif;
 pub mod generate;
 mod hosted;
+pub mod identification;
 pub mod inaturalist;
 pub mod layout;
+pub mod media;
 pub mod places;
 pub mod record;
 mod request;
@@ -48,6 +51,7 @@ pub mod texts;
 mod transport;
 
 pub use downloads::{DownloadStatus, Pace};
+pub use gbif::publisher_key;
 pub use inaturalist::inaturalist_uuid;
 pub use sandbox::{DownloadSummary, Sandbox, SandboxConfig, SandboxError};
 pub use script::{Recorded, Route, Scripted};

@@ -1,4 +1,5 @@
-//! Communes of Auvergne-Rhône-Alpes around which the generated points are scattered (rounded public coordinates).
+//! Communes of Auvergne-Rhône-Alpes around which the generated points are scattered, and a few beyond (rounded public
+//! coordinates).
 
 /// A commune with its department.
 #[derive(Clone, Copy, Debug)]
@@ -43,4 +44,12 @@ pub const PLACES: [Place; 24] = [
     place("Roanne", "Loire", 4.07, 46.04),
     place("Thonon-les-Bains", "Haute-Savoie", 6.48, 46.37),
     place("Le Bourg-d'Oisans", "Isère", 6.03, 45.06),
+];
+
+/// Places outside the region, in France and abroad, for the records that a predicate has let through all the same.
+pub const OUTSIDE: [Place; 4] = [
+    place("Limoges", "Haute-Vienne", 1.26, 45.83),
+    place("Nîmes", "Gard", 4.36, 43.84),
+    place("Dijon", "Côte-d'Or", 5.04, 47.32),
+    place("Aosta", "Valle d'Aosta", 7.98, 45.74),
 ];

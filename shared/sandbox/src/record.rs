@@ -1,43 +1,39 @@
 //! One invented record: everything that the tables of an archive say about it.
 //!
-//! [`World::record`] is a pure function of (seed, index, revision). The shares, in 1000 records: 600 iNaturalist,
-//! 240 museum animals, 150 herbarium, 10 of the dataset that no platform knows; 3 with an unknown taxon; about 5 with a
-//! taxon that TAXREF does not link; 10 at one of five shared points; 5 museum records that are absences.
+//! [`World::record`] is a pure function of (seed, index, revision). Of 1000 records about 600 are iNaturalist's, 240 a museum's
+//! animals, 140 a herbarium's plants; what is awkward about them, and how often, stands in [`crate::cases`].
 //!
 //! Revisions imitate what GBIF brings a month later. From each revision to the next, of 100 records one has moved, one has
 //! other remarks, one has vanished for good, one was only interpreted again (`lastInterpreted` differs, nothing else), and
 //! for every 100 records one new one appears at the end.
 
-use std::collections::HashMap;
-
 use crate::{
-    dice::Dice,
+    cases::{BLOCK, Case},
+    dice::{Dice, mix},
     event_date::EventDate,
-    places::{PLACES, Place},
-    seeds::{Dataset, INATURALIST, LATITUDE_RANGE, LONGITUDE_RANGE, MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET},
-    taxa::{Taxon, taxa},
+    identification::{Checklist, Group, Identification, is_animal},
+    places::{OUTSIDE, PLACES, Place},
+    seeds::{
+        Dataset, INATURALIST, LATITUDE_RANGE, LONGITUDE_RANGE, MUSEUM_ANIMALS, MUSEUM_PLANTS, NATIONAL, UNKNOWN_DATASET,
+    },
 };
 
 /// Purposes of throws; each question has its own number so that adding one changes no other answer.
 mod purpose {
     pub const SOURCE: u64 = 1;
-    pub const TAXON: u64 = 2;
-    pub const TAXON_AGAIN: u64 = 3;
-    pub const TAXON_UNKNOWN: u64 = 4;
     pub const PLACE: u64 = 5;
     pub const LONGITUDE: u64 = 6;
     pub const LATITUDE: u64 = 7;
     pub const SHARED_POINT: u64 = 8;
     pub const SHARED_POINT_CHOICE: u64 = 9;
     pub const PRECISION: u64 = 10;
-    pub const OBSCURED: u64 = 11;
     pub const UNCERTAINTY: u64 = 12;
     pub const UNCERTAINTY_VALUE: u64 = 13;
     pub const GBIF_ID: u64 = 14;
     pub const CATALOG: u64 = 15;
     pub const PERSON: u64 = 17;
     pub const LICENSE: u64 = 18;
-    pub const ABSENT: u64 = 19;
+    pub const UUID: u64 = 20;
     pub const REVISION: u64 = 1_000;
 }
 
@@ -52,6 +48,8 @@ pub enum Source {
     Plants,
     /// The dataset that no platform knows.
     Unknown,
+    /// A dataset of the French national platform.
+    National,
 }
 
 impl Source {
@@ -62,6 +60,7 @@ impl Source {
             Self::Animals => MUSEUM_ANIMALS,
             Self::Plants => MUSEUM_PLANTS,
             Self::Unknown => UNKNOWN_DATASET,
+            Self::National => NATIONAL,
         }
     }
 }
@@ -120,12 +119,12 @@ pub struct Record {
     pub gbif_id: u64,
     /// Throws for details that only the tables need.
     pub dice: Dice,
+    /// What is awkward about it.
+    pub case: Case,
     /// Source.
     pub source: Source,
-    /// Taxon, or `None` for a name that no checklist links.
-    pub taxon: Option<&'static Taxon>,
-    /// The accepted name of `taxon` (itself when accepted).
-    pub accepted: Option<&'static Taxon>,
+    /// Its names.
+    pub names: Identification,
     /// Number of the record at its source: the observation's id at iNaturalist.
     pub catalog_number: u64,
     /// Who saw or collected it.
@@ -136,16 +135,12 @@ pub struct Record {
     pub date: EventDate,
     /// The commune around which the point lies.
     pub place: Place,
-    /// Degrees, WGS84.
-    pub longitude: f64,
-    /// Degrees, WGS84.
-    pub latitude: f64,
+    /// Longitude and latitude in degrees, WGS84; `None` when the record does not tell.
+    pub point: Option<(f64, f64)>,
     /// `coordinateUncertaintyInMeters`; `None` is an empty cell.
     pub uncertainty_m: Option<f64>,
-    /// Whether the source has hidden the true position.
-    pub obscured: bool,
-    /// Whether the record says that the taxon was not there.
-    pub absent: bool,
+    /// Bits of the UUID that its producer gives it, where he gives one.
+    pub uuid_bits: u64,
     /// Revision at which the position changed last; 1 when never.
     pub moved_at: u32,
     /// Revision at which the remarks changed last; 1 when never.
@@ -154,31 +149,17 @@ pub struct Record {
     pub interpreted_at: u32,
 }
 
-/// The lists that records draw from.
+/// The records of one seed.
 #[derive(Debug)]
 pub struct World {
     seed: u64,
-    animals: Vec<&'static Taxon>,
-    plants: Vec<&'static Taxon>,
-    all: Vec<&'static Taxon>,
-    accepted: HashMap<i32, &'static Taxon>,
+    checklist: Checklist,
 }
 
 impl World {
     /// The world of `seed`.
     pub fn new(seed: u64) -> Self {
-        let mut all: Vec<&'static Taxon> = Vec::new();
-        for taxon in taxa() {
-            // GBIF has one name per key: of an ambiguous key only the first entry can stand in an archive.
-            if all.iter().all(|known| known.gbif_key != taxon.gbif_key) {
-                all.push(taxon);
-            }
-        }
-        all.sort_by_key(|taxon| crate::dice::mix_text(taxon.canonical_name));
-        let animals = all.iter().copied().filter(|taxon| taxon.kingdom == "Animalia").collect();
-        let plants = all.iter().copied().filter(|taxon| taxon.kingdom != "Animalia").collect();
-        let accepted = taxa().iter().filter(|taxon| taxon.is_accepted()).map(|taxon| (taxon.cd_nom, taxon)).collect();
-        Self { seed, animals, plants, all, accepted }
+        Self { seed, checklist: Checklist::new() }
     }
 
     /// How many indices there are at `revision`, of which some have vanished.
@@ -205,23 +186,19 @@ impl World {
                 _ => {}
             }
         }
-        let source = match dice.below(purpose::SOURCE, 1000) {
-            0..600 => Source::Inaturalist,
-            600..840 => Source::Animals,
-            840..990 => Source::Plants,
-            _ => Source::Unknown,
+        let case = Case::of(self.seed, index);
+        let (source, names) = self.source_and_names(dice, case);
+        let place = match case {
+            Case::Outside => dice.pick(purpose::PLACE, &OUTSIDE),
+            _ => dice.pick(purpose::PLACE, &PLACES),
         };
-        let taxon = self.taxon(dice, source);
-        let obscured = source == Source::Inaturalist
-            && (taxon.is_some_and(|taxon| taxon.sensitive) || dice.chance(purpose::OBSCURED, 40));
-        let place = dice.pick(purpose::PLACE, &PLACES);
-        let (longitude, latitude) = position(dice, source, place, moved_at, obscured);
+        let point = case.has_coordinates().then(|| position(dice, source, case, place, moved_at));
         Some(Record {
             gbif_id: 4_000_000_000 + index * 3 + dice.below(purpose::GBIF_ID, 3),
             dice,
+            case,
             source,
-            taxon,
-            accepted: taxon.and_then(|taxon| self.accepted.get(&taxon.cd_ref).copied()),
+            names,
             catalog_number: match source {
                 // Sparse, increasing and unique, as observation ids are.
                 Source::Inaturalist => 10_000_000 + index * 211 + dice.below(purpose::CATALOG, 211),
@@ -233,69 +210,97 @@ impl World {
                 Source::Plants => LICENSES[9],
                 _ => LICENSES[7],
             },
-            date: EventDate::new(dice, source == Source::Inaturalist),
+            date: EventDate::new(dice, source == Source::Inaturalist, case),
             place,
-            longitude,
-            latitude,
-            uncertainty_m: uncertainty(dice, source, obscured, latitude),
-            obscured,
-            absent: source == Source::Animals && dice.chance(purpose::ABSENT, 20),
+            point,
+            uncertainty_m: point.and_then(|point| uncertainty(dice, source, case, point)),
+            uuid_bits: match case {
+                Case::SharedUuid => mix(mix(self.seed) ^ (index / BLOCK)),
+                _ => dice.bits(purpose::UUID),
+            },
             moved_at,
             remarked_at,
             interpreted_at,
         })
     }
 
-    fn taxon(&self, dice: Dice, source: Source) -> Option<&'static Taxon> {
-        if dice.chance(purpose::TAXON_UNKNOWN, 3) {
-            return None;
+    fn source_and_names(&self, dice: Dice, case: Case) -> (Source, Identification) {
+        let source = match case {
+            Case::UnknownDataset => Source::Unknown,
+            Case::OwnData => Source::National,
+            Case::HiddenCoordinates
+            | Case::Outside
+            | Case::ObscuredForTaxon
+            | Case::ObscuredByObserver
+            | Case::VeryImprecise => Source::Inaturalist,
+            Case::Absent
+            | Case::CountZero
+            | Case::Fossil
+            | Case::NoDate
+            | Case::Future
+            | Case::Ancient
+            | Case::NoCoordinates
+            | Case::Machine
+            | Case::MaterialSample => Source::Animals,
+            Case::Living | Case::SharedUuid => Source::Plants,
+            _ => match dice.below(purpose::SOURCE, 1000) {
+                0..650 => Source::Inaturalist,
+                650..860 => Source::Animals,
+                _ => Source::Plants,
+            },
+        };
+        match self.checklist.of_case(dice, case) {
+            None => {
+                let group = match source {
+                    Source::Animals => Group::Animals,
+                    Source::Plants => Group::Plants,
+                    Source::Inaturalist | Source::Unknown | Source::National => Group::All,
+                };
+                (source, self.checklist.ordinary(dice, group))
+            }
+            // iNaturalist publishes no authors, so a name that is told by its author comes from a collection.
+            Some(names) if source != Source::Inaturalist || case.is_about_the_name() => (
+                names.taxon.map_or(source, |taxon| if is_animal(taxon) { Source::Animals } else { Source::Plants }),
+                names,
+            ),
+            Some(names) => (source, names),
         }
-        let list = match source {
-            Source::Animals => &self.animals,
-            Source::Plants => &self.plants,
-            Source::Inaturalist | Source::Unknown => &self.all,
-        };
-        let draw = |purpose| {
-            // Squared, so that a few taxa are common and most are rare, as in real data.
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a position in a short list"
-            )]
-            let position = (dice.unit(purpose).powi(2) * list.len() as f64) as usize;
-            list.get(position).copied()
-        };
-        let taxon = draw(purpose::TAXON)?;
-        // Taxa without a link stay rare: three of four throws are made again.
-        if !taxon.linked && dice.below(purpose::TAXON_AGAIN, 4) != 0 { draw(purpose::TAXON_AGAIN) } else { Some(taxon) }
     }
 }
 
 /// Side of the cell in which iNaturalist draws an obscured point, in degrees (inaturalist/inaturalist, `observation.rb`).
 const OBSCURED_CELL: f64 = 0.2;
 
-fn position(dice: Dice, source: Source, place: Place, moved_at: u32, obscured: bool) -> (f64, f64) {
+fn position(dice: Dice, source: Source, case: Case, place: Place, moved_at: u32) -> (f64, f64) {
     // A move is a new throw, so that each revision gives another point.
     let shift = u64::from(moved_at - 1) * 10_000;
     let (east, north) = (dice.unit(purpose::LONGITUDE + shift), dice.unit(purpose::LATITUDE + shift));
     let (mut longitude, mut latitude) = (place.longitude + (east - 0.5) * 0.4, place.latitude + (north - 0.5) * 0.4);
-    if obscured {
+    if case.is_obscured() {
         longitude = ((place.longitude / OBSCURED_CELL).floor() + east) * OBSCURED_CELL;
         latitude = ((place.latitude / OBSCURED_CELL).floor() + north) * OBSCURED_CELL;
-    } else if moved_at == 1 && dice.chance(purpose::SHARED_POINT, 10) {
+    } else if case == Case::Ordinary && moved_at == 1 && dice.chance(purpose::SHARED_POINT, 10) {
         (longitude, latitude) = dice.pick(purpose::SHARED_POINT_CHOICE, &SHARED_POINTS);
     }
     let scale = match source {
         Source::Inaturalist => 1e6,
         _ => dice.pick(purpose::PRECISION, &[1e2, 1e3, 1e4, 1e5]),
     };
-    let within = |value: f64, (low, high): (f64, f64)| ((value * scale).round() / scale).clamp(low, high);
+    let rounded = |value: f64| (value * scale).round() / scale;
+    if case == Case::Outside {
+        // A third of the scatter: the places lie close to the border.
+        let near = |value: f64, centre: f64| rounded(centre + (value - centre) / 3.0);
+        return (near(longitude, place.longitude), near(latitude, place.latitude));
+    }
+    let within = |value: f64, (low, high): (f64, f64)| rounded(value).clamp(low, high);
     (within(longitude, LONGITUDE_RANGE), within(latitude, LATITUDE_RANGE))
 }
 
-fn uncertainty(dice: Dice, source: Source, obscured: bool, latitude: f64) -> Option<f64> {
-    if obscured {
+fn uncertainty(dice: Dice, source: Source, case: Case, (_, latitude): (f64, f64)) -> Option<f64> {
+    if case == Case::VeryImprecise {
+        return Some(350_202.0);
+    }
+    if case.is_obscured() {
         // Diagonal of the cell on a sphere of 6,371 km, rounded up to a metre.
         let degree = 6_371_000.0_f64.to_radians();
         let south = (latitude / OBSCURED_CELL).floor() * OBSCURED_CELL;

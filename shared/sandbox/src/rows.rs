@@ -5,9 +5,11 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::{
+    cases::Case,
     dice::{mix, mix_text},
     event_date::Form,
     layout::Row,
+    media::{self, Medium},
     record::{License, Record, Source},
     seeds::UNKNOWN_TAXON_KEY,
     taxa::Taxon,
@@ -19,12 +21,10 @@ mod purpose {
     pub const STAMP: u64 = 402;
     pub const FRACTION: u64 = 403;
     pub const IDENTIFIER: u64 = 404;
-    pub const UUID: u64 = 405;
-    pub const PICTURES: u64 = 406;
     pub const PHOTO: u64 = 407;
     pub const ELEVATION: u64 = 408;
-    pub const MUSEUM_PICTURE: u64 = 409;
     pub const DETERMINER: u64 = 410;
+    pub const ISSUE: u64 = 415;
 }
 
 /// A Java double as text: `100.0`, never `100`.
@@ -62,36 +62,42 @@ fn references(record: &Record) -> impl fmt::Display {
     fmt::from_fn(move |f| match source {
         Source::Inaturalist => write!(f, "https://www.inaturalist.org/observations/{number}"),
         Source::Plants => write!(f, "https://herbier.example.org/specimen/JAE-{number:07}"),
-        Source::Animals | Source::Unknown => Ok(()),
+        Source::Animals | Source::Unknown | Source::National => Ok(()),
     })
 }
 
-/// iNaturalist: the stored `uri`, seldom with `http`. Museums: a catalogue URN, a UUID, or nothing.
+/// iNaturalist: the stored `uri`, seldom with `http`. Others: a catalogue URN, a UUID in one of its forms, or nothing.
 fn occurrence_id(record: &Record) -> impl fmt::Display {
-    let (dice, source, number) = (record.dice, record.source, record.catalog_number);
+    let (dice, source, number, bits) = (record.dice, record.source, record.catalog_number, record.uuid_bits);
     fmt::from_fn(move |f| match source {
         Source::Inaturalist => {
             let scheme = if dice.chance(purpose::HTTP, 70) { "http" } else { "https" };
             write!(f, "{scheme}://www.inaturalist.org/observations/{number}")
         }
         Source::Animals => write!(f, "urn:catalog:MVAL:ZOO:{number}"),
-        Source::Plants => {
-            let bits = dice.bits(purpose::UUID);
-            let mut bytes = [0; 16];
-            bytes[..8].copy_from_slice(&bits.to_be_bytes());
-            bytes[8..].copy_from_slice(&mix(bits).to_be_bytes());
-            let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
-            write_uuid(f, uuid, dice.below(purpose::IDENTIFIER, 10))
-        }
+        Source::Plants => write_uuid(f, uuid(bits), dice.below(purpose::IDENTIFIER, 10)),
+        Source::National => write_uuid(f, uuid(bits), NATIONAL_ADDRESS),
         Source::Unknown => Ok(()),
     })
 }
 
-/// Producers write their UUIDs in several ways.
+fn uuid(bits: u64) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&bits.to_be_bytes());
+    bytes[8..].copy_from_slice(&mix(bits).to_be_bytes());
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// The way of [`write_uuid`] that gives a permanent address of the French information system on nature.
+const NATIONAL_ADDRESS: u64 = 2;
+
+/// Producers write their UUIDs in several ways: of ten, one as a URN, one in capitals, one as a national permanent address, the
+/// rest bare.
 fn write_uuid(f: &mut fmt::Formatter<'_>, uuid: Uuid, way: u64) -> fmt::Result {
     match way {
         0 => write!(f, "urn:uuid:{uuid}"),
-        1 => write!(f, "{}", fmt::from_fn(|f| f.write_str(&uuid.to_string().to_uppercase()))),
+        1 => f.write_str(&uuid.to_string().to_uppercase()),
+        NATIONAL_ADDRESS => write!(f, "https://openobs.mnhn.fr/occurrence/{uuid}"),
         _ => write!(f, "{uuid}"),
     }
 }
@@ -102,15 +108,22 @@ fn catalog_number(record: &Record) -> impl fmt::Display {
         Source::Inaturalist => write!(f, "{number}"),
         Source::Plants => write!(f, "JAE-{number:07}"),
         Source::Animals => write!(f, "MVAL.ZOO.{number}"),
-        Source::Unknown => write!(f, "{number}"),
+        Source::Unknown | Source::National => write!(f, "{number}"),
     })
 }
 
-fn withheld(record: &Record, uncertainty_m: f64) -> impl fmt::Display {
-    let sensitive = record.taxon.is_some_and(|taxon| taxon.sensitive);
-    fmt::from_fn(move |f| {
-        let reason = if sensitive { "to protect threatened taxon" } else { "at the request of the observer" };
-        write!(f, "Coordinate uncertainty increased to {uncertainty_m:.0}m {reason}")
+/// `informationWithheld`, in iNaturalist's words.
+fn withheld(record: &Record) -> impl fmt::Display {
+    let (case, uncertainty_m) = (record.case, record.uncertainty_m.unwrap_or_default());
+    fmt::from_fn(move |f| match case {
+        Case::ObscuredForTaxon => {
+            write!(f, "Coordinate uncertainty increased to {uncertainty_m:.0}m to protect threatened taxon")
+        }
+        Case::ObscuredByObserver => {
+            write!(f, "Coordinate uncertainty increased to {uncertainty_m:.0}m at the request of the observer")
+        }
+        Case::HiddenCoordinates => f.write_str("Coordinates hidden at the request of the observer"),
+        _ => Ok(()),
     })
 }
 
@@ -124,9 +137,33 @@ fn remarks(row: &mut Row, record: &Record, texts: &Texts) {
 }
 
 fn basis(record: &Record) -> (&'static str, &'static str) {
-    match record.source {
-        Source::Animals | Source::Plants if !record.absent => ("PRESERVED_SPECIMEN", "PreservedSpecimen"),
+    match (record.case, record.source) {
+        (Case::Fossil, _) => ("FOSSIL_SPECIMEN", "FossilSpecimen"),
+        (Case::Living, _) => ("LIVING_SPECIMEN", "LivingSpecimen"),
+        (Case::MaterialSample, _) => ("MATERIAL_SAMPLE", "MaterialSample"),
+        (Case::Machine, _) => ("MACHINE_OBSERVATION", "MachineObservation"),
+        (Case::Absent | Case::CountZero, _) => ("HUMAN_OBSERVATION", "HumanObservation"),
+        (_, Source::Animals | Source::Plants) => ("PRESERVED_SPECIMEN", "PreservedSpecimen"),
         _ => ("HUMAN_OBSERVATION", "HumanObservation"),
+    }
+}
+
+/// GBIF's flags on anything but the name: some that say nothing of the record, and for a suspicious one a flag that does.
+fn other_issues(record: &Record) -> String {
+    const DOUBTFUL: [&str; 4] = [
+        "COUNTRY_COORDINATE_MISMATCH",
+        "PRESUMED_SWAPPED_COORDINATE",
+        "RECORDED_DATE_MISMATCH",
+        "PRESUMED_NEGATED_LONGITUDE",
+    ];
+    let usual = match (record.point, record.source) {
+        (None, _) => "",
+        (_, Source::Inaturalist) => "COORDINATE_ROUNDED;CONTINENT_DERIVED_FROM_COORDINATES",
+        _ => "CONTINENT_DERIVED_FROM_COORDINATES;GEODETIC_DATUM_ASSUMED_WGS84",
+    };
+    match record.case {
+        Case::Suspicious => format!("{usual};{}", record.dice.pick(purpose::ISSUE, &DOUBTFUL)),
+        _ => usual.to_owned(),
     }
 }
 
@@ -141,9 +178,8 @@ fn shared(row: &mut Row, record: &Record, texts: &Texts) {
     row.text("institutionCode", dataset.institution);
     row.text("collectionCode", dataset.collection);
     row.text("datasetName", if inaturalist { "iNaturalist research-grade observations" } else { dataset.title });
-    if let (true, Some(uncertainty_m)) = (record.obscured, record.uncertainty_m) {
-        row.put("informationWithheld", withheld(record, uncertainty_m));
-    }
+    row.put("informationWithheld", withheld(record));
+    row.text("dataGeneralizations", texts.generalizations);
     row.text("dynamicProperties", texts.properties);
     row.put("occurrenceID", occurrence_id(record));
     row.put("catalogNumber", catalog_number(record));
@@ -151,7 +187,11 @@ fn shared(row: &mut Row, record: &Record, texts: &Texts) {
     if let Some(count) = texts.count {
         row.put("individualCount", count);
     }
+    row.text("organismQuantity", texts.quantity.0);
+    row.text("organismQuantityType", texts.quantity.1);
+    row.text("caste", texts.caste);
     row.text("behavior", texts.behavior);
+    row.text("vitality", texts.vitality);
     row.text("habitat", texts.habitat);
     remarks(row, record, texts);
     if record.date.has_time() {
@@ -159,20 +199,22 @@ fn shared(row: &mut Row, record: &Record, texts: &Texts) {
     }
     row.put("verbatimEventDate", record.date);
     row.text("countryCode", "FR");
-    row.text("stateProvince", "Auvergne-Rhône-Alpes");
+    if record.case != Case::Outside {
+        row.text("stateProvince", "Auvergne-Rhône-Alpes");
+    }
     if !inaturalist {
         row.text("county", record.place.department);
         row.text("municipality", record.place.commune);
         row.put("locality", format_args!("{}, {}", record.place.commune, texts.habitat));
         row.text("identifiedBy", determiner(record));
-        row.text("preparations", if record.absent { "" } else { "collection sèche" });
+        row.text("preparations", if basis(record).0 == "PRESERVED_SPECIMEN" { "collection sèche" } else { "" });
     } else {
         row.put("identificationID", record.catalog_number * 3 + 17);
         row.text("identifiedBy", determiner(record));
-        row.put("taxonID", record.taxon.map_or(0, |taxon| mix_text(taxon.canonical_name) % 1_500_000));
+        row.put("taxonID", record.names.taxon.map_or(0, |taxon| mix_text(taxon.canonical_name) % 1_500_000));
     }
     row.put("verbatimLocality", format_args!("{}, {}, FR", record.place.commune, record.place.department));
-    if let Some(taxon) = record.taxon {
+    if let Some(taxon) = record.names.taxon {
         row.text("kingdom", taxon.kingdom);
         row.text("phylum", taxon.phylum);
         row.text("class", taxon.class);
@@ -201,33 +243,31 @@ pub fn occurrence(row: &mut Row, record: &Record, small: bool) {
     row.text("sex", texts.sex);
     row.text("lifeStage", texts.life_stage);
     row.text("reproductiveCondition", texts.condition);
-    row.text("occurrenceStatus", if record.absent { "ABSENT" } else { "PRESENT" });
+    row.text("establishmentMeans", texts.establishment);
+    row.text("degreeOfEstablishment", texts.degree);
+    row.text("occurrenceStatus", if record.case == Case::Absent { "ABSENT" } else { "PRESENT" });
     date_columns(row, record);
     row.text("continent", "EUROPE");
-    row.put("decimalLatitude", double(record.latitude));
-    row.put("decimalLongitude", double(record.longitude));
+    if let Some((longitude, latitude)) = record.point {
+        row.put("decimalLatitude", double(latitude));
+        row.put("decimalLongitude", double(longitude));
+    }
     if let Some(uncertainty_m) = record.uncertainty_m {
         row.put("coordinateUncertaintyInMeters", double(uncertainty_m));
     }
-    let issues: (&str, &str) = match (inaturalist, record.taxon) {
-        (true, Some(_)) => ("COORDINATE_ROUNDED;CONTINENT_DERIVED_FROM_COORDINATES", ""),
-        (false, Some(_)) => ("CONTINENT_DERIVED_FROM_COORDINATES;GEODETIC_DATUM_ASSUMED_WGS84", ""),
-        (_, None) => ("CONTINENT_DERIVED_FROM_COORDINATES", "TAXON_MATCH_HIGHERRANK"),
-    };
-    let separator = if issues.1.is_empty() { "" } else { ";" };
+    let issues = (other_issues(record), record.names.issue);
+    let separator = if issues.0.is_empty() || issues.1.is_empty() { "" } else { ";" };
     row.put("issue", format_args!("{}{separator}{}", issues.0, issues.1));
     if !small {
-        row.text("nonTaxonomicIssue", issues.0);
+        row.text("nonTaxonomicIssue", &issues.0);
         row.text("taxonomicIssue", issues.1);
     }
     if !inaturalist {
         row.put("elevation", double(small_integer(200 + record.dice.below(purpose::ELEVATION, 2400))));
     }
-    if pictures(record) > 0 {
-        row.text("mediaType", "StillImage");
-    }
-    row.text("hasCoordinate", "true");
-    row.text("hasGeospatialIssues", "false");
+    row.put("mediaType", media::types(record));
+    row.put("hasCoordinate", record.point.is_some());
+    row.put("hasGeospatialIssues", record.case == Case::Suspicious);
     row.text("datasetKey", record.source.dataset().key);
     row.text("publishingCountry", if inaturalist { "US" } else { "FR" });
     row.text("protocol", "DWC_ARCHIVE");
@@ -240,9 +280,11 @@ pub fn occurrence(row: &mut Row, record: &Record, small: bool) {
     row.text("publishedByGbifRegion", if inaturalist { "NORTH_AMERICA" } else { "EUROPE" });
     row.text("level0Gid", "FRA");
     row.text("level0Name", "France");
-    row.text("level1Gid", "FRA.1_1");
-    row.text("level1Name", "Auvergne-Rhône-Alpes");
-    row.text("level2Name", record.place.department);
+    if record.case != Case::Outside {
+        row.text("level1Gid", "FRA.1_1");
+        row.text("level1Name", "Auvergne-Rhône-Alpes");
+        row.text("level2Name", record.place.department);
+    }
     taxon_columns(row, record);
 }
 
@@ -275,11 +317,11 @@ fn date_columns(row: &mut Row, record: &Record) {
 }
 
 fn taxon_columns(row: &mut Row, record: &Record) {
-    let (Some(taxon), Some(accepted)) = (record.taxon, record.accepted) else {
+    row.text("verbatimScientificName", published_name(record));
+    let (Some(taxon), Some(accepted)) = (record.names.taxon, record.names.accepted) else {
         row.text("scientificName", "incertae sedis");
         row.text("taxonKey", UNKNOWN_TAXON_KEY);
         row.text("acceptedTaxonKey", UNKNOWN_TAXON_KEY);
-        row.text("verbatimScientificName", "Espèce indéterminée");
         row.text("taxonomicStatus", "DOUBTFUL");
         return;
     };
@@ -288,7 +330,7 @@ fn taxon_columns(row: &mut Row, record: &Record) {
     row.text("specificEpithet", taxon.specific_epithet());
     row.text("infraspecificEpithet", taxon.infraspecific_epithet());
     row.text("taxonRank", taxon.rank);
-    row.text("taxonomicStatus", if taxon.is_accepted() { "ACCEPTED" } else { "SYNONYM" });
+    row.text("taxonomicStatus", if accepted.gbif_key == taxon.gbif_key { "ACCEPTED" } else { "SYNONYM" });
     row.text("taxonKey", taxon.gbif_key);
     row.text("acceptedTaxonKey", accepted.gbif_key);
     row.text("acceptedScientificName", accepted.scientific_name);
@@ -298,19 +340,21 @@ fn taxon_columns(row: &mut Row, record: &Record) {
     row.put("orderKey", higher_key(taxon.order));
     row.put("familyKey", higher_key(taxon.family));
     row.put("genusKey", higher_key(accepted.genus()));
-    if accepted.rank != "GENUS" {
-        row.text("speciesKey", accepted.gbif_key);
-        row.put("species", format_args!("{} {}", accepted.genus(), accepted.specific_epithet()));
+    if let Some(species) = record.names.species {
+        row.text("speciesKey", species.gbif_key);
+        row.text("species", species.canonical_name);
     }
-    row.text("verbatimScientificName", verbatim_name(record.source, taxon));
     if taxon.sensitive {
         row.text("iucnRedListCategory", "VU");
     }
 }
 
-/// iNaturalist publishes names without authors, museums with.
-fn verbatim_name(source: Source, taxon: &'static Taxon) -> &'static str {
-    if source == Source::Inaturalist { taxon.canonical_name } else { taxon.scientific_name }
+/// The name as its publisher wrote it: iNaturalist without authors, museums with.
+fn published_name(record: &Record) -> &'static str {
+    let matched = |taxon: &'static Taxon| {
+        if record.source == Source::Inaturalist { taxon.canonical_name } else { taxon.scientific_name }
+    };
+    record.names.published.or(record.names.taxon.map(matched)).unwrap_or("")
 }
 
 /// Fills a row of `verbatim.txt`: the record as its publisher wrote it.
@@ -323,32 +367,24 @@ pub fn verbatim(row: &mut Row, record: &Record) {
     row.put("sex", fmt::from_fn(|f| f.write_str(&texts.sex.to_lowercase())));
     row.put("lifeStage", fmt::from_fn(|f| f.write_str(&texts.life_stage.to_lowercase())));
     row.text("reproductiveCondition", texts.condition);
-    row.text("occurrenceStatus", if record.absent { "absent" } else { "" });
+    row.put("establishmentMeans", fmt::from_fn(|f| f.write_str(&texts.establishment.to_lowercase())));
+    row.put("degreeOfEstablishment", fmt::from_fn(|f| f.write_str(&texts.degree.to_lowercase())));
+    row.text("occurrenceStatus", if record.case == Case::Absent { "absent" } else { "" });
     // The interpreted date loses the offset, except `Z`.
     let offset = if record.date.form == Form::Utc { "" } else { record.date.offset() };
     row.put("eventDate", format_args!("{}{offset}", record.date));
     row.text("country", "France");
-    row.put("decimalLatitude", format_args!("{:.10}", record.latitude));
-    row.put("decimalLongitude", format_args!("{:.10}", record.longitude));
+    if let Some((longitude, latitude)) = record.point {
+        row.put("decimalLatitude", format_args!("{latitude:.10}"));
+        row.put("decimalLongitude", format_args!("{longitude:.10}"));
+    }
     if let Some(uncertainty_m) = record.uncertainty_m {
         row.put("coordinateUncertaintyInMeters", format_args!("{uncertainty_m:.0}"));
     }
-    match record.taxon {
-        Some(taxon) => {
-            row.text("scientificName", verbatim_name(record.source, taxon));
-            row.text("vernacularName", taxon.vernacular_name);
-            row.put("taxonRank", fmt::from_fn(|f| f.write_str(&taxon.rank.to_lowercase())));
-        }
-        None => row.text("scientificName", "Espèce indéterminée"),
-    }
-}
-
-/// How many media rows the record has: one or two for iNaturalist, seldom one for a specimen.
-pub fn pictures(record: &Record) -> u64 {
-    match record.source {
-        Source::Inaturalist => 1 + u64::from(record.dice.chance(purpose::PICTURES, 300)),
-        Source::Plants => u64::from(record.dice.chance(purpose::MUSEUM_PICTURE, 300)),
-        Source::Animals | Source::Unknown => 0,
+    row.text("scientificName", published_name(record));
+    if let Some(taxon) = record.names.taxon {
+        row.text("vernacularName", taxon.vernacular_name);
+        row.put("taxonRank", fmt::from_fn(|f| f.write_str(&taxon.rank.to_lowercase())));
     }
 }
 
@@ -356,27 +392,43 @@ pub fn pictures(record: &Record) -> u64 {
 pub fn multimedia(row: &mut Row, record: &Record, number: u64) {
     row.clear();
     let License { url, .. } = record.license;
-    let photo = 20_000_000 + record.catalog_number * 2 + number;
+    let Medium { kind, licensed, long } = media::medium(record, number);
+    let file = 20_000_000 + record.catalog_number * 4 + number;
     row.put("gbifID", record.gbif_id);
-    row.text("type", "StillImage");
-    row.text("format", "image/jpeg");
-    row.text("license", url);
+    row.text("type", kind.name());
+    row.text("format", kind.format());
+    if licensed {
+        row.text("license", url);
+    }
     if record.source == Source::Inaturalist {
-        row.put(
-            "identifier",
-            format_args!("https://inaturalist-open-data.s3.amazonaws.com/photos/{photo}/original.jpg"),
-        );
-        row.put("references", format_args!("https://www.inaturalist.org/photos/{photo}"));
-        if record.date.has_time() {
-            let date = record.date;
+        let date = record.date;
+        match kind {
+            media::Kind::Sound => {
+                row.put(
+                    "identifier",
+                    format_args!("https://static.inaturalist.org/sounds/{file}.{}", kind.extension()),
+                );
+            }
+            _ => {
+                let address = format_args!("https://inaturalist-open-data.s3.amazonaws.com/photos/{file}/original.jpg");
+                row.put("identifier", address);
+                row.put("references", format_args!("https://www.inaturalist.org/photos/{file}"));
+            }
+        }
+        if date.has_time() {
             row.put("created", format_args!("{}-{:02}-{:02}T{}Z", date.year, date.month, date.day, date.clock()));
         }
         row.text("creator", record.observer);
         row.text("publisher", "iNaturalist");
         row.text("rightsHolder", record.observer);
     } else {
-        row.put("identifier", format_args!("https://herbier.example.org/images/{photo}.jpg"));
+        let folder = if long { LONG_FOLDER } else { "images" };
+        row.put("identifier", format_args!("https://medias.example.org/{folder}/{file}.{}", kind.extension()));
         row.put("title", format_args!("Part \"{}\"", record.dice.below(purpose::PHOTO, 9)));
         row.text("rightsHolder", record.source.dataset().publisher);
     }
 }
+
+/// A folder that makes an address longer than the 255 characters of GeoNature's `t_medias.media_url`.
+const LONG_FOLDER: &str = "iiif/3/collections%2Fherbier%2Fplanches%2Fnumerisation-2019-2023%2Flot-0042%2Fhaute-resolution%2Fplanche-entiere-\
+avec-etiquettes-et-mire-de-couleurs%2Fversion-corrigee%2Ffichiers-de-diffusion-publique%2Fsans-filigrane%2Fderniere-revision/full/max/0/default";

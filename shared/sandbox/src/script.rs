@@ -29,6 +29,8 @@ pub enum Route {
     Dataset,
     /// `GET /v1/dataset/{uuid}/document`
     DatasetDocument,
+    /// `GET /v1/organization/{uuid}`
+    Organization,
     /// `/v2/observations` of iNaturalist
     Observations,
     /// Anything else
@@ -66,6 +68,9 @@ impl Route {
                 [_] | [_, _] => Self::DownloadStatus,
                 _ => Self::Other,
             };
+        }
+        if path.starts_with("/v1/organization/") {
+            return Self::Organization;
         }
         match path.strip_prefix("/v1/dataset/") {
             Some(rest) if rest.ends_with("/document") => Self::DatasetDocument,
@@ -260,5 +265,6 @@ mod tests {
         assert_eq!(gbif(Method::GET, "/v1/occurrence/download/0000001-1/datasets"), Route::Other);
         assert_eq!(gbif(Method::GET, "/v1/occurrence/download/user/me/count"), Route::UserDownloads);
         assert_eq!(gbif(Method::GET, "/v1/dataset/x/document"), Route::DatasetDocument);
+        assert_eq!(gbif(Method::GET, "/v1/organization/x"), Route::Organization);
     }
 }

@@ -1,8 +1,8 @@
 //! Constants that the generated archives and a seeded GeoNature database share.
 //!
-//! The three museum datasets and their keys are **invented** for this project; only the iNaturalist key is real. Whoever
-//! seeds a database makes one `t_datasets` row for each of [`KNOWN_DATASETS`] and none for [`UNKNOWN_DATASET`], so that
-//! every generated archive brings a few records whose dataset nobody has declared.
+//! Datasets and their keys are **invented** for this project; only iNaturalist's key and that of the French national platform as a
+//! publisher are real. Whoever seeds a database makes one `t_datasets` row for each of [`KNOWN_DATASETS`] and none for
+//! [`UNKNOWN_DATASET`], so that every generated archive brings a few records whose dataset nobody has declared.
 
 /// One source dataset of the generated archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,17 +70,33 @@ pub const UNKNOWN_DATASET: Dataset = Dataset {
     publisher: "Collectif des haies",
 };
 
+/// Key of the French national platform (INPN) as a publisher at GBIF
+/// (<https://www.gbif.org/publisher/1928bdf0-f5d2-11dc-8c12-b8a03c50a862>).
+pub const NATIONAL_PLATFORM_KEY: &str = "1928bdf0-f5d2-11dc-8c12-b8a03c50a862";
+
+/// An invented dataset of the national platform, whose data the platforms of the SINP exchange by other ways. A seeded database
+/// knows it, so that nothing but its publisher keeps its records out.
+pub const NATIONAL: Dataset = Dataset {
+    key: "c6f2b48d-1e90-4a7d-b3f8-5d27a9e06c14",
+    title: "Données du SINP diffusées par la plateforme nationale",
+    doi: "10.15468/sinp04",
+    license_url: "http://creativecommons.org/licenses/by/4.0/legalcode",
+    institution: "INPN",
+    collection: "SINP",
+    publisher: "Plateforme nationale du SINP",
+};
+
 /// The datasets that a seeded database knows.
-pub const KNOWN_DATASETS: [Dataset; 3] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS];
+pub const KNOWN_DATASETS: [Dataset; 4] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS, NATIONAL];
 
 /// Every dataset that a generated archive can name.
-pub const ALL_DATASETS: [Dataset; 4] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET];
+pub const ALL_DATASETS: [Dataset; 5] = [INATURALIST, MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET, NATIONAL];
 
 /// A `taxonKey` that exists in no seeded `taxref_liens`: the generator uses it for records identified only to "incertae sedis".
 pub const UNKNOWN_TAXON_KEY: &str = "99999999";
 
-/// Western and eastern bound of every generated point, in degrees of longitude (WGS84).
+/// Western and eastern bound of every generated point of the region, in degrees of longitude (WGS84).
 pub const LONGITUDE_RANGE: (f64, f64) = (2.1, 7.1);
 
-/// Southern and northern bound of every generated point, in degrees of latitude (WGS84).
+/// Southern and northern bound of every generated point of the region, in degrees of latitude (WGS84).
 pub const LATITUDE_RANGE: (f64, f64) = (44.2, 46.8);

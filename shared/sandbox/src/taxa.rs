@@ -1,4 +1,4 @@
-//! The taxa of the generated archives: 165 names plausible for Auvergne-Rhône-Alpes.
+//! The taxa of the generated archives: 168 names plausible for Auvergne-Rhône-Alpes, and a few that TAXREF lacks.
 //!
 //! Names, authors and classification are those in common use; the **GBIF keys and the `cd_nom` are invented** (keys from
 //! 99,000,000, `cd_nom` from 9,000,000) and say nothing about the real GBIF backbone or the real TAXREF. Nothing outside
@@ -6,16 +6,24 @@
 //!
 //! The list holds the awkward cases on purpose:
 //! - synonyms: `cd_nom != cd_ref`, with a GBIF key of their own; the accepted name is always in the list too;
-//! - one GBIF key ([`AMBIGUOUS_KEY`]) with three `cd_nom`, of which exactly one is accepted;
+//! - one GBIF key ([`AMBIGUOUS_KEY`]) with three `cd_nom`, of which exactly one is accepted, and one ([`SYNONYMS_KEY`]) with two,
+//!   both synonyms;
 //! - three taxa with `linked == false`: present in TAXREF, but no link leads from their GBIF key to it;
 //! - sensitive taxa, a genus, a subspecies, and a class without order.
 //!
-//! The data is `data/taxa.tsv`; a malformed line is a defect of this crate and stops the process at first use.
+//! [`strangers`] are names that GBIF knows and the seeded TAXREF does not: no row, no link.
+//!
+//! The data is `data/taxa.tsv` and `data/strangers.tsv`; a malformed line is a defect of this crate and stops the process at first
+//! use.
 
 use std::sync::LazyLock;
 
 /// The GBIF key that has several `cd_nom` (*Rutpela maculata* and two older combinations).
 pub const AMBIGUOUS_KEY: &str = "99000154";
+
+/// The GBIF key that has two `cd_nom`, both synonyms of *Nymphalis polychloros*. The archives call it by the one with the higher
+/// `cd_nom`.
+pub const SYNONYMS_KEY: &str = "99001169";
 
 /// One link between a GBIF key and a name of TAXREF.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +46,7 @@ pub struct Taxon {
     pub family: &'static str,
     /// Rank as GBIF writes it: `SPECIES`, `SUBSPECIES`, `GENUS`.
     pub rank: &'static str,
-    /// TAXREF code of this name (invented).
+    /// TAXREF code of this name (invented); 0 for a stranger.
     pub cd_nom: i32,
     /// TAXREF code of the accepted name (invented); equal to `cd_nom` when this name is accepted.
     pub cd_ref: i32,
@@ -85,6 +93,56 @@ pub fn taxa() -> &'static [Taxon] {
     &TAXA
 }
 
+/// A name that the seeded TAXREF lacks.
+#[derive(Clone, Copy, Debug)]
+pub struct Stranger {
+    /// What it is good for: the name of a [`Case`](crate::cases::Case).
+    pub case: &'static str,
+    /// The name as GBIF has it.
+    pub taxon: Taxon,
+    /// GBIF key of its species (of an infraspecific name) or of its accepted name (of a synonym); else its own.
+    pub related_key: &'static str,
+}
+
+static STRANGERS: LazyLock<Vec<Stranger>> = LazyLock::new(|| {
+    include_str!("../data/strangers.tsv")
+        .lines()
+        .skip(1)
+        .map(|line| {
+            parse_stranger(line)
+                .unwrap_or_else(|| panic!("data/strangers.tsv has a malformed line, mend the file: {line}"))
+        })
+        .collect()
+});
+
+/// Every name that TAXREF lacks, in the order of the file.
+pub fn strangers() -> &'static [Stranger] {
+    &STRANGERS
+}
+
+fn parse_stranger(line: &'static str) -> Option<Stranger> {
+    let mut fields = line.split('\t');
+    let mut next = || fields.next();
+    let case = next()?;
+    let taxon = Taxon {
+        gbif_key: next()?,
+        scientific_name: next()?,
+        canonical_name: next()?,
+        kingdom: next()?,
+        phylum: next()?,
+        class: next()?,
+        order: next()?,
+        family: next()?,
+        rank: next()?,
+        cd_nom: 0,
+        cd_ref: 0,
+        linked: false,
+        sensitive: false,
+        vernacular_name: "",
+    };
+    Some(Stranger { case, taxon, related_key: next()? })
+}
+
 fn parse(line: &'static str) -> Option<Taxon> {
     let mut fields = line.split('\t');
     let mut next = || fields.next();
@@ -126,9 +184,22 @@ mod tests {
             by_key.entry(taxon.gbif_key).or_default().push(taxon);
         }
         let several: Vec<_> = by_key.iter().filter(|(_, names)| names.len() > 1).collect();
-        assert_eq!(several.len(), 1);
-        assert_eq!(*several[0].0, AMBIGUOUS_KEY);
+        assert_eq!(several.iter().map(|(key, _)| **key).collect::<Vec<_>>(), [AMBIGUOUS_KEY, SYNONYMS_KEY]);
         assert_eq!(several[0].1.iter().filter(|t| t.is_accepted()).count(), 1);
+        assert_eq!(several[1].1.iter().filter(|t| t.is_accepted()).count(), 0);
+    }
+
+    #[test]
+    fn strangers_stand_nowhere_in_taxref() {
+        for Stranger { case, taxon, related_key } in strangers() {
+            let same_key = taxa().iter().any(|known| known.gbif_key == taxon.gbif_key);
+            let same_name = taxa().iter().any(|known| known.scientific_name == taxon.scientific_name);
+            let same_canonical = taxa().iter().any(|known| known.canonical_name == taxon.canonical_name);
+            let related = taxa().iter().any(|known| known.gbif_key == *related_key && known.linked);
+            assert!(!same_key && !same_name, "{}", taxon.canonical_name);
+            assert_eq!(same_canonical, *case == "CanonicalOnly", "{}", taxon.canonical_name);
+            assert_eq!(related, ["Infraspecific", "LinkOfAccepted"].contains(case), "{}", taxon.canonical_name);
+        }
     }
 
     #[test]

@@ -105,7 +105,7 @@ async fn a_download_from_request_to_file() {
     let ready = world.status(&key).await;
     assert_eq!(ready["status"], "SUCCEEDED");
     assert_eq!(ready["size"], world.archive().metadata().unwrap().len());
-    assert_eq!((ready["totalRecords"].as_u64(), ready["numberDatasets"].as_u64()), (Some(200), Some(4)));
+    assert_eq!((ready["totalRecords"].as_u64(), ready["numberDatasets"].as_u64()), (Some(200), Some(5)));
     assert_ne!(ready["license"], world.status(&key).await["license"], "the licence flips");
     let by_doi = world.get(&format!("/v1/occurrence/download/{}", ready["doi"].as_str().unwrap())).await;
     assert_eq!(by_doi.json::<Value>().await.unwrap()["key"], key);
