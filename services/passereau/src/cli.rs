@@ -1,8 +1,10 @@
 //! The verbs.
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
-use crate::commands::{dead, harvest, install, migrate, topology, up};
+use crate::commands::{check, dead, harvest, install, migrate, taxon, taxon_keys, topology, up};
 
 /// Carries biodiversity observations from GBIF into GeoNature.
 #[derive(Debug, Parser)]
@@ -21,6 +23,8 @@ enum Command {
     Up(Box<up::Up>),
     /// Prepare GeoNature's database: source, index and grants (run it as the database's administrator).
     Install(install::Install),
+    /// Examine GeoNature's database as the workers' role: what stands in the way of a harvest, and what to run.
+    Check(check::Check),
     /// Create or update the schemas `passereau` and `pinv_gbif` (run it as the workers' role, which then owns them).
     Migrate(migrate::Migrate),
     /// Exchanges and queues.
@@ -29,6 +33,11 @@ enum Command {
     /// Harvests.
     #[command(subcommand)]
     Harvest(harvest::Harvest),
+    /// Names of GBIF that TAXREF's links do not know: ask a taxonomist, take over the answers.
+    #[command(subcommand)]
+    Taxon(taxon::Taxon),
+    /// GBIF's keys of a group of taxa, for the predicate of a request.
+    TaxonKeys(taxon_keys::TaxonKeys),
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
@@ -39,15 +48,20 @@ impl Cli {
     ///
     /// # Errors
     /// Those of the verb, in words for the operator.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         passereau_broker::install_crypto();
-        match self.command {
+        let done = match self.command {
+            // The only verb with exit codes of its own.
+            Command::Check(check) => return Ok(check.run().await),
             Command::Up(up) => up.run().await,
             Command::Install(install) => install.run().await,
             Command::Migrate(migrate) => migrate.run().await,
             Command::Topology(topology) => topology.run().await,
             Command::Harvest(harvest) => harvest.run().await,
+            Command::Taxon(taxon) => taxon.run().await,
+            Command::TaxonKeys(keys) => keys.run().await,
             Command::Dead(dead) => dead.run().await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }

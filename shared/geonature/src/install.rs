@@ -1,12 +1,15 @@
 //! What an administrator does once to a GeoNature database so that harvests can be written into it.
 //!
-//! Everything is additive: one row, three indexes, some rights. Indexes are built `CONCURRENTLY`, so that people go on working, and only
-//! where no index of any name serves already. The unique index is partial, on our source: the sources of people's own imports may
-//! hold duplicates, and must stay free to.
+//! Everything is additive: two rows, a few indexes, some rights. Indexes are built `CONCURRENTLY`, so that people go on working, and
+//! only where no index of any name serves already. The unique index is partial, on our source: the sources of people's own imports
+//! may hold duplicates, and must stay free to. A source GBIF that is declared already stays as it is.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-use crate::{Detected, GeoNatureError, SOURCE_NAME, SOURCE_URL, detect};
+use crate::{
+    Detected, Feature, GeoNatureError, SOURCE_NAME, SOURCE_URL, detect,
+    rights::{Statement, grants},
+};
 
 /// Name of the unique index that [`install()`] makes.
 pub const UPSERT_INDEX: &str = "passereau_uidx_synthese_gbif";
@@ -14,44 +17,87 @@ pub const UPSERT_INDEX: &str = "passereau_uidx_synthese_gbif";
 pub const LINKS_INDEX: &str = "passereau_idx_taxref_liens_ct_sp_id";
 /// Name of its index on the rules of sensitivity.
 pub const SENSITIVITY_INDEX: &str = "passereau_idx_sensitivity_rules_cd_ref";
+/// Name of its index on the media.
+pub const MEDIA_INDEX: &str = "passereau_idx_medias_uuid_attached_row";
+
+/// What the administrator allows.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Role that the workers connect as; without it no rights are granted.
+    pub role: Option<String>,
+    /// Also what subscriptions with `metadata = create` need.
+    pub metadata: bool,
+    /// Also what subscriptions with `media = true` need.
+    pub media: bool,
+}
+
+impl Wanted {
+    fn features(&self) -> impl Iterator<Item = Feature> {
+        [(true, Feature::Harvest), (self.metadata, Feature::Metadata), (self.media, Feature::Media)]
+            .into_iter()
+            .filter_map(|(wanted, feature)| wanted.then_some(feature))
+    }
+}
 
 /// One statement, and what it does.
 struct Step {
     doing: &'static str,
+    /// For a connection, once it is known what is missing.
     sql: String,
+    /// For `psql`, where it can be run again at any time; `None`: the same.
+    psql: Option<String>,
 }
 
-/// The SQL that [`install()`] would run on the database described, for an administrator to read and run with `psql`. `role` is the
-/// role that the workers connect as; without it no rights are granted.
-pub fn script(detected: &Detected, role: Option<&str>) -> String {
-    let mut text = String::from(
-        "-- Run it with psql as the owner of GeoNature's tables, outside of a transaction (indexes are built CONCURRENTLY).\n\
+/// The SQL that [`install()`] would run on the database described, for an administrator to read and run with `psql`.
+pub fn script(detected: &Detected, wanted: &Wanted) -> String {
+    let mut text = format!(
+        "-- What Passereau needs in database {}.\n\
+         -- Run it with psql as the owner of GeoNature's tables, outside of a transaction (indexes are built CONCURRENTLY).\n\
          -- It can be run again at any time.\n\\set ON_ERROR_STOP on\n",
+        detected.catalogue.database
     );
-    let mut steps = Vec::new();
-    if detected.source.is_none() {
-        steps.push(source());
+    if let Some(url) = detected.source.as_ref().map(|source| source.url.as_deref().unwrap_or_default())
+        && url != SOURCE_URL
+    {
+        text.push_str(&format!(
+            "\n-- The source {SOURCE_NAME} is declared with url_source = {}, and stays so. GeoNature links each observation to\n\
+             -- url_source/gbifID; for links that lead to GBIF:\n-- {}\n",
+            literal(url),
+            correct_url()
+        ));
     }
-    steps.extend(indexes(detected));
-    steps.extend(role.into_iter().flat_map(|role| grants(detected, role)));
+    let steps = steps(detected, wanted);
     if steps.is_empty() {
         text.push_str("\n-- Nothing is missing.\n");
     }
     for step in steps {
-        text.push_str(&format!("\n-- {}\n{}\n", step.doing, step.sql));
+        text.push_str(&format!("\n-- {}\n{}\n", step.doing, step.psql.unwrap_or(step.sql)));
+    }
+    if wanted.role.is_none() {
+        text.push_str("\n-- No rights are granted: name the workers' role with --role.\n");
     }
     text
 }
 
-/// Prepares the database: declares the source, builds the indexes that are missing, grants the rights that a worker needs to `role`.
-/// Returns what is there afterwards. Runs as long as the indexes take, some seconds for each million of observations.
+/// The statement that gives the source the address that GeoNature's links need. Nobody runs it but the administrator.
+pub(crate) fn correct_url() -> String {
+    format!(
+        "UPDATE gn_synthese.t_sources SET url_source = {} WHERE name_source = {};",
+        literal(SOURCE_URL),
+        literal(SOURCE_NAME)
+    )
+}
+
+/// Prepares the database: declares the source and the table that media are attached to, builds the indexes that are missing,
+/// grants the rights that are wanted. Returns what is there afterwards. Runs as long as the indexes take, some seconds for each
+/// million of observations.
 ///
 /// # Errors
 /// [`GeoNatureError::Install`] for the first statement that is refused (what was done before stays, and is found again), and those of
 /// [`detect`].
-pub async fn install(pool: &PgPool, role: Option<&str>) -> Result<Detected, GeoNatureError> {
+pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
     let mut connection = pool.acquire().await.map_err(|source| GeoNatureError::Read { doing: "connecting", source })?;
-    if let Some(role) = role {
+    if let Some(role) = &wanted.role {
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
             .bind(role)
             .fetch_one(&mut *connection)
@@ -69,7 +115,7 @@ pub async fn install(pool: &PgPool, role: Option<&str>) -> Result<Detected, GeoN
     if !alone {
         return Err(GeoNatureError::Busy);
     }
-    let done = run_all(pool, &mut connection, role).await;
+    let done = run_all(pool, &mut connection, wanted).await;
     // A connection that cannot unlock is closed, which unlocks as well.
     let unlocked =
         sqlx::query("SELECT pg_advisory_unlock(hashtext('passereau.install'))").execute(&mut *connection).await;
@@ -79,21 +125,18 @@ pub async fn install(pool: &PgPool, role: Option<&str>) -> Result<Detected, GeoN
     done
 }
 
-async fn run_all(pool: &PgPool, connection: &mut PgConnection, role: Option<&str>) -> Result<Detected, GeoNatureError> {
+async fn run_all(pool: &PgPool, connection: &mut PgConnection, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
+    // The predicate of the unique index is a literal, which is known only once the source is there.
     if detect(pool).await?.source.is_none() {
         run(connection, source()).await?;
     }
-    let detected = detect(pool).await?;
-    for step in indexes(&detected) {
-        run(connection, step).await?;
-    }
-    for step in role.into_iter().flat_map(|role| grants(&detected, role)) {
+    for step in steps(&detect(pool).await?, wanted) {
         run(connection, step).await?;
     }
     detect(pool).await
 }
 
-/// Statements of this module only; the one foreign text in them, the role, is quoted.
+/// Statements of this module only; the foreign texts in them, the names of role and database, are quoted.
 async fn run(connection: &mut PgConnection, step: Step) -> Result<(), GeoNatureError> {
     sqlx::raw_sql(AssertSqlSafe(step.sql))
         .execute(connection)
@@ -102,132 +145,111 @@ async fn run(connection: &mut PgConnection, step: Step) -> Result<(), GeoNatureE
     Ok(())
 }
 
-fn source() -> Step {
-    Step {
-        doing: "declaring the source GBIF",
-        sql: format!(
-            "INSERT INTO gn_synthese.t_sources (name_source, desc_source, entity_source_pk_field, url_source)\n\
-             VALUES ('{SOURCE_NAME}', 'Observations moissonnées au GBIF', 'gbifID', '{SOURCE_URL}')\n\
-             ON CONFLICT (name_source) DO NOTHING;"
-        ),
-    }
-}
-
-fn indexes(detected: &Detected) -> Vec<Step> {
+fn steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
     let mut steps = Vec::new();
-    if detected.upsert_index.is_none() {
-        // What an interrupted CREATE INDEX CONCURRENTLY leaves is invalid, and its name is taken.
-        steps.push(Step {
-            doing: "removing an unfinished unique index",
-            sql: format!("DROP INDEX CONCURRENTLY IF EXISTS gn_synthese.{UPSERT_INDEX};"),
-        });
-        let create = format!(
-            "CREATE UNIQUE INDEX CONCURRENTLY {UPSERT_INDEX}\n    \
-             ON gn_synthese.synthese (id_source, entity_source_pk_value) WHERE id_source = "
-        );
-        let sql = match detected.source {
-            Some(source) => format!("{create}{source};"),
-            // The predicate wants a literal, which is known only once the source is there: psql makes the statement then.
-            None => format!(
-                "SELECT '{create}' || id_source\n  FROM gn_synthese.t_sources WHERE name_source = '{SOURCE_NAME}' \\gexec"
-            ),
-        };
-        steps.push(Step { doing: "building the unique index of the observations from GBIF", sql });
+    if detected.source.is_none() {
+        steps.push(source());
     }
-    if detected.has_taxref_liens && !detected.has_links_index {
-        steps.extend(rebuild(
-            "taxonomie",
-            LINKS_INDEX,
-            "taxonomie.taxref_liens (ct_name, ct_sp_id)",
-            ["removing an unfinished index of TAXREF's links", "indexing TAXREF's links by GBIF key"],
-        ));
+    if detected.upsert_index().is_none() {
+        steps.extend(upsert_index(detected.source.as_ref().map(|source| source.id)));
     }
-    if detected.has_sensitivity_rules && !detected.has_sensitivity_index {
-        steps.extend(rebuild(
-            "gn_sensitivity",
-            SENSITIVITY_INDEX,
-            "gn_sensitivity.t_sensitivity_rules_cd_ref (cd_ref)",
-            [
-                "removing an unfinished index of the sensitivity rules",
-                "indexing the sensitivity rules by taxon, which makes each insertion several times faster",
-            ],
-        ));
-        steps.push(Step {
-            doing: "telling the planner",
-            sql: "ANALYZE gn_sensitivity.t_sensitivity_rules_cd_ref;".to_owned(),
-        });
+    if detected.catalogue.has("taxonomie.taxref_liens") && !detected.catalogue.has_links_index {
+        let doing = "indexing TAXREF's links by GBIF key";
+        steps.extend(index(doing, "taxonomie", LINKS_INDEX, "taxonomie.taxref_liens (ct_name, ct_sp_id)"));
+    }
+    if detected.catalogue.has("gn_sensitivity.t_sensitivity_rules_cd_ref") && !detected.catalogue.has_sensitivity_index
+    {
+        let doing = "indexing the sensitivity rules by taxon, which makes each insertion several times faster";
+        let on = "gn_sensitivity.t_sensitivity_rules_cd_ref (cd_ref)";
+        steps.extend(index(doing, "gn_sensitivity", SENSITIVITY_INDEX, on));
+        steps.push(same("telling the planner", "ANALYZE gn_sensitivity.t_sensitivity_rules_cd_ref;".to_owned()));
+    }
+    if detected.has_location != Some(true) {
+        steps.push(location());
+    }
+    if wanted.media && !detected.catalogue.has_media_index {
+        let doing = "media: indexing them by the observation that they belong to";
+        steps.extend(index(doing, "gn_commons", MEDIA_INDEX, "gn_commons.t_medias (uuid_attached_row)"));
+    }
+    if let Some(role) = &wanted.role {
+        let granted = wanted.features().flat_map(|feature| grants(&detected.catalogue, feature, role));
+        steps.extend(granted.map(|Statement { doing, sql }| same(doing, sql)));
     }
     steps
 }
 
-fn rebuild(schema: &str, name: &str, on: &str, doing: [&'static str; 2]) -> [Step; 2] {
+fn same(doing: &'static str, sql: String) -> Step {
+    Step { doing, sql, psql: None }
+}
+
+fn source() -> Step {
+    same(
+        "declaring the source GBIF",
+        format!(
+            "INSERT INTO gn_synthese.t_sources (name_source, desc_source, entity_source_pk_field, url_source)\n\
+             VALUES ('{SOURCE_NAME}', 'Observations moissonnées au GBIF', 'gbifID', '{SOURCE_URL}')\n\
+             ON CONFLICT (name_source) DO NOTHING;"
+        ),
+    )
+}
+
+/// Without this row a media cannot be attached to an observation; GeoNature ships none.
+fn location() -> Step {
+    same(
+        "declaring the synthèse as a table that media are attached to",
+        "INSERT INTO gn_commons.bib_tables_location (table_desc, schema_name, table_name, pk_field, uuid_field_name)\n\
+         VALUES ('Observations de la synthèse', 'gn_synthese', 'synthese', 'id_synthese', 'unique_id_sinp')\n\
+         ON CONFLICT (schema_name, table_name) DO NOTHING;"
+            .to_owned(),
+    )
+}
+
+fn upsert_index(source_id: Option<i32>) -> [Step; 2] {
+    let doing = "building the unique index of the observations from GBIF";
+    let create = |exists: &str| {
+        format!(
+            "CREATE UNIQUE INDEX CONCURRENTLY{exists} {UPSERT_INDEX}\n    \
+             ON gn_synthese.synthese (id_source, entity_source_pk_value) WHERE id_source = "
+        )
+    };
+    let step = match source_id {
+        Some(id) => Step {
+            doing,
+            sql: format!("{}{id};", create("")),
+            psql: Some(format!("{}{id};", create(" IF NOT EXISTS"))),
+        },
+        // psql makes the statement once the source is there.
+        None => same(
+            doing,
+            format!(
+                "SELECT '{}' || id_source\n  FROM gn_synthese.t_sources WHERE name_source = '{SOURCE_NAME}' \\gexec",
+                create(" IF NOT EXISTS")
+            ),
+        ),
+    };
+    [remove("removing an unfinished unique index", "gn_synthese", UPSERT_INDEX), step]
+}
+
+fn index(doing: &'static str, schema: &str, name: &str, on: &str) -> [Step; 2] {
+    let create = |exists: &str| format!("CREATE INDEX CONCURRENTLY{exists} {name} ON {on};");
     [
-        Step { doing: doing[0], sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {schema}.{name};") },
-        Step { doing: doing[1], sql: format!("CREATE INDEX CONCURRENTLY {name} ON {on};") },
+        remove("removing an unfinished index", schema, name),
+        Step { doing, sql: create(""), psql: Some(create(" IF NOT EXISTS")) },
     ]
 }
 
-/// What a worker reads: its own conversions, and what GeoNature's triggers, checks and defaults read in its name.
-const READ: [&str; 14] = [
-    "gn_synthese.t_sources",
-    "gn_synthese.defaults_nomenclatures_value",
-    "gn_synthese.v_synthese_for_web_app",
-    "gn_meta.t_datasets",
-    "gn_commons.t_parameters",
-    "gn_sensitivity.t_sensitivity_rules_cd_ref",
-    "gn_sensitivity.cor_sensitivity_area",
-    "gn_sensitivity.cor_sensitivity_criteria",
-    "ref_nomenclatures.t_nomenclatures",
-    "ref_nomenclatures.bib_nomenclatures_types",
-    "ref_geo.l_areas",
-    "ref_geo.bib_areas_types",
-    "taxonomie.taxref",
-    "utilisateurs.bib_organismes",
-];
-
-fn grants(detected: &Detected, role: &str) -> Vec<Step> {
-    let role = format!("\"{}\"", role.replace('"', "\"\""));
-    let mut read = READ.to_vec();
-    if detected.has_taxref_liens {
-        read.push("taxonomie.taxref_liens");
+/// What an interrupted CREATE INDEX CONCURRENTLY leaves is invalid, and its name is taken.
+fn remove(doing: &'static str, schema: &str, name: &str) -> Step {
+    Step {
+        doing,
+        sql: format!("DROP INDEX CONCURRENTLY IF EXISTS {schema}.{name};"),
+        psql: Some(format!(
+            "SELECT 'DROP INDEX CONCURRENTLY {schema}.{name}'\n  \
+             FROM pg_index WHERE indexrelid = to_regclass('{schema}.{name}') AND NOT indisvalid \\gexec"
+        )),
     }
-    if detected.taxref_version.is_some() {
-        read.push("taxonomie.t_meta_taxref");
-    }
-    let step = |doing, sql: String| Step { doing, sql };
-    vec![
-        step(
-            "letting the workers' role see GeoNature's schemas",
-            format!(
-                "GRANT USAGE ON SCHEMA gn_synthese, gn_meta, gn_commons, gn_sensitivity, ref_nomenclatures, ref_geo, taxonomie, utilisateurs\n    \
-                 TO {role};"
-            ),
-        ),
-        step(
-            "letting it read what conversions and triggers read",
-            format!("GRANT SELECT ON {}\n    TO {role};", read.join(",\n    ")),
-        ),
-        step(
-            "letting it write observations, and the areas and log that triggers write",
-            format!(
-                "GRANT SELECT, INSERT, UPDATE, DELETE ON gn_synthese.synthese, gn_synthese.cor_area_synthese, gn_synthese.t_log_synthese\n    \
-                 TO {role};"
-            ),
-        ),
-        step(
-            "letting it number observations",
-            format!("GRANT USAGE ON SEQUENCE gn_synthese.synthese_id_synthese_seq TO {role};"),
-        ),
-        step(
-            "letting it make the schemas passereau and pinv_gbif, which it owns",
-            format!(
-                "DO $grant$ BEGIN EXECUTE format('GRANT CREATE, TEMPORARY ON DATABASE %I TO %s', current_database(), {}); END $grant$;",
-                literal(&role)
-            ),
-        ),
-    ]
 }
 
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

@@ -5,18 +5,23 @@
 //! tools make one too, under other names (GN2PG's `uidx_synthese_id_source_id_entity_source_pk_value`). TAXREF's *GBIF links* are
 //! the rows of `taxonomie.taxref_liens` with `ct_name = 'GBIF'`.
 //!
-//! Invariants. [`detect`] only reads. Only [`install()`] changes anything outside our schemas, and only what [`script`] prints; it
-//! can be run again at any time. Workers never run DDL on GeoNature's tables.
+//! Invariants. [`detect`] only reads; [`check::survey()`] writes one observation and rolls it back. Only [`install()`] changes anything
+//! outside our schemas, and only what [`script`] prints; it can be run again at any time. Workers never run DDL on GeoNature's tables.
 //!
 //! Failure. [`GeoNatureError`] says what is missing and names `passereau install` where that command mends it.
 
+mod catalogue;
+pub mod check;
 mod detect;
 mod error;
 pub mod install;
+mod rights;
 
-pub use detect::{Detected, UpsertIndex, detect};
+pub use catalogue::{Catalogue, Trigger, UpsertIndex};
+pub use detect::{Detected, Source, detect};
 pub use error::GeoNatureError;
-pub use install::{install, script};
+pub use install::{Wanted, install, script};
+pub use rights::{Feature, Right, rights};
 
 /// `name_source` of the source that every observation from GBIF carries.
 pub const SOURCE_NAME: &str = "GBIF";

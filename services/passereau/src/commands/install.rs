@@ -2,18 +2,26 @@
 
 use clap::Args;
 use passereau_database::DatabaseConfig;
-use passereau_geonature::{detect, install, script};
+use passereau_geonature::{SOURCE_URL, Wanted, detect, install, script};
 
-/// Prepares GeoNature's database: the source "GBIF", the unique index that the upsert needs, two indexes that make it fast,
-/// and rights for the workers' role. Everything is additive and can be repeated.
+/// Prepares GeoNature's database: the source "GBIF", the unique index that the upsert needs, two indexes that make it fast, the
+/// row by which media are attached to observations, and rights for the workers' role. Everything is additive and can be repeated.
 #[derive(Args, Debug)]
 pub struct Install {
-    /// Print the SQL for the database's administrator instead of running it.
+    /// Print the SQL for the database's administrator instead of running it. Any role may ask for it.
     #[arg(long)]
     print_sql: bool,
     /// Role that the workers connect as; without it no rights are granted.
     #[arg(long)]
     role: Option<String>,
+    /// Also grant what subscriptions with metadata = create need: new rows in gn_meta.t_datasets, gn_meta.cor_dataset_actor and
+    /// utilisateurs.bib_organismes.
+    #[arg(long, requires = "role")]
+    with_metadata: bool,
+    /// Also grant what subscriptions with media = true need: rows of gn_commons.t_medias, whose history a trigger writes; and an
+    /// index on gn_commons.t_medias.
+    #[arg(long)]
+    with_media: bool,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -25,13 +33,22 @@ impl Install {
     /// The database is no GeoNature, or refuses a statement.
     pub async fn run(self) -> anyhow::Result<()> {
         let pool = passereau_database::connect(&self.database)?;
+        let wanted = Wanted { role: self.role, metadata: self.with_metadata, media: self.with_media };
         if self.print_sql {
-            print!("{}", script(&detect(&pool).await?, self.role.as_deref()));
+            print!("{}", script(&detect(&pool).await?, &wanted));
             return Ok(());
         }
-        let ready = install(&pool, self.role.as_deref()).await?;
+        let ready = install(&pool, &wanted).await?;
         ready.ready()?;
         println!("source GBIF is {}; the synthèse is ready for harvests", ready.source()?);
+        if let Some(source) = ready.source
+            && source.url.as_deref() != Some(SOURCE_URL)
+        {
+            println!(
+                "its url_source is {}, not {SOURCE_URL}, and was left as it is: `passereau check` says more",
+                source.url.as_deref().unwrap_or("empty")
+            );
+        }
         Ok(())
     }
 }

@@ -1,0 +1,107 @@
+//! `passereau check`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use passereau_database::DatabaseConfig;
+use passereau_geonature::check::{Finding, Severity, findings, not_surveyed, survey, worst};
+use serde_json::json;
+
+/// Examines GeoNature's database, as the role of the URL: what stands in the way of a harvest, why it matters, what to run.
+///
+/// An observation is inserted, changed and deleted in one transaction that is rolled back, so that rights and triggers are seen at
+/// work. Exits with 0 when there is nothing but notes, 1 with warnings, 2 with errors or when the database cannot be asked. RabbitMQ
+/// is not examined.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Check {
+    /// Prints the findings.
+    pub async fn run(self) -> ExitCode {
+        match self.examine().await {
+            Ok(findings) => {
+                println!("{}", if self.json { as_json(&findings) } else { as_text(&findings) });
+                exit_code(worst(&findings))
+            }
+            // Not an error of `main`, whose exit code would say "warnings".
+            Err(error) => {
+                eprintln!("Error: {error:?}");
+                exit_code(Severity::Error)
+            }
+        }
+    }
+
+    async fn examine(&self) -> anyhow::Result<Vec<Finding>> {
+        let pool = passereau_database::connect(&self.database)?;
+        match survey(&pool).await {
+            Ok(survey) => Ok(findings(&survey)),
+            Err(error) => match not_surveyed(&error) {
+                Some(finding) => Ok(vec![finding]),
+                None => Err(error.into()),
+            },
+        }
+    }
+}
+
+fn exit_code(severity: Severity) -> ExitCode {
+    ExitCode::from(match severity {
+        Severity::Ok | Severity::Note => 0,
+        Severity::Warning => 1,
+        Severity::Error => 2,
+    })
+}
+
+fn as_json(findings: &[Finding]) -> String {
+    let report = json!({ "worst": worst(findings), "findings": findings });
+    format!("{report:#}")
+}
+
+fn as_text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        text.push_str(&format!("{:<8} {}\n", word(finding.severity), finding.found));
+        if let Some(why) = &finding.why {
+            text.push_str(&format!("         {why}\n"));
+        }
+        for line in finding.run.iter().flat_map(|run| run.lines()) {
+            text.push_str(&format!("             {line}\n"));
+        }
+    }
+    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
+    text.push_str(&format!("{} errors, {} warnings", count(Severity::Error), count(Severity::Warning)));
+    text
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Ok => "ok",
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Finding, Severity, as_text};
+
+    #[test]
+    fn a_finding_is_printed_with_severity_what_why_and_what_to_run_in_that_order() {
+        let finding = Finding {
+            severity: Severity::Warning,
+            found: "no index".into(),
+            why: Some("it is slow".into()),
+            run: Some("CREATE INDEX …;\nANALYZE …;".into()),
+            about: "links_index",
+        };
+        let expected = "warning  no index\n         it is slow\n             CREATE INDEX …;\n             ANALYZE …;\n\
+                        0 errors, 1 warnings";
+        assert_eq!(as_text(&[finding]), expected);
+    }
+}

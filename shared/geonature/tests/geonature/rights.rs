@@ -1,0 +1,153 @@
+//! The list of rights is neither too short nor too long.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use passereau_geonature::{
+    Feature, Right, Wanted,
+    check::{Severity, findings},
+    detect, rights,
+};
+use passereau_testing::TestDatabase;
+
+use crate::worker::Worker;
+
+/// Each right alone is taken away: the survey meets a refusal (the right is needed), and the check names it with the statement
+/// that gives it back. With all of them, nothing is refused (no right is missing from the list).
+#[tokio::test]
+async fn a_role_without_one_of_its_rights_is_told_which_one_and_how_to_get_it_back() {
+    let worker = Worker::installed(Wanted { metadata: true, media: true, role: None }).await;
+    worker
+        .execute(
+            "INSERT INTO passereau.subscription (name, request, settings)
+             VALUES ('all', '{}', '{\"metadata\": \"create\", \"media\": true}')",
+        )
+        .await;
+    worker
+        .execute(
+            "UPDATE pinv_gbif.setting SET value = '00000000-0000-4000-8000-000000000021' WHERE name = 'acquisition_framework'",
+        )
+        .await;
+    let survey = worker.survey().await;
+    assert!(!survey.lacks_a_right(), "{survey:#?}");
+    let needed = survey.rights.len();
+    assert!(needed > 50 && survey.rights.iter().all(|right| right.held));
+
+    for held in survey.rights {
+        let right = held.right;
+        worker.execute(right.revoke(&worker.role)).await;
+        let survey = worker.survey().await;
+        // Only `passereau migrate` makes schemas; it says so itself.
+        assert!(survey.lacks_a_right() || right.kind == "DATABASE", "nothing needs {right:?}");
+        let findings = findings(&survey);
+        let grant = right.grant(&worker.role);
+        let named = findings.iter().filter(|finding| finding.run.as_ref() == Some(&grant)).collect::<Vec<_>>();
+        let [finding] = named.as_slice() else { panic!("{right:?} is not named once: {findings:#?}") };
+        assert_eq!(finding.severity, Severity::Error);
+        assert!(finding.found.contains(right.privilege) && finding.found.contains(&right.name), "{finding:?}");
+        worker.execute(grant).await;
+    }
+    assert!(!worker.survey().await.lacks_a_right());
+    worker.done().await;
+}
+
+#[tokio::test]
+async fn without_the_right_to_make_schemas_a_role_cannot_migrate() {
+    let worker = Worker::without_rights().await;
+    let refused = passereau_database::migrate(&worker.pool().await).await.expect_err("refused");
+    assert!(format!("{refused:?}").contains("42501"), "{refused:?}");
+    worker.done().await;
+}
+
+#[tokio::test]
+async fn the_documentation_lists_every_right() {
+    let database = TestDatabase::geonature().await;
+    let catalogue = detect(&database.pool).await.expect("detected").catalogue;
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check.md")).expect("page");
+    let rows: Vec<Vec<&str>> =
+        page.lines().map(|line| line.split('|').collect()).filter(|row: &Vec<_>| row.len() == 5).collect();
+    for right in [Feature::Harvest, Feature::Metadata, Feature::Media].into_iter().flat_map(|of| rights(&catalogue, of))
+    {
+        let (privilege, name) = (format!("`{}`", right.privilege), format!("`{}`", right.name));
+        let listed =
+            rows.iter().any(|row| row[2].contains(&privilege) && (row[3].contains(&name) || right.kind == "DATABASE"));
+        assert!(listed, "{right:?}");
+    }
+}
+
+/// Reads the functions of our schemas as text: every table of GeoNature that one names is granted for what the function does to it,
+/// and nothing is granted that neither a function nor a trigger of GeoNature touches.
+#[tokio::test]
+async fn what_our_functions_do_to_geonatures_tables_is_granted() {
+    let database = TestDatabase::geonature().await;
+    let catalogue = detect(&database.pool).await.expect("detected").catalogue;
+    let granted = |features: &[Feature]| -> BTreeSet<(&'static str, String)> {
+        let all = features.iter().flat_map(|feature| rights(&catalogue, *feature));
+        // A right on columns is for a check of GeoNature, not for us.
+        all.filter(|right| right.kind == "TABLE" && !right.privilege.contains('('))
+            .map(|Right { privilege, name, .. }| (privilege, name))
+            .collect()
+    };
+    let mut files: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/functions"))
+        .expect("folder")
+        .collect();
+    files.sort_by_key(|file| file.as_ref().expect("entry").path());
+    let mut touched = BTreeSet::new();
+    for file in files {
+        let path = file.expect("entry").path();
+        let name = path.file_name().expect("name").to_string_lossy().into_owned();
+        let allowed = match name.as_str() {
+            "65_metadata.sql" => granted(&[Feature::Harvest, Feature::Metadata]),
+            "75_media.sql" => granted(&[Feature::Harvest, Feature::Media]),
+            _ => granted(&[Feature::Harvest]),
+        };
+        for (privilege, table) in statements(&fs::read_to_string(&path).expect("text")) {
+            if catalogue.has(&table) {
+                assert!(allowed.contains(&(privilege, table.clone())), "{name}: {privilege} on {table} is not granted");
+                touched.insert(table);
+            }
+        }
+    }
+    // Touched in the role's name by GeoNature's own triggers, checks and defaults; the test above shows that they are.
+    let by_geonature = [
+        "gn_commons.t_history_actions",
+        "gn_commons.t_parameters",
+        "gn_sensitivity.cor_sensitivity_area",
+        "gn_sensitivity.cor_sensitivity_criteria",
+        "gn_sensitivity.t_sensitivity_rules_cd_ref",
+        "gn_synthese.cor_area_synthese",
+        "gn_synthese.defaults_nomenclatures_value",
+        "gn_synthese.t_log_synthese",
+        "ref_nomenclatures.bib_nomenclatures_types",
+        "ref_nomenclatures.defaults_nomenclatures_value",
+        "ref_nomenclatures.t_nomenclatures",
+        "utilisateurs.bib_organismes",
+    ];
+    for (privilege, table) in granted(&[Feature::Harvest, Feature::Metadata, Feature::Media]) {
+        assert!(
+            touched.contains(&table) || by_geonature.contains(&table.as_str()),
+            "nobody needs {privilege} on {table}"
+        );
+    }
+}
+
+/// What statements do to which `schema.table`, as far as words tell.
+fn statements(sql: &str) -> Vec<(&'static str, String)> {
+    let code: String =
+        sql.lines().map(|line| line.split("--").next().unwrap_or_default()).collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> =
+        code.split(|c: char| c.is_whitespace() || "(),;'\"".contains(c)).filter(|word| !word.is_empty()).collect();
+    let before = |at: usize, back: usize| at.checked_sub(back).map_or("", |place| words[place]);
+    let privilege = |at: usize| match (before(at, 2), before(at, 1)) {
+        ("INSERT", "INTO") => "INSERT",
+        ("DELETE", "FROM") => "DELETE",
+        (_, "UPDATE") => "UPDATE",
+        _ => "SELECT",
+    };
+    let table = |word: &str| word.split("::").next().unwrap_or_default().trim_end_matches('.').to_owned();
+    words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| word.contains('.'))
+        .map(|(at, word)| (privilege(at), table(word)))
+        .collect()
+}
