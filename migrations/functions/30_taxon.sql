@@ -2,7 +2,7 @@
 -- guess; docs/taxa.md tells how a taxonomist answers.
 --
 -- Ways, in the order in which they are tried; the code is kept as taxon_path:
---   answer            pinv_gbif.cor_taxon, by name (and key)
+--   answer            pinv_gbif.cor_taxon, by name (and key); "never: …" when it is that records do not enter
 --   verbatimName      only where GBIF is in doubt: the observer's name is a name of TAXREF, with its author; or without
 --                     one, when a single accepted taxon of the kingdom bears it
 --   answer            pinv_gbif.cor_taxon, by key alone
@@ -67,9 +67,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 
 -- The taxonomist's answers that hold: one whose cd_nom this TAXREF lacks is asked again.
-CREATE OR REPLACE FUNCTION passereau.taxon_answers() RETURNS TABLE (taxon_key text, name text, cd_nom integer, note text)
+CREATE OR REPLACE FUNCTION passereau.taxon_answers() RETURNS TABLE (taxon_key text, name text, cd_nom integer, path text)
 LANGUAGE sql STABLE AS $$
-    SELECT a.taxon_key, passereau.clean_name(a.scientific_name), a.cd_nom, a.note
+    SELECT a.taxon_key, passereau.clean_name(a.scientific_name), a.cd_nom,
+           CASE WHEN a.cd_nom IS NULL THEN 'never: ' || a.note ELSE 'answer' END
     FROM pinv_gbif.cor_taxon a
     WHERE a.cd_nom IS NULL OR EXISTS (SELECT FROM taxonomie.taxref t WHERE t.cd_nom = a.cd_nom)
 $$;
@@ -117,11 +118,11 @@ BEGIN
     WHERE passereau.same_name(b.name, f.lb_nom, f.nom_complet);
 END $$;
 
--- The names of a chunk that have a match, one row each. A cd_nom of NULL is the taxonomist's "never", with the reason in `note`.
+-- The names of a chunk that have a match, one row each. A cd_nom of NULL is the taxonomist's "never", with the reason in the path.
 -- PL/pgSQL and ROWS, so that the caller's plan expects some thousand names and hashes them.
 DROP FUNCTION IF EXISTS passereau.matched_taxa(bigint, bigint, bigint);
 CREATE FUNCTION passereau.matched_taxa(of_generation bigint, after_id bigint, upto_id bigint)
-RETURNS TABLE (name_key uuid, cd_nom integer, taxon_path text, note text)
+RETURNS TABLE (name_key uuid, cd_nom integer, taxon_path text)
 LANGUAGE plpgsql STABLE ROWS 5000 SET plan_cache_mode = force_custom_plan AS $$
 #variable_conflict use_column
 BEGIN
@@ -145,16 +146,16 @@ BEGIN
         SELECT * FROM passereau.taxon_answers()
     ), told AS MATERIALIZED (
         -- By answers and by keys. `way` is the place in the order above.
-        SELECT n.name_key, CASE WHEN a.name IS NULL THEN 5 ELSE 1 END AS way, 'answer' AS path, a.cd_nom, a.note,
+        SELECT n.name_key, CASE WHEN a.name IS NULL THEN 5 ELSE 1 END AS way, a.path, a.cd_nom,
                true AS accepted, true AS same
         FROM name n JOIN answer a ON a.taxon_key = n.taxon_key
         WHERE a.name IS NULL OR a.name = n.asked
         UNION ALL
-        SELECT n.name_key, 2, 'answer', a.cd_nom, a.note, true, true
+        SELECT n.name_key, 2, a.path, a.cd_nom, true, true
         FROM name n JOIN answer a ON a.name = n.asked
         WHERE a.taxon_key IS NULL
         UNION ALL
-        SELECT n.name_key, k.way, k.path, t.cd_nom, NULL,
+        SELECT n.name_key, k.way, k.path, t.cd_nom,
                COALESCE(t.cd_nom = t.cd_ref, false), COALESCE(passereau.same_name(k.name, t.lb_nom, t.nom_complet), false)
         FROM name n
         CROSS JOIN LATERAL (VALUES
@@ -180,10 +181,10 @@ BEGIN
         SELECT * FROM told
         UNION ALL
         SELECT n.name_key, n.way, CASE n.way WHEN 7 THEN 'scientificName' ELSE 'verbatimName' END,
-               COALESCE(min(n.cd_nom) FILTER (WHERE n.cd_nom = n.cd_ref), min(n.cd_nom)), NULL, true, true
+               COALESCE(min(n.cd_nom) FILTER (WHERE n.cd_nom = n.cd_ref), min(n.cd_nom)), true, true
         FROM named n GROUP BY n.name_key, n.way HAVING min(n.cd_ref) = max(n.cd_ref)
     )
-    SELECT DISTINCT ON (c.name_key) c.name_key, c.cd_nom, c.path, c.note
+    SELECT DISTINCT ON (c.name_key) c.name_key, c.cd_nom, c.path
     FROM candidate c
     ORDER BY c.name_key, c.way, c.accepted DESC, c.same DESC, c.cd_nom;
 END $$;
@@ -224,9 +225,10 @@ LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET ji
 BEGIN
     RETURN QUERY
     WITH asked AS MATERIALIZED (
-        -- Without subgenus and author: the first word, and the words that follow it in small letters.
+        -- Without subgenus and author: the first word, and the words in small letters that follow it, but for "de", "ex" …
         SELECT n.name, n.kingdom,
-               substring(regexp_replace(n.name, ' \([^)]*\)(?= [a-z])', '') FROM '^[^ ]+(?: [a-z×][^ ]*)*') AS canonical
+               substring(regexp_replace(n.name, ' \([^)]*\)(?= [a-z])', '')
+                         FROM '^[^ ]+(?: (?!(?:and|auct|d|da|de|del|der|des|di|du|et|ex|in|van|von|zu)\M)[a-z×][^ ]*)*') AS canonical
         FROM unnest(names, kingdoms) n (name, kingdom)
     ), word AS MATERIALIZED (
         SELECT a.*, split_part(a.canonical, ' ', 1) AS genus,

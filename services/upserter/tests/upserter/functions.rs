@@ -177,45 +177,6 @@ async fn each_reason_to_reject_has_its_record() {
 }
 
 #[tokio::test]
-async fn one_key_with_several_names_has_a_rule() {
-    let platform = Platform::new().await;
-    platform
-        .execute(
-            "INSERT INTO taxonomie.taxref (cd_nom, cd_ref, lb_nom, nom_complet) VALUES
-                 (800005, 800005, 'Aus bus', 'Aus bus L., 1758'), (800001, 800005, 'Aus cus', 'Aus cus L., 1758'),
-                 (800010, 800005, 'Aus dus', 'Aus dus L., 1758'), (800011, 800005, 'Aus eus', 'Aus eus L., 1758'),
-                 (800012, 800005, 'Aus fus', 'Aus fus L., 1758');
-             INSERT INTO taxonomie.taxref_liens (ct_name, ct_type, cd_nom, ct_sp_id) VALUES
-                 ('GBIF', 'x', 800005, '71'), ('GBIF', 'x', 800001, '71'),
-                 ('GBIF', 'x', 800010, '72'), ('GBIF', 'x', 800011, '72'), ('GBIF', 'x', 800012, '72'),
-                 ('Other', 'x', 700001, '73')",
-        )
-        .await;
-    let named =
-        |id, key: &str, name: &str| record(id).with("taxon_key", json!(key)).with("scientific_name", json!(name));
-    let harvest = platform
-        .land(
-            "one",
-            &[
-                named(1, "71", "Aus cus L., 1758"),
-                named(2, "72", "Aus eus L., 1758"),
-                named(3, "72", "Aus fus"),
-                named(4, "72", "Zus zus"),
-                named(5, "72", "Zus zus").with("scientific_name", json!(null)),
-                named(6, "73", "Parus major"),
-            ],
-        )
-        .await;
-    let counts = platform.run(harvest).await;
-    assert_eq!((counts.inserted, counts.rejected), (5, 1));
-    let names: Vec<(i64, i32)> = sqlx::query_as("SELECT gbif_id, cd_nom FROM passereau.written ORDER BY 1")
-        .fetch_all(&platform.pool)
-        .await
-        .unwrap();
-    assert_eq!(names, [(1, 800_005), (2, 800_011), (3, 800_012), (4, 800_010), (5, 800_010)]);
-}
-
-#[tokio::test]
 async fn an_observation_keeps_the_uuid_it_entered_with() {
     let platform = Platform::new().await;
     platform.execute("INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid) VALUES (10, 'aaaaaaaa-0000-4000-8000-000000000000')").await;
