@@ -15,7 +15,7 @@ use sqlx::types::Uuid;
 const SOON: Duration = Duration::from_secs(30);
 
 /// Applies both harvests, the second one while the first is not committed yet.
-async fn meet(platform: &Platform, first: Uuid, second: Uuid) -> (Applied, Applied) {
+pub async fn meet(platform: &Platform, first: Uuid, second: Uuid) -> (Applied, Applied) {
     for harvest in [first, second] {
         assert_eq!(functions::plan(&platform.pool, harvest, 100).await.unwrap().slices, Some(1));
     }
