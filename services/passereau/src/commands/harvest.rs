@@ -108,6 +108,7 @@ impl Submit {
             download_key: self.download_key,
             archive: self.archive,
             all_datasets: self.all_datasets,
+            settings: None,
         };
         let problems = problems(&request);
         ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));
