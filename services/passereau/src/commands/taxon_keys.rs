@@ -1,0 +1,137 @@
+//! `passereau taxon-keys`: GBIF's keys of a group of taxa, for the predicate of a request.
+
+use clap::Args;
+use passereau_database::DatabaseConfig;
+use serde_json::{Value, json};
+
+use super::open;
+
+/// Prints cd_nom, name and GBIF key of the taxa of a rank and a kingdom, as TAXREF links them. Taxa without a link are told
+/// apart: their records are in no download that asks for these keys.
+#[derive(Args, Debug)]
+pub struct TaxonKeys {
+    /// Rank as TAXREF writes it: KD, PH, CL, OR, FM, GN, ES …
+    #[arg(long)]
+    rank: String,
+    /// Kingdom as TAXREF writes it.
+    #[arg(long)]
+    regne: String,
+    /// Phylum to leave out; may be given several times.
+    #[arg(long)]
+    exclude_phylum: Vec<String>,
+    /// The predicate for query.json.
+    #[arg(long)]
+    json: bool,
+    /// CSV (cd_nom, name, key).
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// A taxon of TAXREF.
+#[derive(Debug, sqlx::FromRow)]
+struct Taxon {
+    cd_nom: i32,
+    name: String,
+    gbif_key: Option<String>,
+}
+
+impl TaxonKeys {
+    /// Prints them.
+    ///
+    /// # Errors
+    /// TAXREF has no such taxon, or the database cannot be asked.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let pool = open(&self.database).await?;
+        let taxa: Vec<Taxon> = sqlx::query_as("SELECT cd_nom, name, gbif_key FROM passereau.taxon_keys($1, $2, $3)")
+            .bind(&self.rank)
+            .bind(&self.regne)
+            .bind(&self.exclude_phylum)
+            .fetch_all(&pool)
+            .await?;
+        anyhow::ensure!(
+            !taxa.is_empty(),
+            "TAXREF has no taxon of rank {} in the kingdom {}: ranks are written as in taxonomie.bib_taxref_rangs, kingdoms as in taxonomie.vm_regne",
+            self.rank,
+            self.regne
+        );
+        let (linked, unlinked): (Vec<_>, Vec<_>) = taxa.into_iter().partition(|taxon| taxon.gbif_key.is_some());
+        if self.json {
+            println!("{}", serde_json::to_string_pretty(&predicate(&self.rank, &linked))?);
+        } else if self.csv {
+            print!("{}", sheet(&linked)?);
+        } else {
+            println!("{:>8}  {:>9}  name", "cd_nom", "GBIF key");
+            for taxon in &linked {
+                println!("{:>8}  {:>9}  {}", taxon.cd_nom, taxon.gbif_key.as_deref().unwrap_or_default(), taxon.name);
+            }
+        }
+        if !unlinked.is_empty() {
+            eprintln!("without a link to GBIF in taxonomie.taxref_liens:");
+        }
+        for taxon in unlinked {
+            eprintln!("{:>8}  {:>9}  {}", taxon.cd_nom, "-", taxon.name);
+        }
+        Ok(())
+    }
+}
+
+/// GBIF's search key for taxa of a rank of TAXREF. Taxa of any rank are found by TAXON_KEY.
+fn search_key(rank: &str) -> &'static str {
+    match rank {
+        "KD" => "KINGDOM_KEY",
+        "PH" => "PHYLUM_KEY",
+        "CL" => "CLASS_KEY",
+        "OR" => "ORDER_KEY",
+        "FM" => "FAMILY_KEY",
+        "GN" => "GENUS_KEY",
+        "ES" => "SPECIES_KEY",
+        _ => "TAXON_KEY",
+    }
+}
+
+/// A predicate of GBIF's download API, each key once; values are strings even where they are numbers.
+fn predicate(rank: &str, linked: &[Taxon]) -> Value {
+    let mut keys: Vec<&str> = linked.iter().filter_map(|taxon| taxon.gbif_key.as_deref()).collect();
+    keys.sort_unstable_by_key(|key| (key.len(), *key));
+    keys.dedup();
+    json!({"type": "in", "key": search_key(rank), "values": keys})
+}
+
+fn sheet(linked: &[Taxon]) -> anyhow::Result<String> {
+    let mut sheet = csv::Writer::from_writer(Vec::new());
+    sheet.write_record(["cd_nom", "name", "gbif_key"])?;
+    for taxon in linked {
+        let cd_nom = taxon.cd_nom.to_string();
+        sheet.write_record([cd_nom.as_str(), taxon.name.as_str(), taxon.gbif_key.as_deref().unwrap_or_default()])?;
+    }
+    Ok(String::from_utf8(sheet.into_inner()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linked() -> Vec<Taxon> {
+        [(1, "Arthropoda", "54"), (2, "Annelida", "42"), (3, "Ciliophora, sensu lato", "107"), (4, "Articulata", "54")]
+            .map(|(cd_nom, name, key)| Taxon { cd_nom, name: name.to_owned(), gbif_key: Some(key.to_owned()) })
+            .into()
+    }
+
+    #[test]
+    fn the_predicate_can_be_pasted_into_a_query() {
+        assert_eq!(
+            predicate("PH", &linked()),
+            json!({"type": "in", "key": "PHYLUM_KEY", "values": ["42", "54", "107"]})
+        );
+        assert_eq!(predicate("SSFM", &[]), json!({"type": "in", "key": "TAXON_KEY", "values": []}));
+    }
+
+    #[test]
+    fn the_sheet_has_a_row_for_each_link() {
+        let sheet = sheet(&linked()).unwrap();
+        assert!(sheet.starts_with("cd_nom,name,gbif_key\n1,Arthropoda,54\n"), "{sheet}");
+        assert!(sheet.contains("3,\"Ciliophora, sensu lato\",107\n"), "{sheet}");
+    }
+}
