@@ -17,7 +17,7 @@
 //! | 4 | [`Outside`](Case::Outside) | lies outside the region |
 //! | 8 | [`ObscuredForTaxon`](Case::ObscuredForTaxon) | has a random point of a cell of 0.2°, to protect its taxon |
 //! | 8 | [`ObscuredByObserver`](Case::ObscuredByObserver) | the same, as its observer wished |
-//! | 4 | [`Suspicious`](Case::Suspicious) | carries an issue flag that makes its date or place doubtful |
+//! | 4 | [`Suspicious`](Case::Suspicious) | carries an issue flag that makes its place doubtful, one in four its date (which is only noted) |
 //! | 3 | [`IncertaeSedis`](Case::IncertaeSedis) | is identified to nothing |
 //! | 4 | [`NotInTaxref`](Case::NotInTaxref) | has a name that TAXREF lacks |
 //! | 2 | [`CanonicalOnly`](Case::CanonicalOnly) | has a name that TAXREF has with its author written otherwise |

@@ -10,12 +10,14 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.expect("count")
 }
 
-/// 1,000 points over the region, of the first linked and the first sensitive taxon in turn.
+/// 1,000 points over the region, of a species without rules of sensitivity and of one with rules in turn. Reads only what a worker
+/// may read in every version.
 async fn insert_points(pool: &PgPool) {
     sqlx::query(
         "WITH taxon AS (
-             SELECT array[(SELECT min(cd_nom) FROM taxonomie.taxref_liens),
-                          (SELECT min(cd_nom) FROM gn_sensitivity.t_sensitivity_rules)] AS cd_nom)
+             SELECT array[(SELECT min(cd_nom) FROM taxonomie.taxref
+                            WHERE id_rang = 'ES' AND cd_ref NOT IN (SELECT cd_ref FROM gn_sensitivity.t_sensitivity_rules_cd_ref)),
+                          (SELECT min(cd_nom) FROM gn_sensitivity.t_sensitivity_rules_cd_ref)] AS cd_nom)
          INSERT INTO gn_synthese.synthese
              (id_source, entity_source_pk_value, id_dataset, cd_nom, nom_cite, date_min, date_max,
               the_geom_4326, the_geom_point, the_geom_local)

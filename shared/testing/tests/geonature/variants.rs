@@ -1,6 +1,6 @@
 //! What Passereau makes of the GeoNature versions in use, and of one whose administrators have replaced its functions.
 
-use passereau_geonature::{GeoNatureError, detect, install};
+use passereau_geonature::{GeoNatureError, Wanted, detect, install};
 use passereau_testing::{TestDatabase, Variant};
 use sqlx::PgPool;
 
@@ -8,17 +8,18 @@ use crate::{count, insert_points};
 
 #[tokio::test]
 async fn each_version_is_recognised() {
-    for (variant, version, taxref) in [
-        (Variant::V2_12, "2.12.0", None),
-        (Variant::V2_14, "2.14.0", Some(17)),
-        (Variant::V2_16, "2.16.0", Some(18)),
-        (Variant::V2_17, "2.17.0", Some(18)),
-        (Variant::NoOpSensitivity, "2.17.0", Some(18)),
+    for (variant, version) in [
+        (Variant::V2_12, "2.12.0"),
+        (Variant::V2_14, "2.14.0"),
+        (Variant::V2_16, "2.16.0"),
+        (Variant::V2_17, "2.17.0"),
+        (Variant::NoOpSensitivity, "2.17.0"),
     ] {
         let database = TestDatabase::variant(variant).await;
         let detected = detect(&database.pool).await.expect("a GeoNature");
-        assert_eq!((detected.version, detected.taxref_version), (version, taxref), "{variant:?}");
-        assert_eq!(detected.has_taxref_liens, !matches!(variant, Variant::V2_12 | Variant::V2_14), "{variant:?}");
+        assert_eq!(detected.catalogue.version, version, "{variant:?}");
+        let linked = !matches!(variant, Variant::V2_12 | Variant::V2_14);
+        assert_eq!(detected.gbif_links.is_some_and(|links| links > 0), linked, "{variant:?}");
     }
 }
 
@@ -42,7 +43,7 @@ async fn a_geonature_without_links_to_gbif_is_told_to_be_upgraded() {
         let database = TestDatabase::variant(variant).await;
         let pool = &database.pool;
         // The installation does what it can, so that nothing is left to do after the upgrade; then it says what is missing.
-        let detected = install(pool, None).await.expect("installed");
+        let detected = install(pool, &Wanted::default()).await.expect("installed");
         let error = detected.ready().expect_err("not ready");
         assert!(matches!(error, GeoNatureError::TooOld { missing: "taxonomie.taxref_liens", .. }), "{variant:?}");
         assert!(error.to_string().contains("upgrade GeoNature"), "{error}");
@@ -63,7 +64,8 @@ async fn where_the_sensitivity_functions_do_nothing_a_new_row_has_no_sensitivity
     insert_points(pool).await;
     let unknown = "SELECT count(*) FROM gn_synthese.synthese WHERE id_nomenclature_sensitivity IS NULL";
     assert_eq!(count(pool, unknown).await, 1000, "present is not active");
-    assert_eq!(detect(pool).await.expect("a GeoNature").triggers.len(), 6, "the triggers are enabled all the same");
+    let triggers = detect(pool).await.expect("a GeoNature").catalogue.triggers;
+    assert_eq!(triggers.iter().filter(|trigger| trigger.enabled).count(), 6, "the triggers fire all the same");
 
     // What the writer says stays, even when taxon and place change.
     sqlx::query(
@@ -104,7 +106,8 @@ async fn a_worker_works_on_a_geonature_that_belongs_to_others() {
     let refused = sqlx::query("SELECT FROM gn_synthese.synthese").execute(&pool).await.expect_err("no right yet");
     assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("42501"));
 
-    install(&database.pool, Some(&worker.name)).await.expect("installed");
+    let wanted = Wanted { role: Some(worker.name.clone()), ..Wanted::default() };
+    install(&database.pool, &wanted).await.expect("installed");
     passereau_database::migrate(&pool).await.expect("the role makes schemas of its own");
     insert_points(&pool).await;
     sqlx::query("UPDATE gn_synthese.synthese SET the_geom_local = the_geom_local")
