@@ -45,20 +45,18 @@ pub struct Unmatched {
 
 /// One answer.
 #[derive(Args, Debug)]
-#[group(id = "question", required = true, multiple = true, args = ["key", "name"])]
-#[group(id = "decision", required = true, multiple = false, args = ["cd_nom", "never"])]
 pub struct One {
     /// GBIF's taxon key.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "name")]
     key: Option<String>,
     /// The name as `taxon unmatched` shows it; with --key too, both must be the record's.
     #[arg(long)]
     name: Option<String>,
     /// The name of TAXREF that it is.
-    #[arg(long)]
+    #[arg(long, required_unless_present = "never")]
     cd_nom: Option<i32>,
     /// Records of this name never enter.
-    #[arg(long, requires = "note")]
+    #[arg(long, requires = "note", conflicts_with = "cd_nom")]
     never: bool,
     /// Why.
     #[arg(long)]
@@ -225,4 +223,54 @@ async fn keep(pool: &PgPool, answers: &[Answer], author: Option<&str>) -> anyhow
         eprintln!("the workers convert the waiting records again within minutes; `passereau harvest list` shows it");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        taxon: Taxon,
+    }
+
+    #[test]
+    fn an_answer_names_what_it_answers_and_decides_one_thing() {
+        let parse = |words: &str| {
+            Cli::try_parse_from(format!("taxon answer --database-url postgres://x/y {words}").split(' ')).is_ok()
+        };
+        for right in ["--key 71 --cd-nom 1", "--name Aus --cd-nom 1", "--key 0 --name Aus --never --note reason"] {
+            assert!(parse(right), "{right}");
+        }
+        for wrong in ["--key 71", "--cd-nom 1", "--key 71 --never", "--key 71 --cd-nom 1 --never --note reason"] {
+            assert!(!parse(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn each_name_is_shown_with_what_it_may_be() {
+        let near = serde_json::json!([{"cd_nom": 1, "name": "Aus bus L., 1758", "regne": "Animalia", "how": 1}]);
+        let question = Question {
+            taxon_key: Some("73".to_owned()),
+            scientific_name: Some("Aus L., 1758".to_owned()),
+            verbatim_scientific_name: Some("Aus busus".to_owned()),
+            kingdom: Some("Animalia".to_owned()),
+            taxon_rank: None,
+            records: 12,
+            proposals: serde_json::from_value(near).unwrap(),
+        };
+        let mut out = Vec::new();
+        print(&[question], Lang::En, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "  records   GBIF key  name\n\
+             \u{20}      12         73  Aus L., 1758, cited as Aus busus (Animalia)\n\
+             \u{20}                    ? 1 Aus bus L., 1758 [Animalia, same name]\n"
+        );
+    }
 }

@@ -58,6 +58,7 @@ impl TaxonKeys {
         );
         let (linked, unlinked): (Vec<_>, Vec<_>) = taxa.into_iter().partition(|taxon| taxon.gbif_key.is_some());
         if self.json {
+            anyhow::ensure!(!linked.is_empty(), "no name of these {} taxa has a link to GBIF", unlinked.len());
             println!("{}", serde_json::to_string_pretty(&predicate(&self.rank, &linked))?);
         } else if self.csv {
             print!("{}", sheet(&linked)?);
@@ -111,6 +112,8 @@ fn sheet(linked: &[Taxon]) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn linked() -> Vec<Taxon> {

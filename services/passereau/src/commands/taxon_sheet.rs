@@ -204,6 +204,8 @@ fn armed(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn question(key: &str, name: &str, cited: Option<&str>) -> Question {
