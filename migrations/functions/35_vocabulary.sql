@@ -60,6 +60,9 @@ $$;
 --
 -- unmatched holds, by term, the values of the record that no active rule knows, and those whose rule leads only to a code
 -- that this instance lacks; in a list only these parts, joined by |. NULL when there are none.
+--
+-- No plain SQL function, which would become part of the caller's query: a chunk of which PostgreSQL has no statistics yet looks
+-- like five records, and the nested loops that follow from that took minutes. None of GeoNature's triggers runs in here.
 DROP FUNCTION IF EXISTS passereau.vocabulary_of(bigint, bigint, bigint);
 CREATE FUNCTION passereau.vocabulary_of(of_generation bigint, after_id bigint, upto_id bigint)
 RETURNS TABLE (terms_key uuid,
@@ -70,7 +73,12 @@ RETURNS TABLE (terms_key uuid,
                id_nomenclature_behaviour integer, id_nomenclature_biogeo_status integer,
                id_nomenclature_determination_method integer, id_nomenclature_obj_count integer,
                id_nomenclature_type_count integer, unmatched jsonb)
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE ROWS 20000
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off SET work_mem = '128MB'
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
     WITH rule AS MATERIALIZED (
         SELECT r.id, r.term, COALESCE(r.value_key, E'\n') AS word, r.priority, r.conditions, r.dataset_key,
                passereau.vocabulary_key(r.basis_of_record) AS basis_of_record, passereau.vocabulary_key(r.kingdom) AS kingdom,
@@ -113,19 +121,20 @@ LANGUAGE sql STABLE AS $$
              unnest(passereau.term_values(t.term, COALESCE(t.value, ''))) WITH ORDINALITY AS v (value, position)
         UNION ALL
         SELECT s.id, t.term, 0, NULL, E'\n' FROM situation s, jsonb_object_keys(s.terms) AS t (term)
-    ), applied AS MATERIALIZED (
-        SELECT s.id, t.term, t.position, r.nomenclature_type, r.id_nomenclature, r.resolved, r.priority, r.conditions, r.id AS rule
+    ), applied AS MATERIALIZED (    -- rules that apply to what is said; one row without a rule where there is none
+        SELECT t.id, t.term, t.position, t.value, t.word, r.nomenclature_type, r.id_nomenclature, r.resolved,
+               r.priority, r.conditions, r.id AS rule
         FROM said t
-        JOIN rule r ON r.term = t.term AND r.word = t.word
         JOIN situation s ON s.id = t.id
-        WHERE (r.dataset_key IS NULL OR r.dataset_key = s.dataset_key)
-          AND (r.basis_of_record IS NULL OR r.basis_of_record = s.basis_of_record)
-          AND (r.kingdom IS NULL OR r.kingdom = s.kingdom)
-          AND (r.class IS NULL OR r.class = s.class)
-          AND (r."order" IS NULL OR r."order" = s."order")
-          AND (r.companion_term IS NULL OR EXISTS (
-                  SELECT FROM unnest(passereau.term_values(r.companion_term, s.terms ->> r.companion_term)) AS companion (value)
-                  WHERE passereau.vocabulary_key(companion.value) = r.companion_word))
+        LEFT JOIN rule r ON r.term = t.term AND r.word = t.word
+              AND (r.dataset_key IS NULL OR r.dataset_key = s.dataset_key)
+              AND (r.basis_of_record IS NULL OR r.basis_of_record = s.basis_of_record)
+              AND (r.kingdom IS NULL OR r.kingdom = s.kingdom)
+              AND (r.class IS NULL OR r.class = s.class)
+              AND (r."order" IS NULL OR r."order" = s."order")
+              AND (r.companion_term IS NULL OR EXISTS (
+                      SELECT FROM unnest(passereau.term_values(r.companion_term, s.terms ->> r.companion_term)) AS companion (value)
+                      WHERE passereau.vocabulary_key(companion.value) = r.companion_word))
     ), won AS (
         SELECT DISTINCT ON (a.id, a.nomenclature_type) a.id, a.nomenclature_type, a.id_nomenclature
         FROM applied a
@@ -149,25 +158,25 @@ LANGUAGE sql STABLE AS $$
                max(w.id_nomenclature) FILTER (WHERE w.nomenclature_type = 'TYP_DENBR') AS type_count
         FROM won w
         GROUP BY w.id
-    ), understood AS (
-        SELECT a.id, a.term, a.position FROM applied a GROUP BY a.id, a.term, a.position HAVING bool_and(a.resolved)
-    ), unknown AS (
-        SELECT t.id, t.term, string_agg(btrim(t.value), '|' ORDER BY t.position) AS value
-        FROM said t
-        LEFT JOIN understood u ON u.id = t.id AND u.term = t.term AND u.position = t.position
-        WHERE u.id IS NULL AND t.position > 0 AND t.word <> '' AND t.term <> 'mediaType'    -- media are no vocabulary
-        GROUP BY t.id, t.term
+    ), unknown AS (    -- media are no vocabulary
+        SELECT a.id, a.term, a.position, min(btrim(a.value)) AS value
+        FROM applied a
+        WHERE a.position > 0 AND a.word <> '' AND a.term <> 'mediaType'
+        GROUP BY a.id, a.term, a.position
+        HAVING bool_and(a.resolved) IS NOT TRUE
     ), unmatched AS (
-        SELECT u.id, jsonb_object_agg(u.term, u.value) AS terms FROM unknown u GROUP BY u.id
+        SELECT t.id, jsonb_object_agg(t.term, t.value) AS terms
+        FROM (SELECT u.id, u.term, string_agg(u.value, '|' ORDER BY u.position) AS value FROM unknown u GROUP BY u.id, u.term) t
+        GROUP BY t.id
     )
     SELECT k.terms_key, m.obs_technique, m.bio_status, m.bio_condition, m.naturalness, m.life_stage, m.sex,
            m.observation_status, m.source_status, m.behaviour, m.biogeo_status, m.determination_method, m.obj_count, m.type_count,
            u.terms
     FROM situation s
     LEFT JOIN meant m ON m.id = s.id
-    LEFT JOIN unmatched u ON u.id = s.id,
-         unnest(s.keys) AS k (terms_key)
-$$;
+    LEFT JOIN unmatched u ON u.id = s.id
+    CROSS JOIN unnest(s.keys) AS k (terms_key);
+END $$;
 
 -- What a data manager may want a rule for: the unmatched values of a generation, most frequent first. Ways of writing one
 -- value are counted together.
@@ -188,25 +197,31 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- One row for each distinct text of flags in the chunk: those that refuse the record, and those that are to be noted, in GBIF's
--- order. A flag that pinv_gbif.cor_issue does not know is noted: GBIF makes new ones.
+-- order. A flag that pinv_gbif.cor_issue does not know is noted: GBIF makes new ones. Not plain SQL, as above.
 DROP FUNCTION IF EXISTS passereau.issues_of(bigint, bigint, bigint);
 CREATE FUNCTION passereau.issues_of(of_generation bigint, after_id bigint, upto_id bigint)
 RETURNS TABLE (issue text, rejected_by text, noted text[])
-LANGUAGE sql STABLE AS $$
-    WITH flags AS MATERIALIZED (
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off
+AS $$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    WITH flagged AS MATERIALIZED (
         SELECT DISTINCT o.issue
         FROM pinv_gbif.occurrence o
         WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id AND o.issue IS NOT NULL
+    ), one AS (
+        SELECT f.issue, upper(btrim(flag)) AS flag, position
+        FROM flagged f, unnest(string_to_array(f.issue, ';')) WITH ORDINALITY AS parts (flag, position)
     )
-    SELECT f.issue,
-           string_agg(one.flag, ';' ORDER BY one.position) FILTER (WHERE c.action = 'reject'),
-           array_agg(one.flag ORDER BY one.position) FILTER (WHERE c.action IS NULL OR c.action = 'note')
-    FROM flags f,
-         LATERAL (SELECT upper(btrim(part)), position
-                  FROM unnest(string_to_array(f.issue, ';')) WITH ORDINALITY AS parts (part, position)
-                  WHERE btrim(part) <> '') AS one (flag, position)
-    LEFT JOIN pinv_gbif.cor_issue c ON c.issue = one.flag
-    GROUP BY f.issue
-$$;
+    SELECT o.issue,
+           string_agg(o.flag, ';' ORDER BY o.position) FILTER (WHERE c.action = 'reject'),
+           array_agg(o.flag ORDER BY o.position) FILTER (WHERE c.action IS NULL OR c.action = 'note')
+    FROM one o
+    LEFT JOIN pinv_gbif.cor_issue c ON c.issue = o.flag
+    WHERE o.flag <> ''
+    GROUP BY o.issue;
+END $$;
 
 RESET check_function_bodies;

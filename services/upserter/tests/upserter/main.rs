@@ -14,4 +14,5 @@ mod platform;
 mod reports;
 mod sensitivity;
 mod taxa;
+mod vocabulary;
 mod waiting;
