@@ -10,9 +10,9 @@ async fn count(pool: &PgPool, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(pool).await.expect("count")
 }
 
-/// 1,000 points over the region, of a species without rules of sensitivity and of one with rules in turn. Reads only what a worker
+/// Points over the region, of a species without rules of sensitivity and of one with rules in turn. Reads only what a worker
 /// may read in every version.
-async fn insert_points(pool: &PgPool) {
+async fn insert_points(pool: &PgPool, points: i32) {
     sqlx::query(
         "WITH taxon AS (
              SELECT array[(SELECT min(cd_nom) FROM taxonomie.taxref
@@ -23,9 +23,10 @@ async fn insert_points(pool: &PgPool) {
               the_geom_4326, the_geom_point, the_geom_local)
          SELECT 1, n::text, (SELECT min(id_dataset) FROM gn_meta.t_datasets), taxon.cd_nom[1 + n % 2], 'cité',
                 '2024-05-01', '2024-05-01', point, point, ST_Transform(point, 2154)
-           FROM taxon, generate_series(1, 1000) n,
-                LATERAL (SELECT ST_SetSRID(ST_MakePoint(2.1 + (n % 100) * 0.05, 44.2 + (n / 100) * 0.25), 4326) AS point) p",
+           FROM taxon, generate_series(1, $1) n,
+                LATERAL (SELECT ST_SetSRID(ST_MakePoint(2.1 + (n % 100) * 0.05, 44.2 + (n / 10) % 10 * 0.25), 4326) AS point) p",
     )
+    .bind(points)
     .execute(pool)
     .await
     .expect("insert");
@@ -49,7 +50,7 @@ async fn the_reference_data_are_consistent() {
 #[tokio::test]
 async fn defaults_are_those_of_a_fresh_instance() {
     let database = TestDatabase::geonature().await;
-    insert_points(&database.pool).await;
+    insert_points(&database.pool, 10).await;
     let mut found = Vec::new();
     for (column, code) in [
         ("geo_object_nature", Some("NSP")),
@@ -89,7 +90,7 @@ async fn defaults_are_those_of_a_fresh_instance() {
 async fn triggers_fill_areas_and_sensitivity_and_take_dates_away() {
     let database = TestDatabase::geonature().await;
     let pool = &database.pool;
-    insert_points(pool).await;
+    insert_points(pool, 1000).await;
     // Region, department, commune, 50, 20, 10 and 5 km cell at least; a point on a border has more.
     assert_eq!(
         count(pool, "SELECT min(n) FROM (SELECT count(a.id_area) AS n FROM gn_synthese.synthese LEFT JOIN gn_synthese.cor_area_synthese a USING (id_synthese) GROUP BY id_synthese) AS areas").await,

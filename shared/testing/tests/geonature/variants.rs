@@ -29,8 +29,8 @@ async fn an_observation_can_be_written_into_each_version() {
     for variant in [Variant::V2_12, Variant::V2_14, Variant::V2_16] {
         let database = TestDatabase::variant(variant).await;
         let pool = &database.pool;
-        insert_points(pool).await;
-        assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.v_synthese_for_web_app").await, 1000, "{variant:?}");
+        insert_points(pool, 100).await;
+        assert_eq!(count(pool, "SELECT count(*) FROM gn_synthese.v_synthese_for_web_app").await, 100, "{variant:?}");
         let blind = "SELECT count(*) FROM gn_synthese.synthese WHERE id_nomenclature_sensitivity IS NULL OR NOT EXISTS
                          (SELECT FROM gn_synthese.cor_area_synthese c WHERE c.id_synthese = synthese.id_synthese)";
         assert_eq!(count(pool, blind).await, 0, "{variant:?}");
@@ -61,9 +61,9 @@ async fn a_geonature_without_links_to_gbif_is_told_to_be_upgraded() {
 async fn where_the_sensitivity_functions_do_nothing_a_new_row_has_no_sensitivity() {
     let database = TestDatabase::variant(Variant::NoOpSensitivity).await;
     let pool = &database.pool;
-    insert_points(pool).await;
+    insert_points(pool, 100).await;
     let unknown = "SELECT count(*) FROM gn_synthese.synthese WHERE id_nomenclature_sensitivity IS NULL";
-    assert_eq!(count(pool, unknown).await, 1000, "present is not active");
+    assert_eq!(count(pool, unknown).await, 100, "present is not active");
     let triggers = detect(pool).await.expect("a GeoNature").catalogue.triggers;
     assert_eq!(triggers.iter().filter(|trigger| trigger.enabled).count(), 6, "the triggers fire all the same");
 
@@ -109,7 +109,7 @@ async fn a_worker_works_on_a_geonature_that_belongs_to_others() {
     let wanted = Wanted { role: Some(worker.name.clone()), ..Wanted::default() };
     install(&database.pool, &wanted).await.expect("installed");
     passereau_database::migrate(&pool).await.expect("the role makes schemas of its own");
-    insert_points(&pool).await;
+    insert_points(&pool, 100).await;
     sqlx::query("UPDATE gn_synthese.synthese SET the_geom_local = the_geom_local")
         .execute(&pool)
         .await
