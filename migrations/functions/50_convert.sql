@@ -104,9 +104,11 @@ LANGUAGE sql STABLE AS $$
                        passereau.nomenclature('OBJ_DENBR', 'IND') AS individual, passereau.nomenclature('TYP_DENBR', 'Co') AS counted,
                        passereau.nomenclature('STATUT_OBS', 'No') AS absent
                 OFFSET 0) code
-    LEFT JOIN LATERAL (SELECT m.identifier AS url FROM pinv_gbif.multimedia m
-                       WHERE m.generation_id = of_generation AND m.gbif_id = o.gbif_id AND m.identifier IS NOT NULL
-                       ORDER BY m.type = 'StillImage' DESC NULLS LAST, m.identifier LIMIT 1) media ON true
+    LEFT JOIN LATERAL (SELECT a.url FROM pinv_gbif.multimedia m
+                       CROSS JOIN LATERAL (SELECT COALESCE(passereau.web_address(m.identifier),
+                                                           passereau.web_address(m."references")) AS url) a
+                       WHERE m.generation_id = of_generation AND m.gbif_id = o.gbif_id AND a.url IS NOT NULL
+                       ORDER BY m.type = 'StillImage' DESC NULLS LAST, a.url LIMIT 1) media ON true
     CROSS JOIN LATERAL (
         SELECT lower(btrim(o.occurrence_status)) = 'absent' AS absent,
                media.url AS media_url,

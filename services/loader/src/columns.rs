@@ -164,13 +164,15 @@ const FIRST_GENERATION: [(&str, Option<Column>); 3] = [
 ];
 
 /// The columns of a multimedia row that are landed.
-pub const MULTIMEDIA_COLUMNS: [Column; 6] = [
+pub const MULTIMEDIA_COLUMNS: [Column; 8] = [
     dc("type", "type", Kind::Text),
     dc("format", "format", Kind::Text),
     dc("identifier", "identifier", Kind::Text),
     dc("references", "references", Kind::Text),
     dc("license", "license", Kind::Text),
     dc("creator", "creator", Kind::Text),
+    dc("title", "title", Kind::Text),
+    dc("rights_holder", "rightsHolder", Kind::Text),
 ];
 
 /// Finds each column in a table, those of the first generation under their own terms.
