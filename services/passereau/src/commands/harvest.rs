@@ -1,26 +1,22 @@
-//! `passereau harvest submit | list | show`; `rejects` and `cite` have their own files.
+//! `passereau harvest list | show`; the other verbs have their own files.
 
-use std::{fs, path::PathBuf};
-
-use anyhow::{Context, bail, ensure};
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use passereau_broker::BrokerConfig;
-use passereau_contracts::HarvestRequest;
 use passereau_database::DatabaseConfig;
-use passereau_gbif::predicate::{Rules, validate};
 use passereau_harvest::{find, list, progress, rejects_by_reason};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{cite::Cite, open, rejects::Rejects};
-use crate::publish::publish_request;
+use super::{cite::Cite, open, reconvert::Reconvert, rejects::Rejects, submit::Submit};
 
 /// Harvests.
 #[derive(Debug, Subcommand)]
 pub enum Harvest {
     /// Ask for a harvest, by message.
     Submit(Submit),
+    /// Convert what a subscription holds again, without another download.
+    Reconvert(Reconvert),
     /// The newest harvests.
     List(List),
     /// One harvest: state, counts, progress, rejects by reason.
@@ -29,28 +25,6 @@ pub enum Harvest {
     Rejects(Rejects),
     /// What to cite for a harvest: GBIF's DOI, and the datasets behind it.
     Cite(Cite),
-}
-
-/// What to harvest.
-#[derive(Args, Debug)]
-#[group(id = "origin", required = true, multiple = false, args = ["query", "download_key", "archive"])]
-pub struct Submit {
-    /// Body for GBIF's download API: the procedure's query.json.
-    query: Option<PathBuf>,
-    /// Key of a GBIF download that exists, such as 0015000-260108000000665.
-    #[arg(long)]
-    download_key: Option<String>,
-    /// Object key of a Darwin Core Archive in the store, such as archives/april.zip (not a path of this machine).
-    #[arg(long)]
-    archive: Option<String>,
-    /// Name of the subscription, to harvest the same thing again and again.
-    #[arg(long)]
-    subscription: Option<String>,
-    /// Say that a query without DATASET_KEY is meant.
-    #[arg(long)]
-    all_datasets: bool,
-    #[command(flatten)]
-    broker: BrokerConfig,
 }
 
 /// How to list.
@@ -86,48 +60,13 @@ impl Harvest {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Submit(submit) => submit.run().await,
+            Self::Reconvert(reconvert) => reconvert.run().await,
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
             Self::Rejects(rejects) => rejects.run().await,
             Self::Cite(cite) => cite.run().await,
         }
     }
-}
-
-impl Submit {
-    async fn run(self) -> anyhow::Result<()> {
-        let query = self.query.as_ref().map(|path| -> anyhow::Result<Value> {
-            let text = fs::read(path).with_context(|| format!("reading the query {}", path.display()))?;
-            // Windows' editors begin a UTF-8 file with a mark that is no JSON.
-            let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
-            serde_json::from_slice(text).with_context(|| format!("{} is not JSON", path.display()))
-        });
-        let request = HarvestRequest {
-            subscription: self.subscription,
-            query: query.transpose()?,
-            download_key: self.download_key,
-            archive: self.archive,
-            all_datasets: self.all_datasets,
-            settings: None,
-        };
-        let problems = problems(&request);
-        ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));
-        let id = publish_request(&self.broker, &request).await?;
-        println!("{id}");
-        eprintln!("submitted; follow it with `passereau harvest show {id}`");
-        Ok(())
-    }
-}
-
-/// Every problem that can be seen from here. The account is the requester's to check.
-fn problems(request: &HarvestRequest) -> Vec<String> {
-    let mut problems: Vec<String> =
-        request.origin().err().unwrap_or_default().iter().map(ToString::to_string).collect();
-    if let Some(query) = &request.query {
-        let rules = Rules { creator: String::new(), all_datasets: request.all_datasets };
-        problems.extend(validate(query, &rules).err().unwrap_or_default().iter().map(ToString::to_string));
-    }
-    problems
 }
 
 impl List {
