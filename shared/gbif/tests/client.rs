@@ -121,6 +121,27 @@ async fn the_archive_is_elsewhere_absent_or_erased() {
 }
 
 #[tokio::test]
+async fn the_registry_tells_of_datasets_and_publishers_without_an_account() {
+    let id = uuid::Uuid::from_u128(1);
+    let client = gbif(404, &[], "Dataset was not found").await;
+    assert_eq!(client.dataset(id).await.unwrap(), None);
+    assert_eq!((client.dataset_document(id).await.unwrap(), client.organization(id).await.unwrap()), (None, None));
+    let client = gbif(200, &[], json!({"key": id, "title": "CABI", "country": "GB"}).to_string()).await;
+    assert_eq!(client.organization(id).await.unwrap().unwrap().title.as_deref(), Some("CABI"));
+    let withdrawn = json!({"key": id, "deleted": "2026-01-15T15:05:53.007+00:00", "citation": {}});
+    let dataset = gbif(200, &[], withdrawn.to_string()).await.dataset(id).await.unwrap().unwrap();
+    assert!(dataset.deleted.is_some() && dataset.title.is_none());
+    assert_eq!(gbif(200, &[], "<eml/>").await.dataset_document(id).await.unwrap().unwrap(), b"<eml/>");
+
+    let error = gbif(503, &[], "down").await.dataset_document(id).await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+    let error = gbif(200, &[], "[]").await.dataset(id).await.unwrap_err();
+    assert!(matches!(&error, GbifError::Http { .. }) && !error.is_transient(), "{error:?}");
+    let error = gbif(403, &[], "blocked").await.organization(id).await.unwrap_err();
+    assert!(matches!(error, GbifError::Unexpected { status: 403, .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn cancelling_what_is_there_and_what_is_not() {
     assert_eq!(gbif(204, &[], "").await.cancel(&key()).await.unwrap(), Cancelled::Done);
     assert_eq!(gbif(404, &[], "").await.cancel(&key()).await.unwrap(), Cancelled::Unknown);
@@ -151,6 +172,17 @@ async fn recorded_answers_are_read() {
         seen += 1;
     }
     assert!(seen >= 15, "{seen}");
+
+    let recorded = std::fs::read_to_string(folder.join("dataset-8324c0dc-f762-11e1-a439-00145eb45e9a.json")).unwrap();
+    let dataset = gbif(200, &[], recorded).await.dataset(uuid::Uuid::nil()).await.unwrap().unwrap();
+    assert_eq!(dataset.title.as_deref(), Some("CABI Bioscience Nematode Collection"));
+    assert_eq!(dataset.license.as_deref(), Some("http://creativecommons.org/licenses/by/4.0/legalcode"));
+    assert_eq!(
+        dataset.publishing_organization_key,
+        Some(uuid::uuid!("29817330-5d61-11d8-b9b2-b8a03c50a862")),
+        "{dataset:?}"
+    );
+    assert!(dataset.citation.unwrap().text.unwrap().starts_with("CABI") && dataset.modified.is_some());
 
     let page = gbif(200, &[], std::fs::read_to_string(folder.join("user-downloads-page.json")).unwrap()).await;
     let page = page.own_downloads(0).await.unwrap();

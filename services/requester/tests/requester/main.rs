@@ -1,6 +1,8 @@
 //! The requester as a process: what comes in by message, what GBIF is asked, where the harvest stands afterwards.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod describe;
+
 use clap::Parser;
 use passereau_harvest::State;
 use passereau_requester::{Requester, RequesterConfig};

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod datasets;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -84,14 +86,14 @@ async fn every_archive_lands_with_its_published_counts() {
     let database = TestDatabase::migrated().await;
     let pool = &database.pool;
     for (name, records, multimedia, absent) in [
-        (HEADERLESS, 158, 0, 30),
+        (HEADERLESS, 158, 0, 31),
         ("archives/dwca-2014-09-0000066-140928181241064.zip", 470, 215, 10),
         (TICKS, 1310, 1362, 3),
         ("archives/dwca-2021-12-0076720-210914110416597.zip", 12, 6, 3),
         (MICROBES, 2268, 0, 2),
         (PLANTS, 573, 0, 0),
         (TICKS_2026, 1310, 1362, 0),
-        (NEXT_LINE, 1, 0, 30),
+        (NEXT_LINE, 1, 0, 31),
     ] {
         let Some(path) = fixture(name) else { return };
         let (id, counts, report) = land_whole(pool, &path).await;
@@ -266,6 +268,11 @@ async fn a_cancelled_landing_stops_and_a_lost_claim_writes_nothing() {
 
 /// An archive of gbifID, datasetKey, basisOfRecord, occurrenceRemarks, lastInterpreted.
 fn built(rows: &[u8]) -> tempfile::NamedTempFile {
+    built_with(rows, &[])
+}
+
+/// The same with documents of datasets.
+fn built_with(rows: &[u8], documents: &[(String, Vec<u8>)]) -> tempfile::NamedTempFile {
     let terms = [
         "http://rs.gbif.org/terms/1.0/gbifID",
         "http://rs.gbif.org/terms/1.0/datasetKey",
@@ -285,7 +292,8 @@ fn built(rows: &[u8]) -> tempfile::NamedTempFile {
     );
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
-    for (name, content) in [("meta.xml", meta.as_bytes()), ("occurrence.txt", rows)] {
+    let documents = documents.iter().map(|(name, content)| (name.as_str(), content.as_slice()));
+    for (name, content) in [("meta.xml", meta.as_bytes()), ("occurrence.txt", rows)].into_iter().chain(documents) {
         zip.start_file(name, SimpleFileOptions::default()).unwrap();
         zip.write_all(content).unwrap();
     }
