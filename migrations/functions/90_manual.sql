@@ -13,10 +13,12 @@
 -- role, or a superuser. No network: an observation of iNaturalist without an answer in pinv_gbif.cor_uuid_inaturalist waits
 -- as uuid_pending; called with nothing copied, the function converts the current generation of `manual` again.
 --
--- Cost: 0.02 ms for a copied row (the trigger), 0.02 ms for landing it; then that of plan and apply, about 3 ms for a new row.
+-- Cost, measured on 100,000 records (2 cores with a load of 2.5): 0.02 ms for a copied row, 0.04 ms for landing it; with plan and
+-- apply 1.3 ms for a new row, 0.015 ms for an unchanged one.
 -- Locks, until the caller's commit: those of plan and apply for all slices at once. Other harvests wait when they plan (an
 -- ANALYZE of passereau.plan) or attach a generation; nobody who reads waits.
 -- Fails as plan, apply and finish do (class PS); whatever fails, nothing is written and what was copied is still there.
+-- Of the events only harvest.completed is sent: nobody could see the others before it.
 SET check_function_bodies = off;
 
 CREATE OR REPLACE VIEW pinv_gbif.tmp_gbif_data AS

@@ -155,7 +155,8 @@ FROM (SELECT r.subscription, r.dataset_key, r.reason, count(*) AS records
       FROM pinv_gbif.reject r GROUP BY r.subscription, r.dataset_key, r.reason) r;
 
 -- From each observation of the synthèse to what is to be cited for it. What the row itself says (additional_data) stands
--- when its generation is gone; the harvest is the one that wrote the row last.
+-- when its generation is gone; the harvest is the one that wrote the row last. A licence that the record does not give is its
+-- dataset's. A function in a view, as dataset_title: PostgreSQL sees through both, so that one observation costs 0.1 ms.
 CREATE OR REPLACE FUNCTION passereau.provenance()
 RETURNS TABLE (id_synthese integer, unique_id_sinp uuid, gbif_id bigint, occurrence_url text, dataset_key uuid,
                dataset_title text, dataset_doi text, dataset_citation text, license text, rights_holder text,
@@ -164,7 +165,7 @@ RETURNS TABLE (id_synthese integer, unique_id_sinp uuid, gbif_id bigint, occurre
 LANGUAGE sql STABLE AS $$
     SELECT s.id_synthese, s.unique_id_sinp, w.gbif_id, 'https://www.gbif.org/occurrence/' || w.gbif_id, w.dataset_key,
            COALESCE(d.title, g.dataset_name), d.doi, d.citation,
-           s.additional_data ->> 'license', s.additional_data ->> 'rightsHolder',
+           COALESCE(s.additional_data ->> 'license', d.license), s.additional_data ->> 'rightsHolder',
            COALESCE(h.download_key, s.additional_data ->> 'downloadKey'), COALESCE(h.doi, s.additional_data ->> 'downloadDoi'),
            COALESCE(h.archive_sha256, s.additional_data ->> 'archiveSha256'), w.harvest_id, h.subscription,
            w.taxon_path, w.written_at
@@ -215,7 +216,7 @@ LANGUAGE sql STABLE AS $$
         JOIN gn_synthese.synthese s ON s.id_synthese = c.id_synthese
         GROUP BY c.dataset_key
     )
-    SELECT c.dataset_key, passereau.dataset_title(c.dataset_key), d.doi, d.citation, c.license, c.records
+    SELECT c.dataset_key, passereau.dataset_title(c.dataset_key), d.doi, d.citation, COALESCE(c.license, d.license), c.records
     FROM counted c
     LEFT JOIN pinv_gbif.dataset d ON d.dataset_key = c.dataset_key
     ORDER BY c.records DESC, c.dataset_key
