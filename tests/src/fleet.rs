@@ -108,6 +108,7 @@ impl Fleet {
             ("PASSEREAU_LOG_FORMAT", "json".to_owned()),
             // The stand-ins answer at once; waiting for them as for GBIF would only slow the tests down.
             ("PASSEREAU_INATURALIST_INTERVAL_S", "0.02".to_owned()),
+            ("PASSEREAU_GBIF_REGISTRY_INTERVAL_S", "0.005".to_owned()),
             ("PASSEREAU_POLL_FIRST_S", "0.2".to_owned()),
             ("PASSEREAU_POLL_LONGEST_S", "1".to_owned()),
             ("PASSEREAU_RETRY_INITIAL_MS", "50".to_owned()),
