@@ -21,12 +21,13 @@
 -- case counts: "Aus Bus" is a genus and its author, "Aus bus" a species.
 --
 -- Cost, reviewed with EXPLAIN (ANALYZE) on 700,000 names, 2,000,000 links, 200,000 records of 5,000 names (2 cores, a load of 4):
---   name_key      1.6 µs a record; a third is the MD5, which every other digest to a UUID would cost as well
+--   name_key      1.6 µs a record, of which MD5 and UUID are half
 --   matched_taxa  0.4 s a chunk when every name has an answer or a link: half of it finds the distinct names, the rest
 --                 searches the links by the index (ct_name, ct_sp_id) of `passereau install`. 0.2 s more to look up 800
 --                 names in taxref, one pass, made only when something is left to look up; 0.3 s more without that index.
---   unmatched_taxa  1 to 2 s for some hundred names, two passes over taxref.
--- Locks: none. Fails only where a table is missing, which passereau.destination() tells before.
+--   unmatched_taxa  1 to 2 s for 600 names, one pass over taxref.
+-- Locks: none. Fails only where a table is missing, which passereau.destination() tells before. A key that is no number (those
+-- of the Catalogue of Life) is a text like another and finds nothing.
 SET check_function_bodies = off;
 
 CREATE OR REPLACE FUNCTION passereau.clean_name(name text) RETURNS text
@@ -216,8 +217,8 @@ $$;
 -- trigrams (pg_trgm, which TaxHub requires too). Another kingdom comes last.
 --
 -- Comparing a name with 700,000 others takes a second. So only names are compared that share the genus, or the epithet but for
--- its Latin ending (rtrim: albus, alba and album leave alb): most misspellings and new combinations are among them, and each
--- of the two is one pass over taxref for all names together.
+-- its Latin ending (rtrim: albus, alba and album leave alb): most misspellings and new combinations are among them, and one
+-- pass over taxref finds them for all names together.
 CREATE OR REPLACE FUNCTION passereau.taxa_near(names text[], kingdoms text[])
 RETURNS TABLE (name text, kingdom text, cd_nom integer, nom_complet text, regne text, how real)
 LANGUAGE plpgsql STABLE ROWS 1000 SET plan_cache_mode = force_custom_plan SET jit = off SET work_mem = '64MB' AS $$
@@ -234,17 +235,20 @@ BEGIN
         SELECT a.*, split_part(a.canonical, ' ', 1) AS genus,
                NULLIF(rtrim(split_part(a.canonical, ' ', 2), 'aeimsu'), '') AS stem
         FROM asked a
-    ), pair AS (
-        SELECT w.name, w.kingdom, w.canonical, t.cd_nom
-        FROM word w JOIN taxonomie.taxref t ON split_part(t.lb_nom, ' ', 1) = w.genus
-        UNION
-        SELECT w.name, w.kingdom, w.canonical, t.cd_nom
-        FROM word w JOIN taxonomie.taxref t ON rtrim(split_part(t.lb_nom, ' ', 2), 'aeimsu') = w.stem
+    ), beside AS MATERIALIZED (
+        SELECT t.*
+        FROM (SELECT t.cd_nom, COALESCE(t.cd_ref, t.cd_nom) AS cd_ref, t.lb_nom, t.nom_complet, t.regne,
+                     split_part(t.lb_nom, ' ', 1) AS genus, rtrim(split_part(t.lb_nom, ' ', 2), 'aeimsu') AS stem
+              FROM taxonomie.taxref t) t
+        WHERE t.genus IN (SELECT w.genus FROM word w) OR t.stem IN (SELECT w.stem FROM word w WHERE w.stem IS NOT NULL)
     ), near AS (
-        SELECT p.name, p.kingdom, t.cd_nom, COALESCE(t.cd_ref, t.cd_nom) AS cd_ref, t.nom_complet, t.regne,
-               CASE WHEN t.lb_nom = p.canonical THEN 1 ELSE similarity(t.lb_nom, p.canonical) END::real AS how,
-               passereau.kingdoms_agree(p.kingdom, t.regne) AS agrees
-        FROM pair p JOIN taxonomie.taxref t ON t.cd_nom = p.cd_nom
+        SELECT w.name, w.kingdom, b.cd_nom, b.cd_ref, b.nom_complet, b.regne,
+               CASE WHEN b.lb_nom = w.canonical THEN 1 ELSE similarity(b.lb_nom, w.canonical) END::real AS how,
+               passereau.kingdoms_agree(w.kingdom, b.regne) AS agrees
+        FROM (SELECT w.*, b.cd_nom FROM word w JOIN beside b ON b.genus = w.genus
+              UNION
+              SELECT w.*, b.cd_nom FROM word w JOIN beside b ON b.stem = w.stem) w
+        JOIN beside b ON b.cd_nom = w.cd_nom
     ), taxon AS (
         SELECT DISTINCT ON (n.name, n.kingdom, n.cd_ref) n.*
         FROM near n WHERE n.how >= 0.3
