@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_download_is_cited_first_then_its_datasets() {
         let words = "GBIF.org (2 January 2023) GBIF Occurrence Download https://doi.org/10.15468/dl.xxxxxx";
-        let text = citation(Some(words), vec![dataset()]).text().unwrap();
+        let text = citation(Some(words), vec![dataset()]).text().expect("text");
         assert_eq!(text.lines().next(), Some(words));
         assert_eq!(
             text.lines().last(),
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn without_a_doi_it_says_what_to_do() {
-        let text = citation(None, vec![dataset()]).text().unwrap();
+        let text = citation(None, vec![dataset()]).text().expect("text");
         assert!(
             text.contains("has no DOI") && text.contains("https://www.gbif.org/derived-dataset/register"),
             "{text}"

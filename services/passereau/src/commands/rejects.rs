@@ -157,7 +157,8 @@ async fn standing(pool: &PgPool, asked: &Harvest) -> Result<String, sqlx::Error>
 
 /// Writes the names of the columns, then row after row as they come.
 async fn write(pool: &PgPool, report: &Report, subscription: &str, as_csv: bool, out: impl Write) -> io::Result<()> {
-    let mut sheet = if as_csv { Sheet::Csv(csv::Writer::from_writer(out)) } else { Sheet::Text(out, report.columns) };
+    let mut sheet =
+        if as_csv { Sheet::Csv(Box::new(csv::Writer::from_writer(out))) } else { Sheet::Text(out, report.columns) };
     sheet.row(report.columns.iter().map(|(name, _)| *name))?;
     let mut rows = sqlx::query(report.sql).bind(subscription).fetch(pool);
     while let Some(row) = rows.try_next().await.map_err(io::Error::other)? {
@@ -169,7 +170,7 @@ async fn write(pool: &PgPool, report: &Report, subscription: &str, as_csv: bool,
 
 /// Where rows go.
 enum Sheet<W: Write> {
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Text(W, &'static [(&'static str, usize)]),
 }
 
@@ -204,14 +205,17 @@ mod tests {
     fn sheet(as_csv: bool, rows: &[&[&str]]) -> String {
         let mut out = Vec::new();
         let columns = BY_TAXON.columns;
-        let mut sheet =
-            if as_csv { Sheet::Csv(csv::Writer::from_writer(&mut out)) } else { Sheet::Text(&mut out, columns) };
+        let mut sheet = if as_csv {
+            Sheet::Csv(Box::new(csv::Writer::from_writer(&mut out)))
+        } else {
+            Sheet::Text(&mut out, columns)
+        };
         for row in rows {
-            sheet.row(row.iter().copied()).unwrap();
+            sheet.row(row.iter().copied()).expect("row");
         }
-        sheet.flush().unwrap();
+        sheet.flush().expect("flush");
         drop(sheet);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out).expect("UTF-8")
     }
 
     #[test]

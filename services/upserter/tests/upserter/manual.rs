@@ -367,6 +367,18 @@ async fn a_harvest_of_the_worker_is_not_run_into() {
 }
 
 #[tokio::test]
+async fn a_record_that_a_harvest_holds_is_left_to_it() {
+    let platform = Platform::new().await;
+    let interpreted = record(1).with_unhashed("last_interpreted", json!("2026-06-02T00:00:00Z"));
+    let harvest = platform.land("one", &[interpreted]).await;
+    platform.run(harvest).await;
+    let before = platform.fingerprint().await;
+    platform.copy(&[with(line(1), &[(15, "by hand")])]).await;
+    assert_eq!(platform.upsert().await.kept, 1, "a copy does not say when GBIF interpreted it");
+    assert_eq!(platform.fingerprint().await, before);
+}
+
+#[tokio::test]
 async fn a_reader_of_the_views_does_not_undo_the_work() {
     let platform = Platform::new().await;
     platform.copy(&[line(1)]).await;
