@@ -32,8 +32,10 @@ CREATE TABLE passereau.revision (
 );
 INSERT INTO passereau.revision (name) VALUES ('setting'), ('vocabulary'), ('issue'), ('taxon');
 
--- For a statement trigger: EXECUTE FUNCTION passereau.bump_revision('vocabulary').
-CREATE FUNCTION passereau.bump_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+-- For a statement trigger: EXECUTE FUNCTION passereau.bump_revision('vocabulary'). As its owner, so that a data manager who
+-- may edit a table need not be let into our state; it can do nothing but count.
+CREATE FUNCTION passereau.bump_revision() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
 BEGIN
     UPDATE passereau.revision SET number = number + 1 WHERE name = TG_ARGV[0];
     RETURN NULL;
