@@ -1,11 +1,15 @@
 //! `passereau check`.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::Args;
 use passereau_database::DatabaseConfig;
 use passereau_geonature::check::{Finding, Severity, findings, not_surveyed, survey, worst};
-use serde_json::json;
+use serde::Serialize;
 
 /// Examines GeoNature's database, as the role of the URL: what stands in the way of a harvest, why it matters, what to run.
 ///
@@ -24,17 +28,24 @@ pub struct Check {
 impl Check {
     /// Prints the findings.
     pub async fn run(self) -> ExitCode {
-        match self.examine().await {
-            Ok(findings) => {
-                println!("{}", if self.json { as_json(&findings) } else { as_text(&findings) });
-                exit_code(worst(&findings))
-            }
-            // Not an error of `main`, whose exit code would say "warnings".
-            Err(error) => {
-                eprintln!("Error: {error:?}");
-                exit_code(Severity::Error)
-            }
+        // Not an error of `main`, whose exit code would say "warnings".
+        let severity = self.report().await.unwrap_or_else(|error| {
+            eprintln!("Error: {error:?}");
+            Severity::Error
+        });
+        ExitCode::from(exit_code(severity))
+    }
+
+    async fn report(&self) -> anyhow::Result<Severity> {
+        let findings = self.examine().await?;
+        let worst = worst(&findings);
+        let report = if self.json { as_json(worst, &findings)? } else { as_text(&findings) };
+        match writeln!(io::stdout().lock(), "{report}") {
+            // `… | head` has read enough.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            written => written.context("printing the findings")?,
         }
+        Ok(worst)
     }
 
     async fn examine(&self) -> anyhow::Result<Vec<Finding>> {
@@ -49,17 +60,21 @@ impl Check {
     }
 }
 
-fn exit_code(severity: Severity) -> ExitCode {
-    ExitCode::from(match severity {
+fn exit_code(severity: Severity) -> u8 {
+    match severity {
         Severity::Ok | Severity::Note => 0,
         Severity::Warning => 1,
         Severity::Error => 2,
-    })
+    }
 }
 
-fn as_json(findings: &[Finding]) -> String {
-    let report = json!({ "worst": worst(findings), "findings": findings });
-    format!("{report:#}")
+fn as_json(worst: Severity, findings: &[Finding]) -> anyhow::Result<String> {
+    #[derive(Serialize)]
+    struct Report<'a> {
+        worst: Severity,
+        findings: &'a [Finding],
+    }
+    serde_json::to_string_pretty(&Report { worst, findings }).context("writing the findings as JSON")
 }
 
 fn as_text(findings: &[Finding]) -> String {
@@ -89,19 +104,34 @@ fn word(severity: Severity) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finding, Severity, as_text};
+    use super::{Finding, Severity, as_json, as_text, exit_code};
 
-    #[test]
-    fn a_finding_is_printed_with_severity_what_why_and_what_to_run_in_that_order() {
-        let finding = Finding {
+    fn finding() -> Finding {
+        Finding {
             severity: Severity::Warning,
             found: "no index".into(),
             why: Some("it is slow".into()),
             run: Some("CREATE INDEX …;\nANALYZE …;".into()),
             about: "links_index",
-        };
+        }
+    }
+
+    #[test]
+    fn a_finding_is_printed_with_severity_what_why_and_what_to_run_in_that_order() {
         let expected = "warning  no index\n         it is slow\n             CREATE INDEX …;\n             ANALYZE …;\n\
                         0 errors, 1 warnings";
-        assert_eq!(as_text(&[finding]), expected);
+        assert_eq!(as_text(&[finding()]), expected);
+        let json = as_json(Severity::Warning, &[finding()]).expect("JSON");
+        let places: Vec<_> = ["worst", "severity", "found", "why", "run", "about"]
+            .iter()
+            .map(|key| json.find(&format!("\"{key}\"")).expect("key"))
+            .collect();
+        assert!(places.is_sorted(), "{json}");
+    }
+
+    #[test]
+    fn only_warnings_and_errors_have_an_exit_code() {
+        let codes = [Severity::Ok, Severity::Note, Severity::Warning, Severity::Error].map(exit_code);
+        assert_eq!(codes, [0, 0, 1, 2]);
     }
 }

@@ -159,7 +159,7 @@ fn links(survey: &Survey) -> Finding {
             "links",
             "taxonomie.taxref_liens is missing, which GeoNature 2.16 (TaxHub 2.2) has brought",
             "it leads from GBIF's taxon keys to TAXREF: no harvest can be planned",
-            "-- upgrade GeoNature to 2.16 or later, then import TAXREF with `geonature taxref …`",
+            "-- upgrade GeoNature to 2.16 or later, then load TAXREF 18: geonature taxref import-v18",
         );
     }
     match &survey.links {
@@ -168,7 +168,9 @@ fn links(survey: &Survey) -> Finding {
             "links",
             "taxonomie.taxref_liens holds no link with ct_name = 'GBIF'",
             "it leads from GBIF's taxon keys to TAXREF: names are matched by their spelling only",
-            "-- import TAXREF's links: https://taxhub.readthedocs.io",
+            "-- they are in TAXREF's archive, and TaxHub loads them with TAXREF 18 (geonature taxref import-v18); on their own, in psql:\n\
+             \\copy taxonomie.taxref_liens (ct_name, ct_type, ct_authors, ct_title, ct_url, cd_nom, ct_sp_id, url_sp) \
+             FROM 'TAXREF_LIENS.txt' (FORMAT csv, DELIMITER E'\\t', HEADER)",
         ),
         Ok(links) if !survey.catalogue.has_links_index => Finding::warning(
             "links_index",
@@ -255,7 +257,7 @@ fn triggers(survey: &Survey) -> Vec<Finding> {
                 "triggers",
                 format!("gn_synthese.synthese has no trigger {name}"),
                 effect,
-                "-- where the platform has not renamed it on purpose: `geonature db upgrade`",
+                "-- where the platform has not renamed it on purpose: geonature db autoupgrade",
             )),
         }
     }

@@ -10,16 +10,16 @@ use super::{
 };
 use crate::detect;
 
-/// A code of our vocabulary that this instance does not offer.
+/// A code that conversions lead to and that this instance does not offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
 pub struct Unresolved {
     /// Mnemonic of the type, such as `STADE_VIE`.
     pub nomenclature_type: String,
     /// The code.
     pub nomenclature_code: String,
-    /// What is wrong with it.
+    /// `missing` or `inactive`.
     pub problem: String,
-    /// Rules of `pinv_gbif.cor_vocabulary` that lead to it.
+    /// Rules of `pinv_gbif.cor_vocabulary` that lead to it; 0 where a conversion names it itself.
     pub rules: i64,
 }
 
@@ -48,7 +48,7 @@ pub struct Ours {
     pub sensitivity_when_null: Option<String>,
     /// The function that it names, where it names one: the refusal says what is wrong with it.
     pub sensitivity_function: Answer<()>,
-    /// Codes of our vocabulary that do not resolve.
+    /// Codes of our vocabulary and of the conversion that do not resolve.
     pub vocabulary: Answer<Vec<Unresolved>>,
     /// Setting `territory_area_types`, resolved.
     pub territory: Answer<Vec<TerritoryType>>,
@@ -80,6 +80,17 @@ impl Ours {
     }
 }
 
+/// The codes of the vocabulary, and those that migrations/functions name themselves: what a point and a cell are, a blurred place,
+/// a proof, counted individuals, an absence.
+const UNRESOLVED: &str = "
+    SELECT nomenclature_type, nomenclature_code, problem, rules FROM passereau.unresolved_vocabulary()
+    UNION
+    SELECT type, code, CASE WHEN ref_nomenclatures.get_id_nomenclature(type, code) IS NULL THEN 'missing' ELSE 'inactive' END, 0
+      FROM (VALUES ('NAT_OBJ_GEO', 'St'), ('NAT_OBJ_GEO', 'In'), ('DEE_FLOU', 'OUI'), ('PREUVE_EXIST', '1'),
+                   ('OBJ_DENBR', 'IND'), ('TYP_DENBR', 'Co'), ('STATUT_OBS', 'No')) AS named (type, code)
+     WHERE passereau.nomenclature(type, code) IS NULL
+     ORDER BY 1, 2, 4";
+
 /// Reads what our schemas hold, and tries what subscriptions want.
 ///
 /// # Errors
@@ -95,9 +106,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
             .await?
         }
     };
-    let vocabulary = attempt(connection, async |c| {
-        sqlx::query_as("SELECT * FROM passereau.unresolved_vocabulary() ORDER BY 1, 2").fetch_all(c).await
-    });
+    let vocabulary = attempt(connection, async |c| sqlx::query_as(UNRESOLVED).fetch_all(c).await);
     let vocabulary = vocabulary.await?;
     let territory = attempt(connection, async |c| territory(c).await).await?;
     let creating = subscriptions(connection, "settings ->> 'metadata' = 'create'").await?;

@@ -37,23 +37,40 @@ fn vocabulary(ours: &Ours) -> Vec<Finding> {
     }
     let finding = |code: &Unresolved| {
         let Unresolved { nomenclature_type: of, nomenclature_code: value, problem, rules } = code;
-        let named = format!("nomenclature_type = {} AND nomenclature_code = {}", literal(of), literal(value));
+        let led_by = if *rules == 0 {
+            "conversions name it".to_owned()
+        } else {
+            format!("{rules} rules of pinv_gbif.cor_vocabulary lead there")
+        };
         Finding::warning(
             "vocabulary",
-            format!("nomenclature {of} {value}: {problem} ({rules} rules of pinv_gbif.cor_vocabulary lead there)"),
-            "what GBIF says of these records becomes this platform's default, and is kept in additional_data only",
-            format!(
-                "-- as GeoNature's administrator, where the code exists:\n\
-                 UPDATE ref_nomenclatures.t_nomenclatures SET active = true\n WHERE cd_nomenclature = {}\n   \
-                 AND id_type = ref_nomenclatures.get_id_nomenclature_type({});\n\
-                 -- or, where the platform does without it:\n\
-                 DELETE FROM pinv_gbif.cor_vocabulary WHERE {named};",
-                literal(value),
-                literal(of)
-            ),
+            format!("nomenclature {of} {value} is {problem}: {led_by}"),
+            "the records get this platform's default instead",
+            cure(code),
         )
     };
     unresolved.iter().map(finding).collect()
+}
+
+fn cure(code: &Unresolved) -> String {
+    let (of, value) = (literal(&code.nomenclature_type), literal(&code.nomenclature_code));
+    let offer = if code.problem == "inactive" {
+        format!(
+            "-- as GeoNature's administrator, to offer it again:\n\
+             UPDATE ref_nomenclatures.t_nomenclatures SET active = true\n \
+             WHERE cd_nomenclature = {value} AND id_type = ref_nomenclatures.get_id_nomenclature_type({of});"
+        )
+    } else {
+        "-- bring GeoNature's nomenclatures up to date: geonature db autoupgrade".to_owned()
+    };
+    if code.rules == 0 {
+        return offer;
+    }
+    format!(
+        "{offer}\n-- or, where the platform does without it, to say that the default is meant:\n\
+         UPDATE pinv_gbif.cor_vocabulary SET nomenclature_code = NULL\n \
+         WHERE nomenclature_type = {of} AND nomenclature_code = {value};"
+    )
 }
 
 fn territory(ours: &Ours) -> Vec<Finding> {

@@ -72,24 +72,30 @@ struct Sample {
 }
 
 /// A taxon with a rule, in an area and on a day of it. Taxa whose rules have further criteria are left out: an observation that
-/// tells no behaviour may not meet them.
+/// tells no behaviour may not meet them. One rule is chosen before any geometry is looked at: there may be a hundred thousand.
 const SENSITIVE: &str = "
-    SELECT r.cd_ref, a.place,
+    WITH rule AS MATERIALIZED (
+        SELECT r.cd_ref, r.id_sensitivity, r.date_min
+          FROM gn_sensitivity.t_sensitivity_rules_cd_ref r
+         WHERE r.active AND to_char(r.date_min, 'MMDD') <= to_char(r.date_max, 'MMDD')
+           AND r.id_nomenclature_sensitivity <> ref_nomenclatures.get_id_nomenclature('SENSIBILITE', '0')
+           AND r.cd_ref IN (SELECT t.cd_nom FROM taxonomie.taxref t)
+           AND (r.id_sensitivity NOT IN (SELECT c.id_sensitivity FROM gn_sensitivity.cor_sensitivity_area c
+                                          WHERE c.id_sensitivity IS NOT NULL)
+                OR r.id_sensitivity IN (SELECT c.id_sensitivity FROM gn_sensitivity.cor_sensitivity_area c
+                                          JOIN ref_geo.l_areas l ON l.id_area = c.id_area
+                                         WHERE l.enable AND l.geom IS NOT NULL))
+           AND r.cd_ref NOT IN (SELECT o.cd_ref FROM gn_sensitivity.cor_sensitivity_criteria c
+                                  JOIN gn_sensitivity.t_sensitivity_rules_cd_ref o ON o.id_sensitivity = c.id_sensitivity
+                                 WHERE o.cd_ref IS NOT NULL)
+         ORDER BY r.cd_ref, r.id_sensitivity LIMIT 1)
+    SELECT r.cd_ref,
+           (SELECT ST_PointOnSurface(l.geom)::text
+              FROM gn_sensitivity.cor_sensitivity_area c JOIN ref_geo.l_areas l ON l.id_area = c.id_area
+             WHERE c.id_sensitivity = r.id_sensitivity AND l.enable AND l.geom IS NOT NULL
+             ORDER BY l.id_area LIMIT 1),
            (r.date_min + make_interval(years => (date_part('year', now()) - date_part('year', r.date_min))::int))::date::text
-      FROM gn_sensitivity.t_sensitivity_rules_cd_ref r
-      JOIN taxonomie.taxref t ON t.cd_nom = r.cd_ref
-      LEFT JOIN LATERAL (SELECT ST_PointOnSurface(l.geom)::text AS place, c.id_area
-                           FROM gn_sensitivity.cor_sensitivity_area c
-                           LEFT JOIN ref_geo.l_areas l ON l.id_area = c.id_area AND l.enable
-                          WHERE c.id_sensitivity = r.id_sensitivity
-                          ORDER BY l.id_area LIMIT 1) a ON true
-     WHERE r.active AND to_char(r.date_min, 'MMDD') <= to_char(r.date_max, 'MMDD')
-       AND r.id_nomenclature_sensitivity <> ref_nomenclatures.get_id_nomenclature('SENSIBILITE', '0')
-       AND (a.id_area IS NULL OR a.place IS NOT NULL)
-       AND NOT EXISTS (SELECT FROM gn_sensitivity.cor_sensitivity_criteria c
-                         JOIN gn_sensitivity.t_sensitivity_rules_cd_ref o USING (id_sensitivity)
-                        WHERE o.cd_ref = r.cd_ref)
-     ORDER BY r.cd_ref, r.id_sensitivity LIMIT 1";
+      FROM rule r";
 
 /// Tries what a harvest does.
 ///
@@ -276,7 +282,7 @@ pub(super) async fn metadata(connection: &mut PgConnection) -> Result<Probe, sql
     Ok(probe)
 }
 
-/// Tries what a subscription with `media = true` does.
+/// Tries what a subscription with `media = true` does. A media without a licence is a web page (3), so every platform needs it.
 ///
 /// # Errors
 /// A connection that is lost.
@@ -285,7 +291,7 @@ pub(super) async fn media(connection: &mut PgConnection) -> Result<Probe, sqlx::
     let insert = attempt(connection, async |c| {
         sqlx::query_scalar::<_, i32>(
             "INSERT INTO gn_commons.t_medias (id_nomenclature_media_type, id_table_location, uuid_attached_row, media_url)
-             SELECT ref_nomenclatures.get_id_nomenclature('TYPE_MEDIA', '2'), l.id_table_location, gen_random_uuid(),
+             SELECT passereau.nomenclature('TYPE_MEDIA', '3'), l.id_table_location, gen_random_uuid(),
                     'https://www.gbif.org'
                FROM gn_commons.bib_tables_location l
               ORDER BY (l.schema_name, l.table_name) = ('gn_synthese', 'synthese') DESC LIMIT 1

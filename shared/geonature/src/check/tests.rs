@@ -210,7 +210,14 @@ fn an_empty_sensitivity_demands_a_choice_that_gives_one() {
 fn triggers_that_do_not_do_their_work_are_told() {
     assert_eq!(brought(|s| written(s).areas = 0), [("areas", Severity::Warning)]);
     assert_eq!(brought(|s| written(s).inserted = Some("0".into())), [("sensitivity", Severity::Warning)]);
-    assert_eq!(brought(|s| written(s).sensitive = false), [("sensitivity", Severity::Note)]);
+    let without_rule = |level: &'static str| {
+        brought(move |s| {
+            written(s).sensitive = false;
+            written(s).inserted = Some(level.into());
+        })
+    };
+    assert_eq!(without_rule("0"), [("sensitivity", Severity::Note)]);
+    assert_eq!(without_rule("2.1"), []);
     assert_eq!(brought(|s| s.probe = Probe::default()), [("probe", Severity::Warning)]);
 }
 

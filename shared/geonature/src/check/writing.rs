@@ -199,7 +199,7 @@ fn computed_level(written: &Written) -> Finding {
              \\sf gn_sensitivity.get_id_nomenclature_sensitivity",
         );
     }
-    if written.sensitive {
+    if level != "0" {
         return Finding::ok(
             "sensitivity",
             format!("the triggers compute the sensitivity (level {level} for a sensitive taxon)"),
@@ -207,7 +207,7 @@ fn computed_level(written: &Written) -> Finding {
     }
     Finding::note(
         "sensitivity",
-        format!("the triggers give level {level}; no rule of sensitivity could be tried"),
+        "the triggers give level 0; no rule of sensitivity could be tried",
         "whether they apply rules is not known: there are none, or all have further criteria",
     )
 }

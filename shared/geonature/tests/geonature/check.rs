@@ -1,11 +1,13 @@
 //! What `passereau check` says of databases in one state or another.
 
+use std::{collections::BTreeSet, fs, path::Path};
+
 use passereau_geonature::{
     SOURCE_URL, Wanted,
     check::{Finding, Severity, findings, not_surveyed, survey, worst},
     detect, install,
 };
-use passereau_testing::TestDatabase;
+use passereau_testing::{TestDatabase, Variant};
 use sqlx::PgPool;
 
 use crate::worker::{Worker, execute};
@@ -65,7 +67,7 @@ async fn after_installing_and_migrating_there_is_nothing_to_do() {
 
 #[tokio::test]
 async fn the_workers_role_is_clean_with_what_the_installation_granted_and_leaves_no_trace() {
-    let worker = Worker::installed(Wanted::default()).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted::default()).await;
     let findings = worker.findings().await;
     assert!(worst(&findings) <= Severity::Note, "{findings:#?}");
     let about = |about| findings.iter().find(|finding| finding.about == about).expect("finding");
@@ -75,12 +77,11 @@ async fn the_workers_role_is_clean_with_what_the_installation_granted_and_leaves
     for table in ["gn_synthese.synthese", "gn_synthese.cor_area_synthese", "gn_synthese.t_log_synthese"] {
         assert_eq!(count(&worker.database.pool, table).await, 0, "{table}");
     }
-    worker.done().await;
 }
 
 #[tokio::test]
 async fn a_role_without_any_right_is_told_every_right_and_nothing_is_aborted() {
-    let worker = Worker::without_rights().await;
+    let worker = Worker::without_rights(Variant::V2_17).await;
     let survey = worker.survey().await;
     let findings = findings(&survey);
     let named = findings.iter().filter(|finding| finding.about == "rights" && finding.severity == Severity::Error);
@@ -95,12 +96,11 @@ async fn a_role_without_any_right_is_told_every_right_and_nothing_is_aborted() {
         !findings.iter().any(|finding| finding.about == "rights" && finding.severity > Severity::Ok),
         "{findings:#?}"
     );
-    worker.done().await;
 }
 
 #[tokio::test]
 async fn a_function_that_the_role_may_not_call_is_told_with_its_grant() {
-    let worker = Worker::installed(Wanted::default()).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted::default()).await;
     worker.execute("REVOKE EXECUTE ON FUNCTION taxonomie.find_cdref(integer) FROM PUBLIC").await;
     let findings = worker.findings().await;
     let told =
@@ -109,24 +109,22 @@ async fn a_function_that_the_role_may_not_call_is_told_with_its_grant() {
     assert!(run.contains("GRANT EXECUTE ON FUNCTION taxonomie.find_cdref(integer)"), "{told:?}");
     worker.execute(run).await;
     assert!(worst(&worker.findings().await) <= Severity::Note);
-    worker.done().await;
 }
 
 #[tokio::test]
 async fn a_role_that_does_not_find_postgis_is_told_its_search_path() {
-    let worker = Worker::installed(Wanted::default()).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted::default()).await;
     worker.execute(format!("ALTER ROLE \"{}\" SET search_path = pinv_gbif", worker.role)).await;
     let findings = worker.findings().await;
     let told = told(&findings, "search_path");
     assert_eq!(told.severity, Severity::Error);
     worker.execute(told.run.expect("a cure")).await;
     assert!(worst(&worker.findings().await) <= Severity::Note);
-    worker.done().await;
 }
 
 #[tokio::test]
 async fn media_and_metadata_are_examined_where_a_subscription_wants_them() {
-    let worker = Worker::installed(Wanted::default()).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted::default()).await;
     worker
         .execute(
             "DELETE FROM gn_commons.bib_tables_location WHERE schema_name = 'gn_synthese';
@@ -163,7 +161,6 @@ async fn media_and_metadata_are_examined_where_a_subscription_wants_them() {
     for table in ["gn_commons.t_medias", "gn_commons.t_history_actions"] {
         assert_eq!(count(&worker.database.pool, table).await, 0, "{table}");
     }
-    worker.done().await;
 }
 
 /// As a platform does whose sensitivity comes with its data.
@@ -328,6 +325,50 @@ async fn a_territory_that_is_not_there_is_an_error_and_an_empty_one_a_note() {
 }
 
 #[tokio::test]
+async fn a_code_that_the_platform_has_switched_off_is_told_and_either_cure_mends_it() {
+    let off = "UPDATE ref_nomenclatures.t_nomenclatures SET active = false
+                WHERE id_type = ref_nomenclatures.get_id_nomenclature_type('SEXE') AND cd_nomenclature = '3'";
+    let (database, findings) = after(off).await;
+    let code = told(&findings, "vocabulary");
+    assert_eq!(code.severity, Severity::Warning);
+    assert!(code.found.contains("SEXE 3 is inactive"), "{code:?}");
+    let run = code.run.expect("a cure");
+    let (offer, without) = run.split_once("-- or").expect("two cures");
+    execute(&database.pool, offer).await;
+    assert!(worst(&found(&database.pool).await) <= Severity::Note);
+    execute(&database.pool, off).await;
+    execute(&database.pool, format!("-- or{without}")).await;
+    assert!(worst(&found(&database.pool).await) <= Severity::Note);
+}
+
+/// Every code that our functions name is looked for, not only those of the vocabulary.
+#[tokio::test]
+async fn codes_that_conversions_name_are_looked_for() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/functions");
+    let mut named = BTreeSet::new();
+    for file in fs::read_dir(folder).expect("folder") {
+        let path = file.expect("entry").path();
+        // What these two name is examined, or has a substitute, where a subscription uses them.
+        if path.ends_with("65_metadata.sql") || path.ends_with("75_media.sql") {
+            continue;
+        }
+        let sql = fs::read_to_string(&path).expect("text");
+        for call in sql.split("passereau.nomenclature('").skip(1) {
+            let mut texts = call.split('\'');
+            if let (Some(of), Some(", "), Some(code)) = (texts.next(), texts.next(), texts.next()) {
+                named.insert((of.to_owned(), code.to_owned()));
+            }
+        }
+    }
+    assert!(named.len() > 5, "{named:?}");
+    let (_database, findings) = after("UPDATE ref_nomenclatures.t_nomenclatures SET active = false").await;
+    for (of, code) in named {
+        let told = format!("nomenclature {of} {code} is inactive: conversions name it");
+        assert!(findings.iter().any(|finding| finding.found == told), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn observations_that_nobody_sees_are_counted() {
     let (_database, findings) = after(
         "INSERT INTO gn_synthese.synthese (id_source, entity_source_pk_value, nom_cite, date_min, date_max)
@@ -354,4 +395,39 @@ async fn a_database_without_geonature_is_one_finding() {
     execute(&database.pool, "ALTER SCHEMA gn_meta RENAME TO somewhere_else").await;
     let error = survey(&database.pool).await.expect_err("no GeoNature");
     assert_eq!(not_surveyed(&error).expect("a finding").severity, Severity::Error);
+}
+
+/// What is worse than a note, as (about, severity).
+fn bad(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
+    let bad = findings.iter().filter(|finding| finding.severity > Severity::Note);
+    bad.map(|finding| (finding.about, finding.severity)).collect()
+}
+
+#[tokio::test]
+async fn older_versions_are_examined_to_the_end_and_told_to_be_upgraded() {
+    for (variant, version) in [(Variant::V2_12, "2.12.0"), (Variant::V2_14, "2.14.0")] {
+        let worker = Worker::installed(variant, Wanted { metadata: true, media: true, role: None }).await;
+        let survey = worker.survey().await;
+        assert_eq!(survey.catalogue.version, version);
+        assert!(!survey.lacks_a_right(), "{survey:#?}");
+        let findings = findings(&survey);
+        assert_eq!(bad(&findings)[0], ("links", Severity::Error));
+        assert!(bad(&findings)[1..].iter().all(|(about, _)| *about == "taxref"), "{version}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
+async fn the_workers_role_is_clean_on_2_16_too() {
+    let worker = Worker::installed(Variant::V2_16, Wanted::default()).await;
+    let survey = worker.survey().await;
+    assert_eq!(survey.catalogue.version, "2.16.0");
+    assert_eq!(bad(&findings(&survey)), []);
+}
+
+#[tokio::test]
+async fn a_rebuilt_platform_has_one_choice_to_make() {
+    let worker = Worker::installed(Variant::NoOpSensitivity, Wanted::default()).await;
+    assert_eq!(bad(&worker.findings().await), [("sensitivity", Severity::Error)]);
+    worker.execute("UPDATE pinv_gbif.setting SET value = 'compute' WHERE name = 'sensitivity_when_null'").await;
+    assert_eq!(bad(&worker.findings().await), []);
 }

@@ -7,7 +7,7 @@ use passereau_geonature::{
     check::{Severity, findings},
     detect, rights,
 };
-use passereau_testing::TestDatabase;
+use passereau_testing::{TestDatabase, Variant};
 
 use crate::worker::Worker;
 
@@ -15,7 +15,7 @@ use crate::worker::Worker;
 /// that gives it back. With all of them, nothing is refused (no right is missing from the list).
 #[tokio::test]
 async fn a_role_without_one_of_its_rights_is_told_which_one_and_how_to_get_it_back() {
-    let worker = Worker::installed(Wanted { metadata: true, media: true, role: None }).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted { metadata: true, media: true, role: None }).await;
     worker
         .execute(
             "INSERT INTO passereau.subscription (name, request, settings)
@@ -47,15 +47,13 @@ async fn a_role_without_one_of_its_rights_is_told_which_one_and_how_to_get_it_ba
         worker.execute(grant).await;
     }
     assert!(!worker.survey().await.lacks_a_right());
-    worker.done().await;
 }
 
 #[tokio::test]
 async fn without_the_right_to_make_schemas_a_role_cannot_migrate() {
-    let worker = Worker::without_rights().await;
+    let worker = Worker::without_rights(Variant::V2_17).await;
     let refused = passereau_database::migrate(&worker.pool().await).await.expect_err("refused");
     assert!(format!("{refused:?}").contains("42501"), "{refused:?}");
-    worker.done().await;
 }
 
 #[tokio::test]

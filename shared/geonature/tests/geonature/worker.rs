@@ -5,7 +5,7 @@ use passereau_geonature::{
     check::{Finding, Survey, findings, survey},
     install,
 };
-use passereau_testing::TestDatabase;
+use passereau_testing::{TestDatabase, Variant};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 
 /// A GeoNature with a role for the workers.
@@ -17,22 +17,15 @@ pub struct Worker {
 
 impl Worker {
     /// The role exists and may do nothing yet.
-    pub async fn without_rights() -> Self {
-        let database = TestDatabase::geonature().await;
-        let name: String =
-            sqlx::query_scalar("SELECT current_database()").fetch_one(&database.pool).await.expect("name");
-        // Roles belong to the server: one of this test's own, with a name that needs quoting.
-        let role = format!("worker-{name}");
-        // The server is private to the run and hears nobody else.
-        execute(&database.pool, format!("CREATE ROLE \"{role}\" LOGIN PASSWORD 'worker'")).await;
-        let (_, address) = database.url.split_once('@').expect("a URL with credentials");
-        let url = format!("postgres://{role}:worker@{address}");
-        Self { database, role, url }
+    pub async fn without_rights(variant: Variant) -> Self {
+        let database = TestDatabase::variant(variant).await;
+        let role = database.worker().await;
+        Self { database, role: role.name, url: role.url }
     }
 
     /// Installed by the administrator, migrated by the role itself.
-    pub async fn installed(wanted: Wanted) -> Self {
-        let worker = Self::without_rights().await;
+    pub async fn installed(variant: Variant, wanted: Wanted) -> Self {
+        let worker = Self::without_rights(variant).await;
         let wanted = Wanted { role: Some(worker.role.clone()), ..wanted };
         install(&worker.database.pool, &wanted).await.expect("installed");
         passereau_database::migrate(&worker.pool().await).await.expect("migrated by the role");
@@ -59,11 +52,6 @@ impl Worker {
     /// As the administrator.
     pub async fn execute(&self, sql: impl Into<String>) {
         execute(&self.database.pool, sql).await;
-    }
-
-    /// Takes the role from the server; a test that fails leaves it there, owning nothing.
-    pub async fn done(self) {
-        execute(&self.database.pool, format!("DROP OWNED BY \"{0}\" CASCADE; DROP ROLE \"{0}\"", self.role)).await;
     }
 }
 
