@@ -4,7 +4,13 @@
 --
 -- Both work on what is distinct in a chunk, not on its records, and are joined to them by terms_key(o) and by o.issue.
 --
--- Cost: see below.
+-- Cost, reviewed with EXPLAIN (ANALYZE) in a chunk of 200,000, with and without statistics (2 cores, a load of 5; two thirds of it on a
+-- quiet machine):
+--   terms_key      0.003 ms a record, an md5; paid once more where the answers are joined to the records
+--   vocabulary_of  0.007 ms a record for 58,000 keys that are 1,900 situations: half of it the keys, a quarter their sort, the
+--                  situations 0.1 s. 0.02 ms when one record in five says something of its own (21,000 situations).
+--   issues_of      0.0004 ms a record
+-- unmatched_values is a report: some seconds.
 --
 -- Locks: none. They fail on nothing that a record holds.
 SET check_function_bodies = off;
@@ -62,7 +68,7 @@ $$;
 -- that this instance lacks; in a list only these parts, joined by |. NULL when there are none.
 --
 -- No plain SQL function, which would become part of the caller's query: a chunk of which PostgreSQL has no statistics yet looks
--- like five records, and the nested loops that follow from that took minutes. None of GeoNature's triggers runs in here.
+-- like five records, and the nested loops that follow took seconds for 1,500 records. None of GeoNature's triggers runs in here.
 DROP FUNCTION IF EXISTS passereau.vocabulary_of(bigint, bigint, bigint);
 CREATE FUNCTION passereau.vocabulary_of(of_generation bigint, after_id bigint, upto_id bigint)
 RETURNS TABLE (terms_key uuid,

@@ -147,7 +147,7 @@ INSERT INTO pinv_gbif.cor_vocabulary (term, value, "order", nomenclature_type, n
     ('lifeStage', 'Pupa', 'Diptera', 'STADE_VIE', '14', 'The pupa of a fly is a "pupe".');
 INSERT INTO pinv_gbif.cor_vocabulary (term, value, kingdom, nomenclature_type, nomenclature_code, reason) VALUES
     ('lifeStage', 'Vegetative', 'Plantae', 'STATUT_BIO', '13', 'Plants only. It can lower the sensitivity of a record: explicit values alone lead here.');
--- GBIF lands no phylum: the classes of mosses, liverworts and hornworts one by one.
+-- The phylum is not landed: the classes of mosses, liverworts and hornworts one by one.
 INSERT INTO pinv_gbif.cor_vocabulary (term, value, kingdom, class, nomenclature_type, nomenclature_code, reason)
 SELECT 'lifeStage', 'Gametophyte', 'Plantae', class, 'STADE_VIE', '21', 'The gametophyte of a bryophyte is what one sees: its thallus.'
 FROM unnest(ARRAY['Andreaeobryopsida', 'Andreaeopsida', 'Bryopsida', 'Oedipodiopsida', 'Polytrichopsida', 'Sphagnopsida',
@@ -252,7 +252,8 @@ FROM unnest(ARRAY['% cover', 'percentage cover', 'Braun-Blanquet', 'Braun-Blanqu
                   'biomass']) AS value;
 
 -- GBIF's issue flags: https://techdocs.gbif.org/en/data-use/occurrence-issues-and-flags. A record is rejected (issue_flagged)
--- only where its place or its date is not what the observer meant; a flag that stands not here is noted.
+-- only where its place is not what the observer meant, or where GBIF stopped half-way: dates, taxa, absences and counts have
+-- reject reasons of their own. A flag that does not stand here is noted.
 CREATE TABLE pinv_gbif.cor_issue (
     issue  text PRIMARY KEY CHECK (issue ~ '^[A-Z][A-Z0-9_]*$'),
     -- ignore: nothing is done; note: kept in additional_data; reject: the record stays out
