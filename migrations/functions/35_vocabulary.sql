@@ -4,8 +4,8 @@
 --
 -- Both work on what is distinct in a chunk, not on its records, and are joined to them by terms_key(o) and by o.issue.
 --
--- Cost, reviewed with EXPLAIN (ANALYZE) in a chunk of 200,000, with and without statistics (2 cores, a load of 5; two thirds of it on a
--- quiet machine):
+-- Cost, reviewed with EXPLAIN (ANALYZE) in a chunk of 200,000, with and without statistics (2 cores, a load of 5; two
+-- thirds of it on a quiet machine):
 --   terms_key      0.003 ms a record, an md5; paid once more where the answers are joined to the records
 --   vocabulary_of  0.007 ms a record for 58,000 keys that are 1,900 situations: half of it the keys, a quarter their sort, the
 --                  situations 0.1 s. 0.02 ms when one record in five says something of its own (21,000 situations).
@@ -100,12 +100,12 @@ BEGIN
                o.establishment_means, o.degree_of_establishment, o.organism_quantity_type, o.media_type
         FROM pinv_gbif.occurrence o
         WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id
-    ), situation AS MATERIALIZED (    -- combinations that no rule tells apart: a hundred times fewer, all the rest is done on them
+    ), situation AS MATERIALIZED (    -- combinations that no rule tells apart: far fewer, all the rest is done on them
         SELECT row_number() OVER () AS id, array_agg(c.terms_key) AS keys,
                k.dataset_key, k.basis_of_record, k.kingdom, k.class, k."order",
                jsonb_build_object(
-                   'occurrenceStatus', c.occurrence_status, 'basisOfRecord', c.basis_of_record, 'vitality', c.vitality, 'sex', c.sex,
-                   'lifeStage', c.life_stage, 'reproductiveCondition', c.reproductive_condition, 'behavior', c.behavior,
+                   'occurrenceStatus', c.occurrence_status, 'basisOfRecord', c.basis_of_record, 'vitality', c.vitality,
+                   'sex', c.sex, 'lifeStage', c.life_stage, 'reproductiveCondition', c.reproductive_condition, 'behavior', c.behavior,
                    'establishmentMeans', c.establishment_means, 'degreeOfEstablishment', c.degree_of_establishment,
                    'organismQuantityType', c.organism_quantity_type, 'mediaType', c.media_type) AS terms
         FROM combination c,
@@ -118,8 +118,8 @@ BEGIN
                              CASE WHEN w.class IN (SELECT r.class FROM rule r) THEN w.class END,
                              CASE WHEN w."order" IN (SELECT r."order" FROM rule r) THEN w."order" END
                      ) AS k (dataset_key, basis_of_record, kingdom, class, "order")
-        GROUP BY k.dataset_key, k.basis_of_record, k.kingdom, k.class, k."order", c.occurrence_status, c.basis_of_record, c.vitality, c.sex,
-                 c.life_stage, c.reproductive_condition, c.behavior, c.establishment_means, c.degree_of_establishment,
+        GROUP BY k.dataset_key, k.basis_of_record, k.kingdom, k.class, k."order", c.occurrence_status, c.basis_of_record,
+                 c.vitality, c.sex, c.life_stage, c.reproductive_condition, c.behavior, c.establishment_means, c.degree_of_establishment,
                  c.organism_quantity_type, c.media_type
     ), said AS MATERIALIZED (    -- position 0 is met by the rules for any value; no value holds a line feed
         SELECT s.id, t.term, v.position, v.value, passereau.vocabulary_key(v.value) AS word
