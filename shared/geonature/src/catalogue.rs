@@ -54,7 +54,7 @@ pub struct Trigger {
 pub struct Catalogue {
     /// Name of the database.
     pub database: String,
-    /// Tables and views of [`SCHEMAS`], as `schema.name`.
+    /// Tables and views of GeoNature's schemas, as `schema.name`.
     pub tables: BTreeSet<String>,
     /// Columns of `gn_synthese.synthese`.
     pub synthese_columns: BTreeSet<String>,
@@ -70,7 +70,7 @@ pub struct Catalogue {
     pub has_sensitivity_index: bool,
     /// Whether media can be searched by the observation they belong to.
     pub has_media_index: bool,
-    /// The sequence that numbers the rows of a table of [`SCHEMAS`], by the table's name. Tables with several do not matter here.
+    /// The sequence that numbers the rows of a table, by the table's name. Tables with several do not matter here.
     pub sequences: BTreeMap<String, String>,
 }
 
