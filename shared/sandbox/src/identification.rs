@@ -127,10 +127,9 @@ impl Checklist {
                 issue: "TAXON_MATCH_HIGHERRANK",
                 ..Identification::default()
             },
-            Case::NotInTaxref => self.stranger(dice, "NotInTaxref"),
-            Case::CanonicalOnly => self.stranger(dice, "CanonicalOnly"),
-            Case::Infraspecific => self.stranger(dice, "Infraspecific"),
-            Case::LinkOfAccepted => self.stranger(dice, "LinkOfAccepted"),
+            Case::NotInTaxref | Case::CanonicalOnly | Case::Infraspecific | Case::LinkOfAccepted => {
+                self.stranger(dice, case)
+            }
             Case::SeveralNames => one(&self.several),
             Case::FullName => one(&self.unlinked),
             Case::HigherRank => self.matched(dice.pick(purpose::NAME, &HIGHER_RANK), "TAXON_MATCH_HIGHERRANK"),
@@ -159,7 +158,7 @@ impl Checklist {
         }
     }
 
-    fn stranger(&self, dice: Dice, case: &str) -> Identification {
+    fn stranger(&self, dice: Dice, case: Case) -> Identification {
         let of_case: Vec<&'static Stranger> = strangers().iter().filter(|stranger| stranger.case == case).collect();
         let position = dice.below(purpose::TAXON, of_case.len() as u64);
         let Some(stranger) = usize::try_from(position).ok().and_then(|position| of_case.get(position)) else {
@@ -168,8 +167,8 @@ impl Checklist {
         let taxon = Some(&stranger.taxon);
         let related = self.by_key.get(stranger.related_key).copied();
         let (accepted, species) = match case {
-            "LinkOfAccepted" => (related, related),
-            "Infraspecific" => (taxon, related),
+            Case::LinkOfAccepted => (related, related),
+            Case::Infraspecific => (taxon, related),
             _ => (taxon, taxon),
         };
         Identification { taxon, accepted, species, ..Default::default() }

@@ -18,6 +18,8 @@
 
 use std::sync::LazyLock;
 
+use crate::cases::Case;
+
 /// The GBIF key that has several `cd_nom` (*Rutpela maculata* and two older combinations).
 pub const AMBIGUOUS_KEY: &str = "99000154";
 
@@ -96,8 +98,8 @@ pub fn taxa() -> &'static [Taxon] {
 /// A name that the seeded TAXREF lacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Stranger {
-    /// What it is good for: the name of a [`Case`](crate::cases::Case).
-    pub case: &'static str,
+    /// What it is good for.
+    pub case: Case,
     /// The name as GBIF has it.
     pub taxon: Taxon,
     /// GBIF key of its species (of an infraspecific name) or of its accepted name (of a synonym); else its own.
@@ -123,7 +125,13 @@ pub fn strangers() -> &'static [Stranger] {
 fn parse_stranger(line: &'static str) -> Option<Stranger> {
     let mut fields = line.split('\t');
     let mut next = || fields.next();
-    let case = next()?;
+    let case = match next()? {
+        "Infraspecific" => Case::Infraspecific,
+        "LinkOfAccepted" => Case::LinkOfAccepted,
+        "NotInTaxref" => Case::NotInTaxref,
+        "CanonicalOnly" => Case::CanonicalOnly,
+        _ => return None,
+    };
     let taxon = Taxon {
         gbif_key: next()?,
         scientific_name: next()?,
@@ -197,8 +205,8 @@ mod tests {
             let same_canonical = taxa().iter().any(|known| known.canonical_name == taxon.canonical_name);
             let related = taxa().iter().any(|known| known.gbif_key == *related_key && known.linked);
             assert!(!same_key && !same_name, "{}", taxon.canonical_name);
-            assert_eq!(same_canonical, *case == "CanonicalOnly", "{}", taxon.canonical_name);
-            assert_eq!(related, ["Infraspecific", "LinkOfAccepted"].contains(case), "{}", taxon.canonical_name);
+            assert_eq!(same_canonical, *case == Case::CanonicalOnly, "{}", taxon.canonical_name);
+            assert_eq!(related, [Case::Infraspecific, Case::LinkOfAccepted].contains(case), "{}", taxon.canonical_name);
         }
     }
 
