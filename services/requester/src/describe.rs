@@ -126,25 +126,43 @@ impl Registry<'_> {
 
     async fn describe(&mut self, wanted: &Unasked) -> Result<(), Trouble> {
         self.turn().await?;
-        let found = self.gbif.dataset(wanted.key).await?;
-        let Some(found) = found else {
-            dataset::keep_answer(&mut *self.context.pool().acquire().await?, wanted.key, None).await?;
-            return Ok(());
-        };
-        let publisher = match found.publishing_organization_key {
-            Some(key) => self.publisher(key).await?,
+        let answer = match self.gbif.dataset(wanted.key).await? {
+            Some(found) => Some(self.answer(found).await?),
             None => None,
         };
-        let document = if wanted.has_document { None } else { self.document(wanted.key).await? };
-        let answer = answer(found, publisher);
+        let document = match answer {
+            Some(_) if !wanted.has_document => self.document(wanted.key).await?,
+            _ => None,
+        };
         let mut tx = self.context.pool().begin().await?;
-        dataset::keep_answer(&mut tx, wanted.key, Some(&answer)).await?;
+        dataset::keep_answer(&mut tx, wanted.key, answer.as_ref()).await?;
         if let Some(document) = document {
             dataset::keep_documents(&mut tx, &[(wanted.key, document)], DocumentSource::Registry).await?;
         }
         pace::succeeded(&mut tx, &self.budget).await?;
         tx.commit().await?;
         Ok(())
+    }
+
+    /// The registry's fields, readable, with the name of the publisher.
+    async fn answer(&mut self, found: Dataset) -> Result<RegistryAnswer, Trouble> {
+        let line = |text: Option<String>| text.and_then(|text| passereau_eml::line(&text));
+        let publisher = match found.publishing_organization_key {
+            Some(key) => self.publisher(key).await?,
+            None => None,
+        };
+        Ok(RegistryAnswer {
+            title: line(found.title),
+            description: found.description.and_then(|text| passereau_eml::paragraphs(&text)),
+            license: line(found.license),
+            doi: line(found.doi),
+            citation: line(found.citation.and_then(|citation| citation.text)),
+            kind: line(found.kind),
+            modified: found.modified,
+            withdrawn: found.deleted.is_some(),
+            publisher_key: found.publishing_organization_key,
+            publisher,
+        })
     }
 
     async fn publisher(&mut self, key: Uuid) -> Result<Option<String>, Trouble> {
@@ -199,22 +217,5 @@ impl Registry<'_> {
             return Ok(Asked::Away(chain(&error)));
         }
         Err(Stop::retry_after(chain(&error), error.retry_after()))
-    }
-}
-
-/// The registry's fields, readable.
-fn answer(found: Dataset, publisher: Option<String>) -> RegistryAnswer {
-    let line = |text: Option<String>| text.and_then(|text| passereau_eml::line(&text));
-    RegistryAnswer {
-        title: line(found.title),
-        description: found.description.and_then(|text| passereau_eml::paragraphs(&text)),
-        license: line(found.license),
-        doi: line(found.doi),
-        citation: line(found.citation.and_then(|citation| citation.text)),
-        kind: line(found.kind),
-        modified: found.modified,
-        withdrawn: found.deleted.is_some(),
-        publisher_key: found.publishing_organization_key,
-        publisher,
     }
 }
