@@ -37,6 +37,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT COALESCE(remark ~* '(coordinat|coordonn|locali|location|position|geograph|géograph|grid|maille|uncertain|flou|blur|obscur|generali[sz]ed to)', false)
 $$;
 
+-- A value that led to no nomenclature although the vocabulary knows it.
+CREATE OR REPLACE FUNCTION passereau.without_equal(value text, id_nomenclature integer, unmatched boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN id_nomenclature IS NULL AND unmatched IS NOT TRUE THEN value END
+$$;
+
 -- The records of a chunk, converted, with the landed values that explain a reject. Pulled up into the caller's query: only
 -- records that the caller keeps are converted.
 DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint);
@@ -80,6 +86,17 @@ LANGUAGE sql STABLE AS $$
                'acceptedScientificName', o.accepted_scientific_name, 'modified', o.modified,
                'organismQuantity', CASE WHEN NOT r.quantity_is_count THEN o.organism_quantity END,
                'organismQuantityType', CASE WHEN NOT r.quantity_is_count THEN o.organism_quantity_type END,
+               -- A word that SINP has no equal for is kept as it is; one that nobody knows stands in `unmatched`.
+               'sex', passereau.without_equal(o.sex, v.id_nomenclature_sex, v.unmatched ? 'sex'),
+               'lifeStage', passereau.without_equal(o.life_stage, v.id_nomenclature_life_stage, v.unmatched ? 'lifeStage'),
+               'reproductiveCondition', passereau.without_equal(o.reproductive_condition, v.id_nomenclature_bio_status,
+                                                                v.unmatched ? 'reproductiveCondition'),
+               'vitality', passereau.without_equal(o.vitality, v.id_nomenclature_bio_condition, v.unmatched ? 'vitality'),
+               'behavior', passereau.without_equal(o.behavior, v.id_nomenclature_behaviour, v.unmatched ? 'behavior'),
+               'establishmentMeans', passereau.without_equal(o.establishment_means, v.id_nomenclature_biogeo_status,
+                                                             v.unmatched ? 'establishmentMeans'),
+               'degreeOfEstablishment', passereau.without_equal(o.degree_of_establishment,
+                   COALESCE(v.id_nomenclature_naturalness, v.id_nomenclature_biogeo_status), v.unmatched ? 'degreeOfEstablishment'),
                'unmatched', v.unmatched)),
            -- A point known to 50 m is where the organism was; an inventory's is somewhere within its circle.
            CASE WHEN passereau.is_obscured(o.dataset_key, o.information_withheld) THEN code.inventory

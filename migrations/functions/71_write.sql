@@ -37,7 +37,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                  'institutionCode', 'collectionCode', 'catalogNumber', 'eventDate', 'eventTime', 'dateIdentified',
                  'identificationVerificationStatus', 'informationWithheld', 'dataGeneralizations', 'coordinatePrecision',
                  'taxonKey', 'scientificName', 'taxonRank', 'acceptedScientificName', 'modified', 'organismQuantity',
-                 'organismQuantityType', 'unmatched', 'downloadKey', 'downloadDoi', 'archiveSha256', 'harvestId', 'taxonPath']
+                 'organismQuantityType', 'sex', 'lifeStage', 'reproductiveCondition', 'vitality', 'behavior',
+                 'establishmentMeans', 'degreeOfEstablishment', 'unmatched', 'downloadKey', 'downloadDoi', 'archiveSha256', 'harvestId', 'taxonPath']
 $$;
 
 -- Where a row that this harvest writes comes from. It is not hashed: provenance alone rewrites nothing.

@@ -31,6 +31,11 @@ LANGUAGE sql STABLE AS $$
                          WHERE r.subscription = s.name AND r.reason = 'uuid_pending'
                            AND (i.uuid IS NOT NULL OR passereau.is_absent(i.absent_since, i.asked_at)))
                 THEN 'iNaturalist has answered'
+            WHEN EXISTS (SELECT FROM pinv_gbif.reject r
+                         JOIN pinv_gbif.occurrence o ON o.generation_id = g.id AND o.gbif_id = r.gbif_id
+                         WHERE r.subscription = s.name AND r.reason = 'date_future'
+                           AND o.date_start < (now() AT TIME ZONE 'UTC')::date + 2)
+                THEN 'a day that lay ahead has come'
             -- A question that got no answer is asked again after a day, an absent observation after a week.
             WHEN EXISTS (SELECT FROM pinv_gbif.reject r
                          JOIN pinv_gbif.occurrence o ON o.generation_id = g.id AND o.gbif_id = r.gbif_id

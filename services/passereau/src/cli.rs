@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, dead, harvest, install, migrate, taxon, taxon_keys, topology, up};
+use crate::commands::{check, dead, harvest, install, migrate, taxon, taxon_keys, topology, up, vocabulary};
 
 /// Carries biodiversity observations from GBIF into GeoNature.
 #[derive(Debug, Parser)]
@@ -38,6 +38,9 @@ enum Command {
     Taxon(taxon::Taxon),
     /// GBIF's keys of a group of taxa, for the predicate of a request.
     TaxonKeys(taxon_keys::TaxonKeys),
+    /// Words of GBIF that the mapping to nomenclatures does not know.
+    #[command(subcommand)]
+    Vocabulary(vocabulary::Vocabulary),
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
@@ -60,6 +63,7 @@ impl Cli {
             Command::Harvest(harvest) => harvest.run().await,
             Command::Taxon(taxon) => taxon.run().await,
             Command::TaxonKeys(keys) => keys.run().await,
+            Command::Vocabulary(vocabulary) => vocabulary.run().await,
             Command::Dead(dead) => dead.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)

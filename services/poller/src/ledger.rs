@@ -59,7 +59,7 @@ pub(crate) async fn keep(
     sqlx::query(
         "UPDATE passereau.download
          SET polls = polls + 1, status = $2, status_at = now(), doi = $3, size_bytes = $4, total_records = $5,
-             license = $6
+             license = $6, created_at = coalesce($7, created_at)
          WHERE harvest_id = $1",
     )
     .bind(harvest_id)
@@ -68,6 +68,7 @@ pub(crate) async fn keep(
     .bind(number(download.size_bytes))
     .bind(number(download.total_records))
     .bind(&download.license)
+    .bind(download.created)
     .execute(connection)
     .await?;
     Ok(())

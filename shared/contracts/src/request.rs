@@ -37,6 +37,9 @@ impl Message for HarvestRequest {
     const KIND: &'static str = "harvest.request";
 }
 
+/// The subscription of what is copied by hand into `pinv_gbif.tmp_gbif_data`.
+const BY_HAND: &str = "manual";
+
 /// Where the archive of a request comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Origin<'a> {
@@ -81,6 +84,12 @@ impl HarvestRequest {
                 format!(
                     "{name:?} is not a subscription name: 1 to 63 of a-z, 0-9, '.', '_', '-', the first a letter or digit"
                 ),
+            ));
+        }
+        if self.subscription.as_deref() == Some(BY_HAND) {
+            problems.push(RequestProblem::new(
+                "$.subscription",
+                format!("{BY_HAND:?} is the subscription of harvests by hand (pinv_gbif.upsert_gbif_data): take another name"),
             ));
         }
         if let Some(key) = &self.download_key
@@ -134,6 +143,18 @@ mod tests {
         let problems = request.origin().expect_err("both are wrong");
         let paths: Vec<_> = problems.iter().map(|p| p.path.as_str()).collect();
         assert_eq!(paths, ["$.subscription", "$"]);
+    }
+
+    #[test]
+    fn the_subscription_of_harvests_by_hand_cannot_be_requested() {
+        let request = HarvestRequest {
+            subscription: Some("manual".into()),
+            archive: Some("archives/april.zip".into()),
+            ..HarvestRequest::default()
+        };
+        let problems = request.origin().expect_err("it is taken");
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].to_string().contains("take another name"), "{}", problems[0]);
     }
 
     #[test]

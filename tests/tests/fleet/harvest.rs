@@ -1,9 +1,9 @@
 //! The main job: a request by message, records in the synthèse, the same again without a write.
 
-use passereau_harvest::{State, rejects_by_reason};
+use passereau_harvest::State;
 use passereau_sandbox::{Pace, Route, SandboxConfig};
 use passereau_testing::wait_until;
-use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, query};
+use passereau_tests::{Fleet, FleetConfig, query};
 use sqlx::PgPool;
 
 use crate::prepared::{RECORDS, SOON, fleet, generated, request};
@@ -62,11 +62,15 @@ async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_no
     .unwrap();
     assert_eq!(foreign, 0, "iNaturalist's observations keep iNaturalist's UUIDs");
     assert!(theirs > RECORDS as i64 / 3, "most of the observations are iNaturalist's: {theirs}");
-    let rejects = rejects_by_reason(&pool, SUBSCRIPTION).await.unwrap();
-    assert!(
-        rejects.iter().all(|reject| reject.reason != "uuid_pending"),
-        "every observation was answered: {rejects:?}"
-    );
+    let unasked: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pinv_gbif.reject r JOIN pinv_gbif.occurrence o ON o.gbif_id = r.gbif_id
+         LEFT JOIN pinv_gbif.cor_uuid_inaturalist i ON i.id_inaturalist = o.inaturalist_id
+         WHERE r.reason = 'uuid_pending' AND i.absent_since IS NULL",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(unasked, 0, "only what iNaturalist does not know waits");
 
     let before = versions(&pool).await;
     let asked = fleet.sandbox.calls(Route::Observations);
@@ -116,7 +120,7 @@ async fn a_request_without_identity_that_comes_twice_is_one_harvest_and_one_down
         .fetch_one(&fleet.database.pool)
         .await
         .unwrap();
-    assert_eq!(handled, 3, "both requests and the one download were handled");
+    assert_eq!(handled, 4, "both requests, the one download and the question about its datasets were handled");
     assert_eq!(fleet.sandbox.calls(Route::CreateDownload), 1);
     fleet.stop().await.unwrap();
 }

@@ -17,6 +17,7 @@ pub mod taxon_keys;
 mod taxon_sheet;
 pub mod topology;
 pub mod up;
+pub mod vocabulary;
 
 /// Connects to a database that is as new as this program.
 async fn open(config: &DatabaseConfig) -> anyhow::Result<PgPool> {

@@ -53,6 +53,13 @@ fn cases() -> Vec<(&'static str, Value, Value)> {
         ("individual_count", none(), Value::Null),
         ("sex", none(), json!("MALE")),
         ("sex", none(), json!("gynandromorph of sorts")),
+        ("reproductive_condition", none(), json!("known and nothing")),
+        ("behavior", none(), json!("known and nothing")),
+        ("vitality", none(), json!("known and nothing")),
+        ("establishment_means", none(), json!("known and nothing")),
+        ("degree_of_establishment", none(), json!("known and nothing")),
+        ("sex", none(), json!("Other")),
+        ("life_stage", none(), json!("Embryo")),
         ("life_stage", none(), json!("Adult")),
         ("life_stage", none(), json!("Flowering")),
         ("life_stage", none(), json!("a stage of its own")),
@@ -145,7 +152,13 @@ async fn every_landed_column_goes_where_the_document_says() {
     platform
         .execute(
             "INSERT INTO taxonomie.taxref (cd_nom, cd_ref, lb_nom, nom_complet) VALUES (800071, 800071, 'Aus bus', 'Aus bus L.');
-             INSERT INTO taxonomie.taxref_liens (ct_name, ct_type, cd_nom, ct_sp_id) VALUES ('GBIF', 'x', 800071, '71')",
+             INSERT INTO taxonomie.taxref_liens (ct_name, ct_type, cd_nom, ct_sp_id) VALUES ('GBIF', 'x', 800071, '71');
+             INSERT INTO pinv_gbif.cor_vocabulary (term, value, nomenclature_type, reason) VALUES
+                 ('behavior', 'known and nothing', 'OCC_COMPORTEMENT', 'for this test'),
+                 ('reproductiveCondition', 'known and nothing', 'STATUT_BIO', 'for this test'),
+                 ('vitality', 'known and nothing', 'ETA_BIO', 'for this test'),
+                 ('establishmentMeans', 'known and nothing', 'STAT_BIOGEO', 'for this test'),
+                 ('degreeOfEstablishment', 'known and nothing', 'NATURALITE', 'for this test')",
         )
         .await;
     platform.decide("one", json!({"accept": ["absent"]})).await;
@@ -182,6 +195,16 @@ async fn every_landed_column_goes_where_the_document_says() {
         assert_eq!(found.get(column), Some(destinations), "{column}");
     }
     assert_eq!(found.len(), documented.len());
+
+    // An update takes our keys away before it writes them anew: one that is not in the list would stay for ever.
+    let ours: BTreeSet<String> = sqlx::query_scalar("SELECT unnest(passereau.additional_data_keys())")
+        .fetch_all(&platform.pool)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect();
+    let kept = documented.values().flatten().filter_map(|name| name.strip_prefix("additional_data."));
+    assert_eq!(kept.filter(|key| !ours.contains(*key)).collect::<Vec<_>>(), Vec::<&str>::new());
 }
 
 #[tokio::test]
