@@ -6,4 +6,5 @@ mod archives;
 mod faults;
 mod foreign_client;
 mod harvest;
+mod metadata;
 mod prepared;
