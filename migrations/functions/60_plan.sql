@@ -84,6 +84,10 @@ BEGIN
     FROM pinv_gbif.generation g WHERE g.state = 'current' AND g.subscription <> harvest.subscription;
 
     IF harvest.plan_cursor IS NULL THEN
+        -- A missing framework is told now, not by the first slice that needs it.
+        IF harvest.settings ->> 'metadata' = 'create' THEN
+            PERFORM passereau.acquisition_framework();
+        END IF;
         -- As of the first chunk: an edit in the middle of a plan is then still to be converted.
         UPDATE passereau.harvest h
         SET converted_digest = digest, taxref_version = destination.taxref_version,

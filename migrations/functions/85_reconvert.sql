@@ -25,6 +25,17 @@ LANGUAGE sql STABLE AS $$
             WHEN EXISTS (SELECT FROM pinv_gbif.reject r JOIN gn_meta.t_datasets d ON d.unique_dataset_id = r.dataset_key
                          WHERE r.subscription = s.name AND r.reason = 'dataset_unknown')
                 THEN 'GeoNature knows a dataset that was unknown'
+            WHEN s.settings ->> 'metadata' = 'create'
+                 AND EXISTS (SELECT FROM pinv_gbif.reject r
+                             JOIN passereau.creatable_datasets() c ON c.dataset_key = r.dataset_key
+                             WHERE r.subscription = s.name AND r.reason = 'dataset_unknown')
+                THEN 'a dataset can be made now'
+            WHEN s.settings ->> 'metadata' = 'create' AND s.converted_at < now() - interval '1 day'
+                 AND EXISTS (SELECT FROM pinv_gbif.reject r
+                             LEFT JOIN pinv_gbif.dataset d ON d.dataset_key = r.dataset_key
+                             WHERE r.subscription = s.name AND r.reason = 'dataset_unknown' AND r.dataset_key IS NOT NULL
+                               AND d.registry_asked_at IS NULL)
+                THEN 'GBIF''s registry is to be asked again'
             WHEN EXISTS (SELECT FROM pinv_gbif.reject r
                          JOIN pinv_gbif.occurrence o ON o.generation_id = g.id AND o.gbif_id = r.gbif_id
                          LEFT JOIN pinv_gbif.cor_uuid_inaturalist i ON i.id_inaturalist = o.inaturalist_id

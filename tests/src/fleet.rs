@@ -12,7 +12,7 @@ use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing};
 use passereau_contracts::{HarvestRequest, Message, WORKERS};
 use passereau_harvest::Harvest;
 use passereau_sandbox::{Sandbox, SandboxConfig};
-use passereau_testing::{TestDatabase, amqp_url, broker_prefix, wait_until};
+use passereau_testing::{TestDatabase, Variant, WorkerRole, amqp_url, broker_prefix, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
@@ -33,6 +33,8 @@ pub struct FleetConfig {
     pub sandbox: SandboxConfig,
     /// Further settings of the workers, over those that every fleet has.
     pub environment: Vec<(&'static str, String)>,
+    /// Which GeoNature; the newest by default.
+    pub variant: Option<Variant>,
     /// All workers in one process (`passereau up`) instead of one process each.
     pub in_one_process: bool,
 }
@@ -52,6 +54,8 @@ pub struct Fleet {
     pub database: TestDatabase,
     /// The stand-in services.
     pub sandbox: Sandbox,
+    /// The role that every worker and command connects as: it owns nothing of GeoNature and has what `install` has granted.
+    pub role: WorkerRole,
     /// Connection for publishing as other systems do.
     pub broker: Broker,
     folder: TempDir,
@@ -67,7 +71,11 @@ impl Fleet {
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
         let in_one_process = config.in_one_process;
         let mut fleet = Self::prepare(config).await?;
-        for args in [&["migrate"][..], &["install"], &["topology", "apply"]] {
+        // As the database's administrator, for the role of the workers; everything else as that role.
+        let administrator = fleet.database.url.clone();
+        let role = fleet.role.name.clone();
+        let install = ["install", "--role", &role, "--with-metadata", "--with-media", "--database-url", &administrator];
+        for args in [&install[..], &["migrate"], &["topology", "apply"]] {
             fleet.run_command(args).await?;
         }
         if in_one_process {
@@ -82,7 +90,8 @@ impl Fleet {
 
     async fn prepare(config: FleetConfig) -> anyhow::Result<Self> {
         passereau_broker::install_crypto();
-        let database = TestDatabase::geonature().await;
+        let database = TestDatabase::variant(config.variant.unwrap_or(Variant::V2_17)).await;
+        let role = database.worker().await;
         let folder = tempfile::tempdir().context("making the fleet's folder")?;
         for name in ["store", "scratch", "logs"] {
             fs::create_dir(folder.path().join(name)).context("making the fleet's folders")?;
@@ -94,7 +103,7 @@ impl Fleet {
         let broker = Broker::connect(&BrokerConfig::new(amqp.clone()).with_prefix(prefix.clone()), "fleet").await?;
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut environment: Vec<(String, String)> = [
-            ("PASSEREAU_DATABASE_URL", database.url.clone()),
+            ("PASSEREAU_DATABASE_URL", role.url.clone()),
             ("PASSEREAU_AMQP_URL", amqp),
             ("PASSEREAU_AMQP_PREFIX", prefix),
             ("PASSEREAU_STORE_URL", format!("file://{}", path("store"))),
@@ -117,7 +126,7 @@ impl Fleet {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         environment.extend(config.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Ok(Self { database, sandbox, broker, folder, environment, workers: Vec::new() })
+        Ok(Self { database, role, sandbox, broker, folder, environment, workers: Vec::new() })
     }
 
     /// Starts a process of workers. Its log goes into the fleet's folder.

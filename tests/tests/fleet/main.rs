@@ -7,4 +7,5 @@ mod faults;
 mod foreign_client;
 mod harvest;
 mod metadata;
+mod platform;
 mod prepared;
