@@ -101,7 +101,9 @@ RETURNS TABLE (gbif_id bigint, verdict text, reason text, detail text, id_synthe
                id_dataset integer, cd_nom integer, taxon_path text, cell boolean, media_hash uuid, written_key uuid)
 LANGUAGE sql STABLE AS $$
     WITH known AS (
-        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key, m.media_hash,
+        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key,
+               -- NULL: the subscription wants none; nil: the record has none.
+               CASE WHEN (settings ->> 'media')::boolean THEN COALESCE(m.media_hash, uuid_nil()) END AS media_hash,
                COALESCE(w.unique_id_sinp, o.producer_uuid, i.uuid,
                         CASE WHEN o.dataset_key IS DISTINCT FROM passereau.inaturalist_dataset() OR o.inaturalist_id IS NULL
                                   OR (passereau.is_absent(i.absent_since, i.asked_at)

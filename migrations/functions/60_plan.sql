@@ -134,7 +134,7 @@ BEGIN
            -- The dataset by its key: a dataset that is yet to be made has no number.
            md5(ROW (c.dataset_key, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
                     c.non_digital_proof, c.reference_biblio, c.place_name, c.comment_description, c.additional_data,
-                    c.media_hash, c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
+                    c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
                     c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage,
                     c.id_nomenclature_sex, c.id_nomenclature_obj_count, c.id_nomenclature_type_count,
                     c.id_nomenclature_observation_status, c.id_nomenclature_source_status,
@@ -157,6 +157,8 @@ BEGIN
         WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'update'
           AND w.gbif_id = p.gbif_id
           AND w.place_hash = p.place_hash AND w.taxon_hash = p.taxon_hash AND w.rest_hash = p.rest_hash
+          -- A subscription without media leaves those that another one has brought.
+          AND (p.media_hash IS NULL OR p.media_hash = COALESCE(w.media_hash, uuid_nil()))
         RETURNING p.gbif_id, p.written_key
     )
     UPDATE passereau.written w SET written_key = i.written_key FROM identical i WHERE w.gbif_id = i.gbif_id;

@@ -209,7 +209,7 @@ BEGIN
       AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
 
     UPDATE passereau.written w
-    SET cd_nom = p.cd_nom, taxon_path = p.taxon_path, dataset_key = p.dataset_key, media_hash = p.media_hash,
+    SET cd_nom = p.cd_nom, taxon_path = p.taxon_path, dataset_key = p.dataset_key, media_hash = COALESCE(p.media_hash, w.media_hash),
         written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash, rest_hash = p.rest_hash,
         harvest_id = of_harvest, written_at = now()
     FROM passereau.plan p, gn_synthese.synthese s
