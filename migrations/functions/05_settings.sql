@@ -14,6 +14,15 @@ LANGUAGE sql STABLE AS $$
     FROM unnest(string_to_array(passereau.setting(of_name), ',')) AS item
 $$;
 
+-- A setting that is a day.
+CREATE OR REPLACE FUNCTION passereau.setting_date(of_name text) RETURNS date LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN passereau.setting(of_name)::date;
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+    RAISE EXCEPTION 'the setting % holds "%", which is no day: correct it in pinv_gbif.setting', of_name, passereau.setting(of_name)
+        USING ERRCODE = 'PS001', HINT = 'A day is written as 1900-01-31.';
+END $$;
+
 -- All that decides a conversion besides the record, its name of TAXREF and its media: version of the functions, projection,
 -- revisions of the edited tables, settings of the subscription. It is part of passereau.written.written_key, so that an edit
 -- converts every record again. The names of TAXREF are not: they are matched at each plan, and stand in the key themselves.

@@ -151,7 +151,7 @@ LANGUAGE sql STABLE AS $$
                COALESCE(settings -> 'accept' ? 'unknown_uncertainty', false) AS unknown_uncertainty,
                (settings ->> 'max_uncertainty_m')::float8 AS max_uncertainty_m,
                make_interval(days => (settings ->> 'longest_interval_days')::integer) AS longest_interval,
-               passereau.setting('oldest_date')::timestamp AS oldest,
+               passereau.setting_date('oldest_date')::timestamp AS oldest,
                (now() AT TIME ZONE 'UTC')::date + 2 AS after_tomorrow,
                passereau.territory_types() AS territory
         OFFSET 0

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use passereau_contracts::{HarvestFinish, SyntheseUpsert, UpserterTask};
-use passereau_harvest::{State, advance, due_reconversions, in_state, reconvert};
+use passereau_harvest::{Due, State, advance, due_reconversions, in_state, reconvert};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use passereau_telemetry::{RecordOutcome, Stage as Counted};
 use sqlx::PgPool;
@@ -91,6 +91,14 @@ impl Upserter {
     }
 }
 
+async fn convert_again(pool: &PgPool, due: &Due) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if let Some(harvest_id) = reconvert(&mut tx, &due.subscription).await? {
+        tracing::info!(%harvest_id, subscription = due.subscription, why = due.why, "converting again");
+    }
+    tx.commit().await
+}
+
 fn count(context: &Context, applied: &Applied) {
     let told = [
         (RecordOutcome::Inserted, applied.inserted),
@@ -113,11 +121,10 @@ impl Worker for Upserter {
 
     async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
         for due in due_reconversions(pool).await? {
-            let mut tx = pool.begin().await?;
-            if let Some(harvest_id) = reconvert(&mut tx, &due.subscription).await? {
-                tracing::info!(%harvest_id, subscription = due.subscription, why = due.why, "converting again");
+            // One that cannot be converted holds up none of the others.
+            if let Err(error) = convert_again(pool, &due).await {
+                tracing::warn!(subscription = due.subscription, %error, "cannot be converted again now, tried at the next look");
             }
-            tx.commit().await?;
         }
         Ok(())
     }

@@ -239,8 +239,17 @@ async fn look_out<W: Worker>(worker: Arc<W>, period: Duration, pool: PgPool, shu
             () = shutdown.cancelled() => return,
             _ = timer.tick() => {}
         }
-        if let Err(error) = worker.look_out(&pool).await {
-            tracing::warn!(worker = W::NAME, %error, "looking out has not succeeded, once more in {} s", period.as_secs());
+        // In a task of its own: a panic must not end the loop behind a worker that looks alive.
+        let (looking, pool) = (Arc::clone(&worker), pool.clone());
+        let looked =
+            tokio::spawn(async move { looking.look_out(&pool).await.map_err(|error| error.to_string()) }).await;
+        if let Err(error) = looked.unwrap_or_else(|panic| Err(panic.to_string())) {
+            tracing::warn!(
+                worker = W::NAME,
+                error,
+                "looking out has not succeeded, once more in {} s",
+                period.as_secs()
+            );
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Ours {
     pub sensitivity_when_null: Option<String>,
     /// The function that it names, where it names one: the refusal says what is wrong with it.
     pub sensitivity_function: Answer<()>,
+    /// Whether the other settings are what they must be: a day, lists of UUIDs.
+    pub settings: Answer<()>,
     /// Codes of our vocabulary and of the conversion that do not resolve.
     pub vocabulary: Answer<Vec<Unresolved>>,
     /// Setting `territory_area_types`, resolved.
@@ -70,6 +72,7 @@ impl Ours {
     pub(super) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         [
             self.sensitivity_function.as_ref().err(),
+            self.settings.as_ref().err(),
             self.vocabulary.as_ref().err(),
             self.territory.as_ref().err(),
             self.framework.as_ref().and_then(|framework| framework.known.as_ref().err()),
@@ -91,6 +94,10 @@ const UNRESOLVED: &str = "
      WHERE passereau.nomenclature(type, code) IS NULL
      ORDER BY 1, 2, 4";
 
+/// Refuses, in words, what a person has mistyped.
+const SETTINGS: &str = "SELECT passereau.setting_date('oldest_date'), passereau.setting_uuids('own_datasets'),
+                               passereau.setting_uuids('refused_publishers')";
+
 /// Reads what our schemas hold, and tries what subscriptions want.
 ///
 /// # Errors
@@ -106,6 +113,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
             .await?
         }
     };
+    let settings = attempt(connection, async |c| sqlx::query(SETTINGS).execute(c).await.map(|_| ())).await?;
     let vocabulary = attempt(connection, async |c| sqlx::query_as(UNRESOLVED).fetch_all(c).await);
     let vocabulary = vocabulary.await?;
     let territory = attempt(connection, async |c| territory(c).await).await?;
@@ -125,6 +133,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
     Ok(Ours {
         sensitivity_when_null: choice,
         sensitivity_function,
+        settings,
         vocabulary,
         territory,
         creating,

@@ -22,9 +22,20 @@ pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
     [vec![Finding::ok("schemas", "schemas passereau and pinv_gbif are up to date")], vocabulary(ours), territory(ours)]
         .into_iter()
         .flatten()
+        .chain(settings(ours))
         .chain(metadata(ours))
         .chain(media(survey, ours))
         .collect()
+}
+
+fn settings(ours: &Ours) -> Option<Finding> {
+    let refusal = ours.settings.as_ref().err()?;
+    Some(Finding::error(
+        "settings",
+        refusal.message.clone(),
+        "every harvest fails until it is corrected",
+        "UPDATE pinv_gbif.setting SET value = '…' WHERE name = '…';",
+    ))
 }
 
 fn vocabulary(ours: &Ours) -> Vec<Finding> {

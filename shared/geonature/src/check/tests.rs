@@ -57,6 +57,7 @@ fn survey() -> Survey {
         ours: Ok(Ours {
             sensitivity_when_null: None,
             sensitivity_function: Ok(()),
+            settings: Ok(()),
             vocabulary: Ok(Vec::new()),
             territory: Ok(vec![TerritoryType { code: "DEP".into(), areas: 12 }]),
             creating: vec!["birds".into()],
@@ -204,6 +205,8 @@ fn an_empty_sensitivity_demands_a_choice_that_gives_one() {
     // A choice that is wrong is told even where nobody needs it yet.
     let wrong = |s: &mut Survey| ours(s).sensitivity_function = Err(refusal("PS001"));
     assert_eq!(brought(wrong), [("sensitivity_when_null", Error)]);
+    let mistyped = |s: &mut Survey| ours(s).settings = Err(refusal("PS001"));
+    assert_eq!(brought(mistyped), [("settings", Error)]);
 }
 
 #[test]
