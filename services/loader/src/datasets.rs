@@ -16,18 +16,22 @@ use uuid::Uuid;
 
 use crate::error::LandingError;
 use crate::generation::Generation;
+use crate::landing::Fence;
 use crate::report::{Documents, SAMPLES, UnreadableDocument};
 
-/// Documents of one part. The largest seen have 200 kB, most some 10 kB.
+/// Most documents of one part. The largest seen have 200 kB, most some 10 kB.
 const PART: usize = 100;
+/// A part ends with the document that brings it to so many bytes: memory is bounded by bytes, whatever an archive holds.
+const PART_BYTES: usize = 2 * MAX_BYTES;
 
-/// Reads the documents of a landed generation's archive, or goes on reading them. `None` when `must_pause` stopped it before
-/// the end.
+/// Reads the documents of a landed generation's archive, or goes on reading them, under a claim that every commit checks.
+/// `None` when `must_pause` stopped it before the end.
 pub async fn read_documents(
     pool: &PgPool,
     generation_id: i64,
     file: File,
     limits: Limits,
+    fence: Option<&Fence>,
     must_pause: impl Fn() -> bool,
 ) -> Result<Option<Documents>, LandingError> {
     let database = |doing| move |source| LandingError::Database { generation: generation_id, doing, source };
@@ -60,6 +64,9 @@ pub async fn read_documents(
         documents.samples.extend(read.bad.into_iter().take(room));
 
         let mut tx = pool.begin().await.map_err(database("beginning to keep documents"))?;
+        if let Some(fence) = fence {
+            fence.check(&mut tx, generation_id).await?;
+        }
         keep_documents(&mut tx, &read.good, DocumentSource::Archive)
             .await
             .map_err(database("keeping what documents tell of datasets"))?;
@@ -81,12 +88,19 @@ struct Part {
     bad: Vec<UnreadableDocument>,
 }
 
-/// Fails only when the file below the archive cannot be read.
+/// Reads `names` up to the end of a part. Fails only when the file below the archive cannot be read.
 fn read_part(archive: &mut Archive<File>, names: &[String]) -> Result<Part, ArchiveError> {
     let mut part = Part::default();
+    let mut bytes = 0;
     for name in names {
+        if bytes >= PART_BYTES {
+            break;
+        }
         match read(archive, name) {
-            Ok(document) => part.good.push(document),
+            Ok((key, document, length)) => {
+                bytes += length;
+                part.good.push((key, document));
+            }
             Err(Problem::Archive(error)) if error.is_transient() => return Err(error),
             Err(problem) => part.bad.push(UnreadableDocument { name: name.clone(), reason: problem.to_string() }),
         }
@@ -105,10 +119,11 @@ enum Problem {
     Document(#[from] passereau_eml::EmlError),
 }
 
-fn read(archive: &mut Archive<File>, name: &str) -> Result<(Uuid, Eml), Problem> {
+/// A dataset's key, what its document tells, and the length of the document.
+fn read(archive: &mut Archive<File>, name: &str) -> Result<(Uuid, Eml, usize), Problem> {
     let key = name.strip_prefix("dataset/").and_then(|name| name.strip_suffix(".xml"));
     let key = key.and_then(|key| key.parse().ok()).ok_or(Problem::Name)?;
     // One byte more than is read tells that there is too much.
     let bytes = archive.document(name, MAX_BYTES as u64 + 1)?;
-    Ok((key, Eml::parse(&bytes)?))
+    Ok((key, Eml::parse(&bytes)?, bytes.len()))
 }

@@ -47,6 +47,7 @@ impl Loader {
         })?;
         let key = ObjectKey::parse(key).map_err(|error| Stop::reject(error.to_string()))?;
         let claim = context.claim(&format!("load {}", harvest.id)).await?;
+        let fence = Fence { name: claim.name().to_owned(), token: claim.token() };
         let generation_id = open(context, harvest).await?;
         let file = self.store.open_seekable(&key).await.map_err(store_stop)?;
         let input = LandingInput {
@@ -55,7 +56,7 @@ impl Loader {
             multimedia: true,
             deadline: Some(context.deadline().into_std()),
             cancel: context.shutdown().clone(),
-            fence: Some(Fence { name: claim.name().to_owned(), token: claim.token() }),
+            fence: Some(fence.clone()),
             config: self.landing.clone(),
         };
         let counts = match land(context.pool(), input).await.map_err(landing_stop)? {
@@ -75,7 +76,7 @@ impl Loader {
                 return Err(Stop::snooze(Duration::ZERO, format!("landed up to record {}", cursor.occurrence)));
             }
         };
-        self.read_documents(context, generation_id, &key).await?;
+        self.read_documents(context, generation_id, &key, &fence).await?;
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         record(&mut tx, harvest.id, generation_id, &counts).await?;
@@ -99,10 +100,17 @@ impl Loader {
     }
 
     /// Keeps what the archive tells of its datasets.
-    async fn read_documents(&self, context: &Context, generation_id: i64, key: &ObjectKey) -> Result<(), Stop> {
+    async fn read_documents(
+        &self,
+        context: &Context,
+        generation_id: i64,
+        key: &ObjectKey,
+        fence: &Fence,
+    ) -> Result<(), Stop> {
         let file = self.store.open_seekable(key).await.map_err(store_stop)?;
         let limits = self.landing.limits.clone();
-        let read = read_documents(context.pool(), generation_id, file, limits, || context.must_pause()).await;
+        let pause = || context.must_pause();
+        let read = read_documents(context.pool(), generation_id, file, limits, Some(fence), pause).await;
         let Some(documents) = read.map_err(landing_stop)? else {
             return Err(Stop::snooze(Duration::ZERO, "some documents of datasets are still to be read"));
         };

@@ -56,6 +56,20 @@ pub struct Fence {
     pub token: i64,
 }
 
+impl Fence {
+    /// Holds the claim until the transaction ends, or fails when another process has it.
+    pub(crate) async fn check(&self, connection: &mut PgConnection, generation: i64) -> Result<(), LandingError> {
+        let held: Option<i64> =
+            sqlx::query_scalar("SELECT token FROM passereau.claim WHERE name = $1 AND token = $2 FOR UPDATE")
+                .bind(&self.name)
+                .bind(self.token)
+                .fetch_optional(connection)
+                .await
+                .map_err(|source| LandingError::Database { generation, doing: "checking the claim", source })?;
+        held.map(|_| ()).ok_or(LandingError::ClaimLost { generation })
+    }
+}
+
 /// How far a landing came.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Landed {
@@ -244,15 +258,10 @@ impl Landing<'_> {
     }
 
     async fn check_fence(&self, connection: &mut PgConnection) -> Result<(), LandingError> {
-        let Some(fence) = &self.fence else { return Ok(()) };
-        let held: Option<i64> =
-            sqlx::query_scalar("SELECT token FROM passereau.claim WHERE name = $1 AND token = $2 FOR UPDATE")
-                .bind(&fence.name)
-                .bind(fence.token)
-                .fetch_optional(connection)
-                .await
-                .map_err(self.database("checking the claim"))?;
-        held.map(|_| ()).ok_or(LandingError::ClaimLost { generation: self.generation.id })
+        match &self.fence {
+            Some(fence) => fence.check(connection, self.generation.id).await,
+            None => Ok(()),
+        }
     }
 
     /// Builds the key, removes duplicates if there are any, and makes both tables partitions.

@@ -7,7 +7,7 @@ use std::path::Path;
 use passereau_contracts::ArchiveLoad;
 use passereau_dwca::Limits;
 use passereau_harvest::State;
-use passereau_loader::{Documents, LandingConfig, Loader, LoaderConfig, read_documents};
+use passereau_loader::{Documents, Fence, LandingConfig, LandingError, Loader, LoaderConfig, read_documents};
 use passereau_store::StoreConfig;
 use passereau_testing::{TestDatabase, WorkerBench};
 use sqlx::PgPool;
@@ -32,7 +32,7 @@ fn row(gbif_id: u32, dataset: &str) -> Vec<u8> {
 
 async fn read(pool: &PgPool, generation: i64, archive: &Path, must_pause: impl Fn() -> bool) -> Option<Documents> {
     let file = File::open(archive).unwrap();
-    read_documents(pool, generation, file, Limits::default(), must_pause).await.unwrap()
+    read_documents(pool, generation, file, Limits::default(), None, must_pause).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,6 +113,44 @@ async fn a_reading_that_was_stopped_goes_on_where_it_stopped() {
     };
     assert_eq!((calls, documents.read), (3, 250));
     assert_eq!(ask(pool, "SELECT count(*)::text FROM pinv_gbif.dataset WHERE title LIKE 'No %'").await, "250");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn few_large_documents_are_held_at_a_time() {
+    let database = TestDatabase::migrated().await;
+    let pool = &database.pool;
+    let large = "a ".repeat(3 << 19);
+    let documents: Vec<_> =
+        (0..5_u128).map(|number| named(&Uuid::from_u128(number).to_string(), document(&large))).collect();
+    let archive = built_with(&row(1, KEY), &documents);
+    let (id, ..) = land_whole(pool, archive.path()).await;
+    let asked = Cell::new(0);
+    // Three documents of 3 MiB pass the 8 MiB of a part.
+    assert_eq!(read(pool, id, archive.path(), || asked.replace(asked.get() + 1) > 0).await, None);
+    assert_eq!(ask(pool, "SELECT count(*)::text FROM pinv_gbif.dataset").await, "3");
+    assert_eq!(read(pool, id, archive.path(), || false).await.unwrap().read, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_lost_its_claim_keeps_nothing() {
+    let database = TestDatabase::migrated().await;
+    let pool = &database.pool;
+    let archive = built_with(&row(1, KEY), &[named(KEY, document("Described"))]);
+    let (id, ..) = land_whole(pool, archive.path()).await;
+    sqlx::query("INSERT INTO passereau.claim VALUES ('load', 7, now() + interval '1 minute')")
+        .execute(pool)
+        .await
+        .unwrap();
+    let read = async |token| {
+        let fence = Fence { name: "load".to_owned(), token };
+        let file = File::open(archive.path()).unwrap();
+        read_documents(pool, id, file, Limits::default(), Some(&fence), || false).await
+    };
+    let lost = read(6).await.unwrap_err();
+    assert!(matches!(lost, LandingError::ClaimLost { .. }), "{lost}");
+    assert_eq!(ask(pool, "SELECT count(*)::text FROM pinv_gbif.dataset").await, "0");
+    assert_eq!(read(7).await.unwrap().unwrap().read, 1);
+    assert_eq!(ask(pool, "SELECT title FROM pinv_gbif.dataset").await, "Described");
 }
 
 #[tokio::test(flavor = "multi_thread")]
