@@ -83,6 +83,7 @@ pub fn report(problems: &[RequestProblem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use passereau_contracts::SubscriptionSettings;
 
     fn query(value: Value) -> HarvestRequest {
         HarvestRequest { query: Some(value), ..HarvestRequest::default() }
@@ -107,6 +108,8 @@ mod tests {
         assert_eq!(digest(&named), digest(&query(good())));
         let archive = HarvestRequest { archive: Some("archives/a.zip".into()), ..HarvestRequest::default() };
         assert_ne!(digest(&archive), digest(&named));
+        let settings = Some(SubscriptionSettings { media: true, ..SubscriptionSettings::default() });
+        assert_ne!(digest(&HarvestRequest { settings, ..archive.clone() }), digest(&archive));
     }
 
     #[test]

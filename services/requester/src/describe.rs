@@ -1,8 +1,8 @@
 //! `dataset.describe`: what GBIF's registry tells of the datasets of a harvest.
 //!
 //! Each answer is kept at once, so that an attempt goes on where the one before stopped. The pace is one budget of the whole
-//! fleet. An answer that cannot be read leaves its dataset for the next harvest; a registry that stays away or turns us away
-//! leaves all that are left.
+//! fleet. An answer that cannot be used leaves its dataset for the next harvest, but for a document, which is done without; a
+//! registry that stays away or turns us away leaves all that are left.
 
 use crate::config::{RegistryConfig, RequesterConfig};
 use passereau_contracts::{DatasetDescribe, HarvestPlan};
@@ -50,8 +50,8 @@ pub(crate) async fn describe(
         }
         match registry.ask(wanted).await? {
             Asked::Kept => answered += 1,
-            Asked::Unreadable(error) => {
-                tracing::warn!(%harvest_id, dataset = %wanted.key, error = chain(&error), "GBIF's registry gives an answer that cannot be read");
+            Asked::Unusable(error) => {
+                tracing::warn!(%harvest_id, dataset = %wanted.key, error = chain(&error), "GBIF's registry gives an answer that cannot be used");
             }
             Asked::Away(because) => {
                 let datasets = unasked.len() - place;
@@ -70,8 +70,8 @@ pub(crate) async fn describe(
 enum Asked {
     /// The answer is kept.
     Kept,
-    /// There is an answer, but not one that this program can read; others may be.
-    Unreadable(GbifError),
+    /// There is an answer, but not one that this program can use; others may be.
+    Unusable(GbifError),
     /// The registry is not to be asked any more now.
     Away(String),
 }
@@ -178,17 +178,19 @@ impl Registry<'_> {
         Ok(name)
     }
 
-    /// A document that cannot be read is as good as none: the registry's own fields say the most of it.
+    /// A document that cannot be used is as good as none: the registry's own fields say the most of it.
     async fn document(&mut self, key: Uuid) -> Result<Option<Eml>, Trouble> {
         self.turn().await?;
-        let Some(document) = self.gbif.dataset_document(key).await? else { return Ok(None) };
-        match Eml::parse(&document) {
-            Ok(eml) => Ok(Some(eml)),
-            Err(error) => {
-                tracing::warn!(dataset = %key, %error, "the document of GBIF's registry cannot be read");
-                Ok(None)
-            }
+        let read = match self.gbif.dataset_document(key).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(document)) => Eml::parse(&document).map_err(|error| error.to_string()),
+            Err(error) if is_of_one_dataset(&error) => Err(chain(&error)),
+            Err(error) => return Err(error.into()),
+        };
+        if let Err(error) = &read {
+            tracing::warn!(dataset = %key, error, "the document of GBIF's registry cannot be used");
         }
+        Ok(read.ok())
     }
 
     async fn turn(&mut self) -> Result<(), Trouble> {
@@ -203,11 +205,11 @@ impl Registry<'_> {
 
     /// A failed call: tried again within the attempts, then done without.
     async fn judge(&self, error: GbifError) -> Result<Asked, Stop> {
+        if is_of_one_dataset(&error) {
+            return Ok(Asked::Unusable(error));
+        }
         if !error.is_transient() {
-            return Ok(match error {
-                GbifError::Http { .. } => Asked::Unreadable(error),
-                _ => Asked::Away(chain(&error)),
-            });
+            return Ok(Asked::Away(chain(&error)));
         }
         let failure = pace::Failure { failures: self.failures, asked: error.retry_after(), never_arrived: false };
         let mut connection = self.context.pool().acquire().await?;
@@ -217,5 +219,15 @@ impl Registry<'_> {
             return Ok(Asked::Away(chain(&error)));
         }
         Err(Stop::retry_after(chain(&error), error.retry_after()))
+    }
+}
+
+/// Whether the answer tells nothing of the next one: no JSON, too large, moved, gone, a key that is not liked. 403 is how
+/// GBIF turns a client away.
+fn is_of_one_dataset(error: &GbifError) -> bool {
+    match error {
+        GbifError::Http { .. } => !error.is_transient(),
+        GbifError::Unexpected { status, .. } => *status != 403,
+        _ => false,
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! An archive describes its datasets in EML documents, not all of them; the registry alone tells who publishes a dataset. So
 //! the loader keeps the documents and adds one batch to the enrichment, of the datasets that the registry was not asked
-//! about in the last month. Whatever is not told (any more) keeps its last value; of what both tell, the document's words
-//! count.
+//! about in the last month. Whatever is not told (any more) keeps its last value; of what both tell, the words of the
+//! archive's document count.
 
 use std::collections::HashMap;
 
@@ -197,19 +197,25 @@ pub async fn keep_answer(
         .await?;
         return Ok(());
     };
+    // Where no archive has told a text, the newest answer counts. The name of a publisher goes with its key.
     sqlx::query(
         "INSERT INTO pinv_gbif.dataset AS known (dataset_key, title, description, license, doi, citation, type, modified,
                 withdrawn, publishing_organization_key, publishing_organization, registry_asked_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
          ON CONFLICT (dataset_key) DO UPDATE
-         SET title = coalesce(known.title, excluded.title),
-             description = coalesce(known.description, excluded.description),
-             license = coalesce(known.license, excluded.license),
-             doi = coalesce(known.doi, excluded.doi),
-             citation = coalesce(known.citation, excluded.citation),
-             type = excluded.type, modified = excluded.modified, withdrawn = excluded.withdrawn,
-             publishing_organization_key = excluded.publishing_organization_key,
-             publishing_organization = excluded.publishing_organization,
+         SET title = coalesce(CASE WHEN known.eml_read_at IS NULL THEN excluded.title END, known.title, excluded.title),
+             description = coalesce(CASE WHEN known.eml_read_at IS NULL THEN excluded.description END,
+                                    known.description, excluded.description),
+             license = coalesce(CASE WHEN known.eml_read_at IS NULL THEN excluded.license END, known.license, excluded.license),
+             doi = coalesce(CASE WHEN known.eml_read_at IS NULL THEN excluded.doi END, known.doi, excluded.doi),
+             citation = coalesce(CASE WHEN known.eml_read_at IS NULL THEN excluded.citation END,
+                                 known.citation, excluded.citation),
+             type = coalesce(excluded.type, known.type), modified = coalesce(excluded.modified, known.modified),
+             withdrawn = excluded.withdrawn,
+             publishing_organization_key = coalesce(excluded.publishing_organization_key, known.publishing_organization_key),
+             publishing_organization = CASE WHEN excluded.publishing_organization_key <> known.publishing_organization_key
+                                            THEN excluded.publishing_organization
+                                            ELSE coalesce(excluded.publishing_organization, known.publishing_organization) END,
              registry_asked_at = excluded.registry_asked_at, registry_absent = false",
     )
     .bind(key)

@@ -1,30 +1,17 @@
 //! What the registry is asked about the datasets of a harvest. No test here has an account at GBIF.
 
-use crate::Cli;
-use clap::Parser;
+use crate::run;
+use chrono::{DateTime, Utc};
 use passereau_contracts::DatasetDescribe;
 use passereau_harvest::{Pending, Revived, Stage, State, fan_out};
-use passereau_requester::Requester;
 use passereau_sandbox::seeds::{MUSEUM_ANIMALS, MUSEUM_PLANTS, UNKNOWN_DATASET};
 use passereau_sandbox::{Route, Scripted, publisher_key};
 use passereau_testing::WorkerBench;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 async fn start(arguments: &[&str]) -> WorkerBench {
-    let mut bench = WorkerBench::new().await;
-    let url = bench.sandbox.gbif_url.clone();
-    let fixed = [
-        "test",
-        "--user-agent",
-        "passereau-test/1 (test@example.org)",
-        "--gbif-url",
-        &url,
-        "--gbif-registry-interval",
-        "0.001",
-    ];
-    let cli = Cli::parse_from(fixed.iter().chain(arguments));
-    bench.run(Requester::new(&cli.requester).unwrap()).await;
-    bench
+    run(&[&["--gbif-registry-interval", "0.001"], arguments].concat()).await
 }
 
 fn key(text: &str) -> Uuid {
@@ -56,6 +43,10 @@ struct Known {
     doi: Option<String>,
     publishing_organization_key: Option<Uuid>,
     publishing_organization: Option<String>,
+    license: Option<String>,
+    #[sqlx(rename = "type")]
+    kind: Option<String>,
+    modified: Option<DateTime<Utc>>,
     asked: bool,
     registry_absent: bool,
 }
@@ -66,6 +57,19 @@ async fn known(bench: &WorkerBench, key: Uuid) -> Option<Known> {
         .fetch_optional(bench.pool())
         .await
         .unwrap()
+}
+
+async fn a_month_passes(bench: &WorkerBench, key: Uuid) {
+    sqlx::query("UPDATE pinv_gbif.dataset SET registry_asked_at = now() - interval '31 days' WHERE dataset_key = $1")
+        .bind(key)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+}
+
+/// An answer of the registry, in these words.
+fn told(answer: &Value) -> Scripted {
+    Scripted::answer(200, answer.to_string()).with_header("content-type", "application/json")
 }
 
 async fn dead_letters(bench: &WorkerBench) -> i64 {
@@ -106,11 +110,7 @@ async fn a_harvest_learns_who_publishes_its_datasets_and_what_no_archive_has_tol
     let again = describing(&bench, &[told, untold]).await;
     bench.reaches(again, State::Planning).await;
     assert_eq!(calls(Route::Dataset), 3);
-    sqlx::query("UPDATE pinv_gbif.dataset SET registry_asked_at = now() - interval '31 days' WHERE dataset_key = $1")
-        .bind(told)
-        .execute(bench.pool())
-        .await
-        .unwrap();
+    a_month_passes(&bench, told).await;
     let later = describing(&bench, &[told, untold]).await;
     bench.reaches(later, State::Planning).await;
     assert_eq!(calls(Route::Dataset), 4);
@@ -151,7 +151,7 @@ async fn a_harvest_that_is_taken_up_again_asks_about_its_datasets() {
     let Revived::Resumed(pending) = passereau_harvest::revive(&mut connection, harvest).await.unwrap() else {
         panic!("the harvest had failed")
     };
-    let body = serde_json::json!({"harvest_id": harvest, "batch": 0});
+    let body = json!({"harvest_id": harvest, "batch": 0});
     assert_eq!(pending, [Pending { kind: "dataset.describe", body }]);
     bench.finish().await;
 }
@@ -195,8 +195,7 @@ async fn an_answer_that_cannot_be_read_leaves_its_dataset_alone_for_another_time
     let bench = start(&[]).await;
     let mut keys = [key(MUSEUM_ANIMALS.key), key(MUSEUM_PLANTS.key), key(UNKNOWN_DATASET.key)];
     keys.sort_unstable();
-    let json = |body: &str| Scripted::answer(200, body).with_header("content-type", "application/json");
-    bench.sandbox.script(Route::Dataset, [json("[]")]);
+    bench.sandbox.script(Route::Dataset, [told(&json!([]))]);
     bench.sandbox.script(Route::DatasetDocument, [Scripted::answer(200, "<html>no document</html>")]);
     let harvest = describing(&bench, &keys).await;
     bench.reaches(harvest, State::Planning).await;
@@ -206,5 +205,90 @@ async fn an_answer_that_cannot_be_read_leaves_its_dataset_alone_for_another_time
     // Without its document, a dataset is what the registry's own fields say.
     assert!(second.asked && second.title.is_some() && second.description.is_none(), "{second:?}");
     assert!(third.asked && third.description.is_some(), "{third:?}");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_too_large_or_elsewhere_is_done_without() {
+    let bench = start(&[]).await;
+    let keys = [key(MUSEUM_ANIMALS.key), key(MUSEUM_PLANTS.key)];
+    let moved = Scripted::answer(302, "").with_header("location", "https://example.org/document");
+    bench.sandbox.script(Route::DatasetDocument, [Scripted::answer(200, " ".repeat(5 << 20)), moved]);
+    let harvest = describing(&bench, &keys).await;
+    bench.reaches(harvest, State::Planning).await;
+    for key in keys {
+        let known = known(&bench, key).await.unwrap();
+        assert!(known.asked && known.title.is_some() && known.description.is_none(), "{known:?}");
+    }
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_will_not_speak_of_one_dataset_is_asked_about_the_others() {
+    let bench = start(&[]).await;
+    let mut keys = [key(MUSEUM_ANIMALS.key), key(MUSEUM_PLANTS.key), key(UNKNOWN_DATASET.key)];
+    keys.sort_unstable();
+    bench.sandbox.script(Route::Dataset, [Scripted::answer(400, "Bad Request"), Scripted::answer(410, "Gone")]);
+    let harvest = describing(&bench, &keys).await;
+    bench.reaches(harvest, State::Planning).await;
+    assert_eq!((known(&bench, keys[0]).await, known(&bench, keys[1]).await), (None, None));
+    assert!(known(&bench, keys[2]).await.unwrap().asked);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn texts_of_the_registry_are_kept_readable() {
+    let bench = start(&[]).await;
+    let dataset = Uuid::now_v7();
+    let text = "a\0\tb &amp; c";
+    let answer = told(&json!({"key": dataset, "title": text, "description": text, "doi": text, "license": text,
+                              "citation": {"text": text}, "type": text}));
+    bench.sandbox.script(Route::Dataset, [answer]);
+    let harvest = describing(&bench, &[dataset]).await;
+    bench.reaches(harvest, State::Planning).await;
+    let texts: Vec<String> = sqlx::query_scalar(
+        "SELECT unnest(ARRAY[title, description, doi, license, citation, type]) FROM pinv_gbif.dataset",
+    )
+    .fetch_all(bench.pool())
+    .await
+    .unwrap();
+    assert_eq!(texts, ["a b & c"; 6]);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_the_registry_tells_replaces_what_it_told_and_what_it_leaves_out_stays() {
+    let bench = start(&[]).await;
+    let (dataset, publisher) = (Uuid::now_v7(), publisher_key(MUSEUM_ANIMALS.publisher));
+    bench.sandbox.script(
+        Route::Dataset,
+        [
+            told(&json!({"key": dataset, "title": "Birds", "license": "by", "type": "OCCURRENCE",
+                         "modified": "2026-01-08T11:36:11Z", "publishingOrganizationKey": publisher})),
+            told(&json!({"key": dataset, "title": "Birds of the Auvergne", "publishingOrganizationKey": publisher})),
+            told(&json!({"key": dataset, "publishingOrganizationKey": Uuid::now_v7()})),
+        ],
+    );
+    let first = describing(&bench, &[dataset]).await;
+    bench.reaches(first, State::Planning).await;
+    let birds = known(&bench, dataset).await.unwrap();
+    assert_eq!(birds.title.as_deref(), Some("Birds"));
+    assert_eq!(birds.publishing_organization.as_deref(), Some(MUSEUM_ANIMALS.publisher));
+
+    a_month_passes(&bench, dataset).await;
+    bench.sandbox.script(Route::Organization, [Scripted::answer(404, "Not found")]);
+    let second = describing(&bench, &[dataset]).await;
+    bench.reaches(second, State::Planning).await;
+    let renamed = Known { title: Some("Birds of the Auvergne".to_owned()), ..birds };
+    assert_eq!(known(&bench, dataset).await.as_ref(), Some(&renamed));
+    assert!(renamed.license.is_some() && renamed.kind.is_some() && renamed.modified.is_some(), "{renamed:?}");
+
+    // A name does not go over to another publisher.
+    a_month_passes(&bench, dataset).await;
+    let third = describing(&bench, &[dataset]).await;
+    bench.reaches(third, State::Planning).await;
+    let handed_on = known(&bench, dataset).await.unwrap();
+    assert_eq!((&handed_on.title, handed_on.publishing_organization), (&renamed.title, None));
+    assert_ne!(handed_on.publishing_organization_key, Some(publisher));
     bench.finish().await;
 }

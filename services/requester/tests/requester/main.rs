@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod describe;
+mod settings;
 
 use clap::Parser;
 use passereau_harvest::State;
@@ -19,24 +20,18 @@ struct Cli {
     requester: RequesterConfig,
 }
 
+/// A requester with an account at GBIF.
 async fn start(arguments: &[&str]) -> WorkerBench {
+    let account = ["--gbif-user", "passereau", "--gbif-password", "sandbox"];
+    let waits = ["--gbif-place-wait", "0.05", "--busy-wait", "0.05"];
+    run(&[&account, &waits, arguments].concat()).await
+}
+
+/// A requester that knows where GBIF is.
+async fn run(arguments: &[&str]) -> WorkerBench {
     let mut bench = WorkerBench::new().await;
     let url = bench.sandbox.gbif_url.clone();
-    let fixed = [
-        "test",
-        "--user-agent",
-        "passereau-test/1 (test@example.org)",
-        "--gbif-url",
-        &url,
-        "--gbif-user",
-        "passereau",
-        "--gbif-password",
-        "sandbox",
-        "--gbif-place-wait",
-        "0.05",
-        "--busy-wait",
-        "0.05",
-    ];
+    let fixed = ["test", "--user-agent", "passereau-test/1 (test@example.org)", "--gbif-url", &url];
     let cli = Cli::parse_from(fixed.iter().chain(arguments));
     bench.run(Requester::new(&cli.requester).unwrap()).await;
     bench
