@@ -52,6 +52,29 @@ pub struct OutboxRow {
     pub due_at: Option<DateTime<Utc>>,
 }
 
+impl OutboxRow {
+    /// A message that was not sent before: under an id of its own, without headers, due at once.
+    pub fn new(
+        exchange: Exchange,
+        kind: impl Into<String>,
+        version: u16,
+        body: Value,
+        harvest_id: Option<Uuid>,
+    ) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            exchange,
+            routing_key: kind.into(),
+            version,
+            body,
+            headers: BTreeMap::new(),
+            harvest_id,
+            attempt: 0,
+            due_at: None,
+        }
+    }
+}
+
 /// Writes rows in the caller's transaction, in one statement.
 ///
 /// # Errors

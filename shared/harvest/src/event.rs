@@ -1,7 +1,5 @@
 //! Events leave through the outbox, in the transaction of the state that they report.
 
-use std::collections::BTreeMap;
-
 use chrono::Utc;
 use passereau_contracts::{Event, EventKind};
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
@@ -27,16 +25,5 @@ pub async fn announce(connection: &mut PgConnection, harvest_id: Uuid, kind: Eve
         at: Utc::now(),
     };
     let body = serde_json::to_value(&event).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let row = OutboxRow {
-        id: Uuid::now_v7(),
-        exchange: Exchange::Events,
-        routing_key: kind.as_str().to_owned(),
-        version: 1,
-        body,
-        headers: BTreeMap::new(),
-        harvest_id: Some(harvest_id),
-        attempt: 0,
-        due_at: None,
-    };
-    enqueue(connection, &[row]).await
+    enqueue(connection, &[OutboxRow::new(Exchange::Events, kind.as_str(), 1, body, Some(harvest_id))]).await
 }

@@ -3,8 +3,6 @@
 //! What makes a subscription due stands in `migrations/functions/85_reconvert.sql`. A reconversion is a harvest like another
 //! from `enriching` (when iNaturalist or the registry is still to be asked) or `planning` on: it has its own id, counts and events.
 
-use std::collections::BTreeMap;
-
 use passereau_contracts::{DatasetDescribe, EventKind, HarvestPlan, InatEnrich, Message};
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
 use sqlx::{PgConnection, PgPool};
@@ -69,15 +67,6 @@ pub async fn reconvert(connection: &mut PgConnection, subscription: &str) -> Res
 }
 
 fn row<M: Message>(harvest_id: Uuid, message: &M) -> Result<OutboxRow, sqlx::Error> {
-    Ok(OutboxRow {
-        id: Uuid::now_v7(),
-        exchange: Exchange::Work,
-        routing_key: M::KIND.to_owned(),
-        version: M::VERSION,
-        body: serde_json::to_value(message).map_err(|error| sqlx::Error::Encode(Box::new(error)))?,
-        headers: BTreeMap::new(),
-        harvest_id: Some(harvest_id),
-        attempt: 0,
-        due_at: None,
-    })
+    let body = serde_json::to_value(message).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(OutboxRow::new(Exchange::Work, M::KIND, M::VERSION, body, Some(harvest_id)))
 }

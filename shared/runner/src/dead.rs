@@ -198,7 +198,7 @@ pub async fn replay_dead(pool: &PgPool, id: Uuid) -> Result<Replayed, sqlx::Erro
                 pending
                     .into_iter()
                     .filter(|pending| pending.kind != kind || pending.body != body)
-                    .map(|pending| row(pending.kind.to_owned(), 1, pending.body, Some(harvest_id), BTreeMap::new())),
+                    .map(|pending| OutboxRow::new(Exchange::Work, pending.kind, 1, pending.body, Some(harvest_id))),
             ),
         }
     }
@@ -209,7 +209,7 @@ pub async fn replay_dead(pool: &PgPool, id: Uuid) -> Result<Replayed, sqlx::Erro
     }
     headers.entry(FIRST_PUBLISHED_AT.to_owned()).or_insert_with(|| letter.died_at.to_rfc3339());
     let version = letter.version.and_then(|version| u16::try_from(version).ok()).unwrap_or(1);
-    rows.push(row(kind, version, body, letter.harvest_id, headers));
+    rows.push(OutboxRow { headers, ..OutboxRow::new(Exchange::Work, kind, version, body, letter.harvest_id) });
     enqueue(&mut tx, &rows).await?;
     sqlx::query("UPDATE passereau.dead_letter SET state = 'replayed', settled_at = now() WHERE id = $1")
         .bind(id)
@@ -217,24 +217,4 @@ pub async fn replay_dead(pool: &PgPool, id: Uuid) -> Result<Replayed, sqlx::Erro
         .await?;
     tx.commit().await?;
     Ok(Replayed::Sent)
-}
-
-fn row(
-    kind: String,
-    version: u16,
-    body: Value,
-    harvest_id: Option<Uuid>,
-    headers: BTreeMap<String, String>,
-) -> OutboxRow {
-    OutboxRow {
-        id: Uuid::now_v7(),
-        exchange: Exchange::Work,
-        routing_key: kind,
-        version,
-        body,
-        headers,
-        harvest_id,
-        attempt: 0,
-        due_at: None,
-    }
 }

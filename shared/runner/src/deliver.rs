@@ -235,17 +235,9 @@ async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<Me
     for next in done.next {
         let mut headers = std::collections::BTreeMap::new();
         trace_context::inject(&mut headers);
-        rows.push(OutboxRow {
-            id: Uuid::now_v7(),
-            exchange: Exchange::Work,
-            routing_key: next.kind.to_owned(),
-            version: next.version,
-            harvest_id: harvest_of(&next.body).or(envelope.harvest_id),
-            body: next.body,
-            headers,
-            attempt: 0,
-            due_at: None,
-        });
+        let harvest_id = harvest_of(&next.body).or(envelope.harvest_id);
+        let row = OutboxRow::new(Exchange::Work, next.kind, next.version, next.body, harvest_id);
+        rows.push(OutboxRow { headers, ..row });
     }
     let outcome = match &done.again {
         Some((after, because)) => {

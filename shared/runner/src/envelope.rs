@@ -90,16 +90,7 @@ impl Envelope {
         if let Some(error) = last_error {
             headers.insert(LAST_ERROR.to_owned(), storable(error).chars().take(LAST_ERROR_CHARS).collect());
         }
-        Ok(OutboxRow {
-            id: Uuid::now_v7(),
-            exchange: Exchange::Work,
-            routing_key: self.kind.clone(),
-            version: self.version,
-            body,
-            headers,
-            harvest_id: self.harvest_id,
-            attempt,
-            due_at: Some(due_at),
-        })
+        let row = OutboxRow::new(Exchange::Work, self.kind.clone(), self.version, body, self.harvest_id);
+        Ok(OutboxRow { headers, attempt, due_at: Some(due_at), ..row })
     }
 }
