@@ -124,15 +124,35 @@ pub fn strangers() -> &'static [Stranger] {
 
 fn parse_stranger(line: &'static str) -> Option<Stranger> {
     let mut fields = line.split('\t');
-    let mut next = || fields.next();
-    let case = match next()? {
+    let case = match fields.next()? {
         "Infraspecific" => Case::Infraspecific,
         "LinkOfAccepted" => Case::LinkOfAccepted,
         "NotInTaxref" => Case::NotInTaxref,
         "CanonicalOnly" => Case::CanonicalOnly,
         _ => return None,
     };
-    let taxon = Taxon {
+    let taxon = known_to_gbif(&mut fields)?;
+    Some(Stranger { case, taxon, related_key: fields.next()? })
+}
+
+fn parse(line: &'static str) -> Option<Taxon> {
+    let mut fields = line.split('\t');
+    let taxon = known_to_gbif(&mut fields)?;
+    let mut next = || fields.next();
+    Some(Taxon {
+        cd_nom: next()?.parse().ok()?,
+        cd_ref: next()?.parse().ok()?,
+        linked: next()? == "yes",
+        sensitive: next()? == "yes",
+        vernacular_name: next()?,
+        ..taxon
+    })
+}
+
+/// What both files tell of a name, and nothing of TAXREF.
+fn known_to_gbif(fields: &mut impl Iterator<Item = &'static str>) -> Option<Taxon> {
+    let mut next = || fields.next();
+    Some(Taxon {
         gbif_key: next()?,
         scientific_name: next()?,
         canonical_name: next()?,
@@ -147,28 +167,6 @@ fn parse_stranger(line: &'static str) -> Option<Stranger> {
         linked: false,
         sensitive: false,
         vernacular_name: "",
-    };
-    Some(Stranger { case, taxon, related_key: next()? })
-}
-
-fn parse(line: &'static str) -> Option<Taxon> {
-    let mut fields = line.split('\t');
-    let mut next = || fields.next();
-    Some(Taxon {
-        gbif_key: next()?,
-        scientific_name: next()?,
-        canonical_name: next()?,
-        kingdom: next()?,
-        phylum: next()?,
-        class: next()?,
-        order: next()?,
-        family: next()?,
-        rank: next()?,
-        cd_nom: next()?.parse().ok()?,
-        cd_ref: next()?.parse().ok()?,
-        linked: next()? == "yes",
-        sensitive: next()? == "yes",
-        vernacular_name: next()?,
     })
 }
 
