@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestFinish,
-    HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert,
+    HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -39,6 +39,12 @@ pub fn contracts() -> Vec<Contract> {
                     {"type": "in", "key": "DATASET_KEY", "values": ["50c9509d-22c7-4a22-a47d-8c48425ef4a7"]}
                 ]}
             })),
+            settings: Some(SubscriptionSettings {
+                obscured: Some(Obscured::Cell),
+                max_uncertainty_m: Some(1000.0),
+                media: true,
+                ..SubscriptionSettings::default()
+            }),
             ..HarvestRequest::default()
         }),
         contract(&DownloadRequest { harvest_id }),
