@@ -23,14 +23,35 @@ EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
         USING ERRCODE = 'PS001', HINT = 'A day is written as 1900-01-31.';
 END $$;
 
--- All that decides a conversion besides the record, its name of TAXREF and its media: version of the functions, projection,
--- revisions of the edited tables, settings of the subscription. It is part of passereau.written.written_key, so that an edit
--- converts every record again. The names of TAXREF are not: they are matched at each plan, and stand in the key themselves.
-CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb, srid integer) RETURNS uuid
+-- All that decides a conversion besides the record, its name of TAXREF, its media and the subscription: version of the
+-- functions, projection, revisions of the edited tables, the codes that this instance offers, own data. It is part of
+-- passereau.written.written_key, so that an edit converts every record again. Names of TAXREF are not: they are matched at each
+-- plan, and stand in the key themselves. Settings of the subscription are not either: they decide who enters, not as what, and
+-- two subscriptions with one record would make each other's rows look changed at each harvest.
+CREATE OR REPLACE FUNCTION passereau.platform_digest(srid integer) RETURNS uuid
 LANGUAGE sql STABLE AS $$
-    SELECT md5(concat_ws('|', passereau.conversion_version(), srid, settings::text,
+    SELECT md5(concat_ws('|', passereau.conversion_version(), srid,
                          (SELECT string_agg(r.name || r.number, ',' ORDER BY r.name)
-                          FROM passereau.revision r WHERE r.name IN ('setting', 'vocabulary', 'issue'))))::uuid
+                          FROM passereau.revision r WHERE r.name IN ('setting', 'vocabulary', 'issue')),
+                         (SELECT md5(string_agg(DISTINCT concat_ws(' ', v.nomenclature_type, v.nomenclature_code, n.id_nomenclature), ','))
+                          FROM pinv_gbif.cor_vocabulary v
+                          JOIN ref_nomenclatures.bib_nomenclatures_types t ON t.mnemonique = v.nomenclature_type
+                          JOIN ref_nomenclatures.t_nomenclatures n
+                               ON n.id_type = t.id_type AND n.cd_nomenclature = v.nomenclature_code AND n.active),
+                         (SELECT md5(string_agg(r.dataset_key::text, ',' ORDER BY r.dataset_key)) FROM passereau.refused_datasets() r)))::uuid
+$$;
+
+-- The same with the settings of a subscription: when it is no longer what it was, waiting records may enter.
+CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb, platform uuid) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT md5(platform || settings::text)::uuid $$;
+DROP FUNCTION IF EXISTS passereau.conversion_digest(jsonb, integer);
+
+-- Whether an interval lies ahead: it begins after tomorrow (the day of the easternmost observer), or ends after this year,
+-- whose records without a month end with it.
+CREATE OR REPLACE FUNCTION passereau.lies_ahead(date_start timestamp, date_end timestamp) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT date_start >= (now() AT TIME ZONE 'UTC')::date + 2
+        OR date_end >= date_trunc('year', (now() AT TIME ZONE 'UTC')::date + 1) + interval '1 year'
 $$;
 
 RESET check_function_bodies;

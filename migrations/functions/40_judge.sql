@@ -5,14 +5,20 @@
 --
 -- Verdicts: insert, update, keep (the row stays as another claim left it), reject. A reject has one reason, the first that
 -- holds in this order (pinv_gbif.bib_reject_reason explains each to a data manager):
+-- A row that stands already is not taken away by a reason: it is left as it was, and the reject names it (id_synthese). Two
+-- reasons would leave a falsehood behind, so there the row is corrected: an absence becomes STATUT_OBS "No" without a count, an
+-- obscured position its cell.
 --   own_data             the dataset is the platform's own, or of a refused publisher (65_metadata.sql)
 --   dataset_unknown      gn_meta.t_datasets has no unique_dataset_id equal to datasetKey, and may not be given one
+--   already_present      the row has another source, and the subscription no longer updates such rows
+--   uuid_changed         the producer gives the record the UUID of another one that is written: its row, with the validations and
+--                        media that hang on the UUID, is left alone
 --   occurrence_absent    occurrenceStatus is ABSENT: the synthèse would show it as a presence
 --   fossil_specimen, living_specimen   the place is the holder's, or the age geological
---   count_zero           PRESENT with an individualCount of 0 contradicts itself
+--   count_zero           PRESENT with an individualCount or organismQuantity of 0 contradicts itself
 --   date_missing         no eventDate
 --   date_unreadable      an eventDate that is no date, or whose end is before its start
---   date_future          it begins after tomorrow (the day of the easternmost observer)
+--   date_future          it begins after tomorrow, or ends after this year (passereau.lies_ahead)
 --   date_too_old         it begins before the platform's oldest_date
 --   interval_too_long    longer than the subscription's longest_interval_days
 --   coordinates_missing  no latitude or no longitude
@@ -21,6 +27,7 @@
 --   obscured             an obscured position of iNaturalist, see passereau.is_obscured
 --   too_imprecise        coordinateUncertaintyInMeters is above max_uncertainty_m, or empty: empty is not precise
 --   outside_territory    outside every enabled area of the platform's territory
+--   taxon_refused        a taxonomist has answered "never" (30_taxon.sql)
 --   taxon_unmatched      no name of TAXREF (30_taxon.sql)
 --   uuid_pending, uuid_absent   see 20_identity.sql
 -- The setting `accept` of the subscription lets absent, fossil_specimen, living_specimen, count_zero and
@@ -90,7 +97,7 @@ LANGUAGE sql STABLE AS $$
       AND EXISTS (SELECT FROM ref_geo.l_areas a WHERE a.id_type = t.id_type AND a.enable)
 $$;
 
--- `others` are the current generations of other subscriptions, `digest` is passereau.conversion_digest(settings, srid).
+-- `others` are the current generations of other subscriptions, `digest` is passereau.platform_digest(srid).
 -- Nothing in here reads passereau.plan, which the caller fills from this query: PostgreSQL would search a table that it
 -- believes empty, once for each record, while it grows.
 DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer);
@@ -101,7 +108,7 @@ RETURNS TABLE (gbif_id bigint, verdict text, reason text, detail text, id_synthe
                id_dataset integer, cd_nom integer, taxon_path text, cell boolean, media_hash uuid, written_key uuid)
 LANGUAGE sql STABLE AS $$
     WITH known AS (
-        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key,
+        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key, w.unique_id_sinp AS entered_as, w.adopted,
                -- NULL: the subscription wants none; nil: the record has none.
                CASE WHEN (settings ->> 'media')::boolean THEN COALESCE(m.media_hash, uuid_nil()) END AS media_hash,
                COALESCE(w.unique_id_sinp, o.producer_uuid, i.uuid,
@@ -135,6 +142,13 @@ LANGUAGE sql STABLE AS $$
                o.coordinate_uncertainty_in_meters AS uncertainty_m, o.issue, o.last_interpreted,
                COALESCE(o.verbatim_scientific_name, o.scientific_name) AS name,
                lower(btrim(o.occurrence_status)) = 'absent' AS absent,
+               passereau.vocabulary_key(o.basis_of_record) AS basis,
+               -- Nothing, of whatever was counted, is no presence.
+               COALESCE(o.individual_count = 0, false)
+                   OR (o.individual_count IS NULL AND COALESCE(o.organism_quantity ~ '^\s*0+(\.0*)?\s*$', false)) AS nothing,
+               c.entered_as <> o.producer_uuid
+                   AND EXISTS (SELECT FROM passereau.written x WHERE x.unique_id_sinp = o.producer_uuid AND x.gbif_id <> o.gbif_id)
+                   AS exchanged, o.producer_uuid AS exchanged_for,
                passereau.is_obscured(o.dataset_key, o.information_withheld) AS obscured,
                CASE WHEN o.decimal_longitude BETWEEN -180 AND 180 AND o.decimal_latitude BETWEEN -90 AND 90
                     THEN passereau.projected(passereau.place_of(o.decimal_longitude, o.decimal_latitude,
@@ -144,7 +158,8 @@ LANGUAGE sql STABLE AS $$
         OFFSET 0
     ), rule AS (
         -- ABSENT needs STATUT_OBS "No" to be told apart from a presence.
-        SELECT settings -> 'accept' ? 'absent' AND passereau.nomenclature('STATUT_OBS', 'No') IS NOT NULL AS absent,
+        SELECT passereau.nomenclature('STATUT_OBS', 'No') IS NOT NULL AS has_absence,
+               COALESCE(settings -> 'accept' ? 'absent', false) AND passereau.nomenclature('STATUT_OBS', 'No') IS NOT NULL AS absent,
                COALESCE(settings -> 'accept' ? 'fossil_specimen', false) AS fossil,
                COALESCE(settings -> 'accept' ? 'living_specimen', false) AS living,
                COALESCE(settings -> 'accept' ? 'count_zero', false) AS zero,
@@ -152,7 +167,8 @@ LANGUAGE sql STABLE AS $$
                (settings ->> 'max_uncertainty_m')::float8 AS max_uncertainty_m,
                make_interval(days => (settings ->> 'longest_interval_days')::integer) AS longest_interval,
                passereau.setting_date('oldest_date')::timestamp AS oldest,
-               (now() AT TIME ZONE 'UTC')::date + 2 AS after_tomorrow,
+               settings ->> 'obscured' IS NOT DISTINCT FROM 'cell' AS cell,
+               settings ->> 'already_present' IS NOT DISTINCT FROM 'update' AS adopt,
                passereau.territory_types() AS territory
         OFFSET 0
     ), judged AS (
@@ -160,19 +176,24 @@ LANGUAGE sql STABLE AS $$
                CASE
                    WHEN f.dataset_key IS NOT NULL THEN 'own_data'
                    WHEN d.id_dataset IS NULL AND n.dataset_key IS NULL THEN 'dataset_unknown'
-                   WHEN p.absent AND rule.absent IS NOT TRUE THEN 'occurrence_absent'
-                   WHEN p.basis_of_record = 'FOSSIL_SPECIMEN' AND NOT rule.fossil THEN 'fossil_specimen'
-                   WHEN p.basis_of_record = 'LIVING_SPECIMEN' AND NOT rule.living THEN 'living_specimen'
-                   WHEN p.individual_count = 0 AND p.absent IS NOT TRUE AND NOT rule.zero THEN 'count_zero'
+                   WHEN p.adopted AND NOT rule.adopt THEN 'already_present'
+                   WHEN p.exchanged THEN 'uuid_changed'
+                   -- A row that stands is corrected: left alone it would go on as a presence.
+                   WHEN p.absent AND NOT rule.absent AND NOT (p.id_synthese IS NOT NULL AND rule.has_absence) THEN 'occurrence_absent'
+                   WHEN p.basis = 'fossilspecimen' AND NOT rule.fossil THEN 'fossil_specimen'
+                   WHEN p.basis = 'livingspecimen' AND NOT rule.living THEN 'living_specimen'
+                   WHEN p.nothing AND p.absent IS NOT TRUE AND NOT rule.zero THEN 'count_zero'
                    WHEN p.date_start IS NULL AND p.event_date IS NULL THEN 'date_missing'
                    WHEN p.date_start IS NULL OR p.date_end < p.date_start THEN 'date_unreadable'
-                   WHEN p.date_start >= rule.after_tomorrow THEN 'date_future'
+                   WHEN passereau.lies_ahead(p.date_start, p.date_end) THEN 'date_future'
                    WHEN p.date_start < rule.oldest THEN 'date_too_old'
                    WHEN p.date_end - p.date_start > rule.longest_interval THEN 'interval_too_long'
                    WHEN p.longitude IS NULL OR p.latitude IS NULL THEN 'coordinates_missing'
                    WHEN p.place IS NULL THEN 'coordinates_invalid'
                    WHEN i.rejected_by IS NOT NULL THEN 'issue_flagged'
-                   WHEN p.obscured AND settings ->> 'obscured' IS DISTINCT FROM 'cell' THEN 'obscured'
+                   -- Here, too: what stands becomes its cell.
+                   WHEN p.obscured AND NOT rule.cell AND p.id_synthese IS NULL THEN 'obscured'
+                   WHEN p.obscured AND p.id_synthese IS NOT NULL THEN NULL
                    WHEN p.uncertainty_m > rule.max_uncertainty_m
                         OR (rule.max_uncertainty_m IS NOT NULL AND NOT rule.unknown_uncertainty
                             AND (p.uncertainty_m IS NULL OR p.uncertainty_m <= 0)) THEN 'too_imprecise'
@@ -180,6 +201,7 @@ LANGUAGE sql STABLE AS $$
                         AND NOT EXISTS (SELECT FROM ref_geo.l_areas a
                                         WHERE a.enable AND a.id_type = ANY (rule.territory) AND ST_Intersects(a.geom, p.place))
                        THEN 'outside_territory'
+                   WHEN p.cd_nom IS NULL AND p.taxon_path IS NOT NULL THEN 'taxon_refused'
                    WHEN p.cd_nom IS NULL THEN 'taxon_unmatched'
                    WHEN p.identity IS NULL AND p.absent_at_inaturalist THEN 'uuid_absent'
                    WHEN p.identity IS NULL THEN 'uuid_pending'
@@ -196,9 +218,11 @@ LANGUAGE sql STABLE AS $$
         SELECT j.*,
                CASE
                    WHEN j.reject_reason IS NOT NULL THEN 'reject'
-                   WHEN EXISTS (SELECT FROM pinv_gbif.occurrence c
-                                WHERE c.generation_id = ANY (others) AND c.gbif_id = j.gbif_id
-                                  AND c.last_interpreted > COALESCE(j.last_interpreted, '-infinity'))
+                   -- Only what stands is left to the other claim: it may have rejected the record.
+                   WHEN j.id_synthese IS NOT NULL
+                        AND EXISTS (SELECT FROM pinv_gbif.occurrence c
+                                    WHERE c.generation_id = ANY (others) AND c.gbif_id = j.gbif_id
+                                      AND c.last_interpreted > COALESCE(j.last_interpreted, '-infinity'))
                        THEN 'keep'
                    WHEN j.id_synthese IS NOT NULL THEN 'update'
                    ELSE 'insert'
@@ -211,6 +235,7 @@ LANGUAGE sql STABLE AS $$
            CASE t.reject_reason
                WHEN 'own_data' THEN t.refused_for
                WHEN 'dataset_unknown' THEN t.dataset_key::text
+               WHEN 'uuid_changed' THEN t.exchanged_for::text
                WHEN 'date_unreadable' THEN t.event_date
                WHEN 'date_future' THEN t.event_date
                WHEN 'date_too_old' THEN t.event_date
@@ -219,7 +244,8 @@ LANGUAGE sql STABLE AS $$
                WHEN 'issue_flagged' THEN t.rejected_by
                WHEN 'too_imprecise' THEN COALESCE(t.uncertainty_m || ' m', 'coordinateUncertaintyInMeters is empty')
                WHEN 'outside_territory' THEN format('latitude %s, longitude %s', t.latitude, t.longitude)
-               WHEN 'taxon_unmatched' THEN COALESCE(t.taxon_path, t.name)
+               WHEN 'taxon_refused' THEN t.taxon_path
+               WHEN 'taxon_unmatched' THEN t.name
            END,
            t.id_synthese, t.identity, t.id_dataset, t.cd_nom, t.taxon_path, t.obscured, t.media_hash, t.key
     FROM told t

@@ -34,7 +34,7 @@ $$;
 -- Whether a text of dataGeneralizations or informationWithheld is about the place. Both are free text.
 CREATE OR REPLACE FUNCTION passereau.is_about_place(remark text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(remark ~* '(coordinat|coordonn|locali|location|position|geograph|géograph|grid|maille|uncertain|flou|blur|obscur|generali[sz]ed to)', false)
+    SELECT COALESCE(remark ~* '(\mcoordinat|\mcoordonn|\mlocali|\mlocations?\M|\mpositions?\M|\mgeograph|\mgéograph|\mgrid|\mmaille|\muncertain|\mflou|\mblur|\mobscur)', false)
 $$;
 
 -- A value that led to no nomenclature although the vocabulary knows it.
@@ -70,12 +70,12 @@ LANGUAGE sql STABLE AS $$
            -- Platforms take iNaturalist's number out of this address: it is `references` whenever there is one.
            COALESCE(o."references", r.media_url), r.specimen,
            -- SINP asks for a reference where the source is the literature.
-           CASE WHEN o.basis_of_record IN ('MATERIAL_CITATION', 'LITERATURE')
+           CASE WHEN passereau.vocabulary_key(o.basis_of_record) IN ('materialcitation', 'literature')
                 THEN left(COALESCE(o."references", o.dataset_name, 'https://www.gbif.org/occurrence/' || o.gbif_id), 5000) END,
            left(o.verbatim_locality, 500), o.occurrence_remarks,
            jsonb_strip_nulls(jsonb_build_object(
                'datasetKey', o.dataset_key, 'datasetName', o.dataset_name, 'license', o.license, 'rightsHolder', o.rights_holder,
-               'basisOfRecord', o.basis_of_record, 'issue', o.issue, 'caste', o.caste,
+               'basisOfRecord', o.basis_of_record, 'issue', array_to_string(i.noted, ';'), 'caste', o.caste,
                'occurrenceID', o.occurrence_id, 'institutionCode', o.institution_code, 'collectionCode', o.collection_code,
                'catalogNumber', o.catalog_number, 'eventDate', o.event_date, 'eventTime', o.event_time,
                'dateIdentified', o.date_identified,
@@ -116,6 +116,7 @@ LANGUAGE sql STABLE AS $$
            v.id_nomenclature_source_status, v.id_nomenclature_biogeo_status, v.id_nomenclature_determination_method
     FROM pinv_gbif.occurrence o
     LEFT JOIN passereau.vocabulary_of(of_generation, after_id, upto_id) v ON v.terms_key = passereau.terms_key(o)
+    LEFT JOIN passereau.issues_of(of_generation, after_id, upto_id) i ON i.issue = o.issue
     CROSS JOIN (SELECT passereau.nomenclature('NAT_OBJ_GEO', 'St') AS station, passereau.nomenclature('NAT_OBJ_GEO', 'In') AS inventory,
                        passereau.nomenclature('DEE_FLOU', 'OUI') AS blurred, passereau.nomenclature('PREUVE_EXIST', '1') AS proven,
                        passereau.nomenclature('OBJ_DENBR', 'IND') AS individual, passereau.nomenclature('TYP_DENBR', 'Co') AS counted,
@@ -130,7 +131,7 @@ LANGUAGE sql STABLE AS $$
         SELECT lower(btrim(o.occurrence_status)) = 'absent' AS absent,
                media.url AS media_url,
                media.url IS NOT NULL OR o.media_type IS NOT NULL AS has_media,
-               CASE WHEN o.basis_of_record = 'PRESERVED_SPECIMEN'
+               CASE WHEN passereau.vocabulary_key(o.basis_of_record) = 'preservedspecimen'
                     THEN NULLIF(concat_ws(' ', o.institution_code, o.collection_code, o.catalog_number), '') END AS specimen,
                v.id_nomenclature_obj_count IS NOT NULL AND passereau.whole_count(o.organism_quantity) IS NOT NULL
                    AS quantity_is_count,

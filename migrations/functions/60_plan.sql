@@ -75,7 +75,7 @@ BEGIN
             USING ERRCODE = 'PS002';
     END IF;
     SELECT * INTO destination FROM passereau.destination();
-    digest := passereau.conversion_digest(harvest.settings, destination.srid);
+    digest := passereau.platform_digest(destination.srid);
     SELECT s.current_generation INTO previous
     FROM passereau.subscription s
     JOIN pinv_gbif.generation g ON g.id = s.current_generation AND g.state = 'current'
@@ -90,7 +90,7 @@ BEGIN
         END IF;
         -- As of the first chunk: an edit in the middle of a plan is then still to be converted.
         UPDATE passereau.harvest h
-        SET converted_digest = digest, taxref_version = destination.taxref_version,
+        SET converted_digest = passereau.conversion_digest(harvest.settings, digest), taxref_version = destination.taxref_version,
             taxon_revision = (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')
         WHERE h.id = of_harvest;
         -- The plan of a generation that nobody analysed would be a nested loop.
@@ -214,9 +214,12 @@ BEGIN
     FROM (SELECT DISTINCT ON (n.gbif_id) n.gbif_id AS new_gbif_id, w.gbif_id, w.id_synthese, e.published
           FROM passereau.plan n
           JOIN passereau.written w ON w.unique_id_sinp = n.unique_id_sinp
+          JOIN pinv_gbif.occurrence r ON r.generation_id = of_generation AND r.gbif_id = n.gbif_id
+          -- A generation that is older than the record may not know yet that the old number is gone.
           CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM pinv_gbif.occurrence o
-                                             WHERE o.generation_id = ANY (of_generation || others)
-                                               AND o.gbif_id = w.gbif_id) AS published) e
+                                             WHERE o.generation_id = ANY (of_generation || others) AND o.gbif_id = w.gbif_id
+                                               AND (o.generation_id = of_generation
+                                                    OR (o.last_interpreted < r.last_interpreted) IS NOT TRUE)) AS published) e
           WHERE n.harvest_id = of_harvest AND n.gbif_id > after_id AND n.gbif_id <= upto_id AND n.action = 'insert'
           ORDER BY n.gbif_id, e.published DESC, w.written_at DESC) f
     WHERE p.harvest_id = of_harvest AND p.gbif_id = f.new_gbif_id;

@@ -167,13 +167,14 @@ BEGIN
           AND r.subscription = $4 AND r.gbif_id = p.gbif_id
     $sql$ USING of_harvest, first_id, last_id, of_subscription;
     EXECUTE $sql$
-        INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id)
-        SELECT $4, p.gbif_id, p.reason, p.detail, p.dataset_key, p.taxon_key, $1
+        INSERT INTO pinv_gbif.reject AS r (subscription, gbif_id, reason, detail, dataset_key, taxon_key, harvest_id, id_synthese)
+        SELECT $4, p.gbif_id, p.reason, p.detail, p.dataset_key, p.taxon_key, $1, p.id_synthese
         FROM passereau.plan p
         WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'reject'
         ON CONFLICT (subscription, gbif_id) DO UPDATE
         SET reason = excluded.reason, detail = excluded.detail, dataset_key = excluded.dataset_key,
-            taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, last_seen_at = now()
+            taxon_key = excluded.taxon_key, harvest_id = excluded.harvest_id, id_synthese = excluded.id_synthese,
+            last_seen_at = now()
     $sql$ USING of_harvest, first_id, last_id, of_subscription;
     GET DIAGNOSTICS rejected = ROW_COUNT;
     RETURN rejected;

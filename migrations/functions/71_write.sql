@@ -41,6 +41,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                  'establishmentMeans', 'degreeOfEstablishment', 'unmatched', 'downloadKey', 'downloadDoi', 'archiveSha256', 'harvestId', 'taxonPath']
 $$;
 
+-- Those of them that tell where a row comes from: all of one download, or none of it.
+CREATE OR REPLACE FUNCTION passereau.provenance_keys() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ARRAY['downloadKey', 'downloadDoi', 'archiveSha256', 'harvestId', 'taxonPath']
+$$;
+
 -- Where a row that this harvest writes comes from. It is not hashed: provenance alone rewrites nothing.
 CREATE OR REPLACE FUNCTION passereau.provenance_of(of_harvest uuid) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -101,7 +107,13 @@ RETURNS void LANGUAGE sql AS $$
         non_digital_proof = COALESCE(p.non_digital_proof, s.non_digital_proof),
         reference_biblio = COALESCE(p.reference_biblio, s.reference_biblio), place_name = COALESCE(p.place_name, s.place_name),
         comment_description = COALESCE(p.comment_description, s.comment_description),
-        count_min = COALESCE(p.count_min, s.count_min), count_max = COALESCE(p.count_max, s.count_max),
+        -- An absence has no count.
+        count_min = CASE WHEN o.absent THEN NULL ELSE COALESCE(p.count_min, s.count_min) END,
+        count_max = CASE WHEN o.absent THEN NULL ELSE COALESCE(p.count_max, s.count_max) END,
+        -- The hour that the other source knows.
+        date_min = CASE WHEN p.date_min = s.date_min::date THEN s.date_min ELSE p.date_min END,
+        date_max = CASE WHEN p.date_max = s.date_max::date THEN s.date_max ELSE p.date_max END,
+        id_dataset = COALESCE(s.id_dataset, p.id_dataset),
         precision_m = COALESCE(p.precision_m, s."precision"),
         id_nomenclature_geo_object_nature = COALESCE(p.id_nomenclature_geo_object_nature, s.id_nomenclature_geo_object_nature),
         id_nomenclature_blurring = COALESCE(p.id_nomenclature_blurring, s.id_nomenclature_blurring),
@@ -119,10 +131,12 @@ RETURNS void LANGUAGE sql AS $$
         id_nomenclature_source_status = COALESCE(p.id_nomenclature_source_status, s.id_nomenclature_source_status),
         id_nomenclature_biogeo_status = COALESCE(p.id_nomenclature_biogeo_status, s.id_nomenclature_biogeo_status),
         id_nomenclature_determination_method = COALESCE(p.id_nomenclature_determination_method, s.id_nomenclature_determination_method)
-    FROM passereau.written w
+    FROM passereau.plan q
+    JOIN passereau.written w ON w.gbif_id = q.gbif_id AND w.adopted
     JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese
+    CROSS JOIN LATERAL (SELECT q.id_nomenclature_observation_status = passereau.nomenclature('STATUT_OBS', 'No') AS absent) o
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
-      AND w.gbif_id = p.gbif_id AND w.adopted
+      AND q.harvest_id = of_harvest AND q.gbif_id = p.gbif_id
 $$;
 
 -- The updates of a range, group by group; returns how many records of the synthèse they concern. A row counts as ours when
@@ -161,6 +175,9 @@ BEGIN
     CROSS JOIN passereau.default_nomenclatures() d
     CROSS JOIN LATERAL (SELECT passereau.place_of(p.longitude, p.latitude, p.cell) AS place) g
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
+      -- Another source's place is not made coarser.
+      AND NOT (w.adopted AND s.the_geom_4326 IS NOT NULL
+               AND (p.cell OR COALESCE(p.precision_m, 2147483647) > COALESCE(s."precision", 2147483647)))
       AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
 
     UPDATE gn_synthese.synthese s
@@ -174,7 +191,8 @@ BEGIN
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
       AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
 
-    -- Every update tells where it comes from; only this group tells what else GBIF says.
+    -- Every update of the row tells where it comes from; only this group tells what else GBIF says. Where nothing but the media
+    -- has changed, the row is not touched.
     UPDATE gn_synthese.synthese s
     SET id_dataset = COALESCE(p.id_dataset, s.id_dataset), nom_cite = p.nom_cite, count_min = p.count_min, count_max = p.count_max,
         observers = p.observers, determiner = p.determiner, digital_proof = p.digital_proof,
@@ -201,15 +219,17 @@ BEGIN
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
       AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
     UPDATE gn_synthese.synthese s
-    SET additional_data = COALESCE(s.additional_data, '{}') || provenance || jsonb_build_object('taxonPath', p.taxon_path),
+    SET additional_data = (COALESCE(s.additional_data, '{}') - passereau.provenance_keys())
+                          || provenance || jsonb_build_object('taxonPath', p.taxon_path),
         last_action = 'U'
     FROM passereau.plan p
     JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.rest_hash = p.rest_hash
+                            AND (w.place_hash <> p.place_hash OR w.taxon_hash <> p.taxon_hash)
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
       AND s.id_synthese = w.id_synthese AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text));
 
     UPDATE passereau.written w
-    SET cd_nom = p.cd_nom, taxon_path = p.taxon_path, dataset_key = p.dataset_key, media_hash = COALESCE(p.media_hash, w.media_hash),
+    SET cd_nom = p.cd_nom, cell = p.cell AND NOT w.adopted, taxon_path = p.taxon_path, dataset_key = p.dataset_key, media_hash = COALESCE(p.media_hash, w.media_hash),
         written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash, rest_hash = p.rest_hash,
         harvest_id = of_harvest, written_at = now()
     FROM passereau.plan p, gn_synthese.synthese s
@@ -268,9 +288,9 @@ BEGIN
             ON CONFLICT DO NOTHING
             RETURNING id_synthese, entity_source_pk_value::bigint AS gbif_id
         )
-        INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, taxon_path, dataset_key, media_hash,
+        INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, cell, taxon_path, dataset_key, media_hash,
                                        written_key, place_hash, taxon_hash, rest_hash, harvest_id)
-        SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.taxon_path, p.dataset_key, p.media_hash,
+        SELECT p.gbif_id, e.id_synthese, p.unique_id_sinp, p.cd_nom, p.cell, p.taxon_path, p.dataset_key, p.media_hash,
                p.written_key, p.place_hash, p.taxon_hash, p.rest_hash, $1
         FROM entered e
         JOIN passereau.plan p ON p.harvest_id = $1 AND p.gbif_id = e.gbif_id AND p.gbif_id BETWEEN $2 AND $3
@@ -284,12 +304,36 @@ END $$;
 CREATE OR REPLACE FUNCTION passereau.apply_areas(of_harvest uuid, first_id bigint, last_id bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    EXECUTE $sql$
+        DELETE FROM gn_synthese.cor_area_synthese c
+        USING passereau.written w, gn_synthese.synthese s
+        WHERE w.gbif_id BETWEEN $2 AND $3 AND w.cell AND w.harvest_id = $1
+          AND s.id_synthese = w.id_synthese AND c.id_synthese = s.id_synthese
+          AND NOT EXISTS (SELECT FROM ref_geo.l_areas a WHERE a.id_area = c.id_area AND ST_Covers(a.geom, s.the_geom_local))
+    $sql$ USING of_harvest, first_id, last_id;
+END $$;
+
+-- The same for every obscured position, when the areas are no longer those of the last time: GeoNature's triggers on
+-- ref_geo.l_areas give the cells their communes back. Returns how many rows went. Looked after by every upserter
+-- (PASSEREAU_RECONVERT_SECONDS); costs a count of the areas when nothing has changed.
+CREATE OR REPLACE FUNCTION passereau.trim_areas() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    areas   text;
+    trimmed bigint;
+BEGIN
+    SELECT concat_ws(' ', count(*), max(a.id_area), max(COALESCE(a.meta_update_date, a.meta_create_date))) INTO areas
+    FROM ref_geo.l_areas a WHERE a.enable;
+    IF areas IS NOT DISTINCT FROM (SELECT t.stamp FROM passereau.trimmed_areas t) THEN
+        RETURN 0;
+    END IF;
     DELETE FROM gn_synthese.cor_area_synthese c
-    USING passereau.plan p, passereau.written w, gn_synthese.synthese s
-    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.cell
-      AND w.gbif_id = p.gbif_id AND w.harvest_id = of_harvest
-      AND s.id_synthese = w.id_synthese AND c.id_synthese = s.id_synthese
+    USING passereau.written w, gn_synthese.synthese s
+    WHERE w.cell AND s.id_synthese = w.id_synthese AND c.id_synthese = s.id_synthese
       AND NOT EXISTS (SELECT FROM ref_geo.l_areas a WHERE a.id_area = c.id_area AND ST_Covers(a.geom, s.the_geom_local));
+    GET DIAGNOSTICS trimmed = ROW_COUNT;
+    INSERT INTO passereau.trimmed_areas AS t (single, stamp) VALUES (true, areas)
+    ON CONFLICT (single) DO UPDATE SET stamp = excluded.stamp;
+    RETURN trimmed;
 END $$;
 
 RESET check_function_bodies;

@@ -14,10 +14,10 @@ LANGUAGE sql STABLE AS $$
     SELECT s.name, due.why
     FROM passereau.subscription s
     JOIN pinv_gbif.generation g ON g.id = s.current_generation AND g.state = 'current'
-    CROSS JOIN (SELECT d.srid, d.taxref_version FROM passereau.destination() d OFFSET 0) destination
+    CROSS JOIN (SELECT d.taxref_version, passereau.platform_digest(d.srid) AS digest FROM passereau.destination() d OFFSET 0) destination
     CROSS JOIN LATERAL (
         SELECT CASE
-            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.srid)
+            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.digest)
                 THEN 'settings, vocabulary or conversion have changed'
             WHEN s.taxref_version IS DISTINCT FROM destination.taxref_version THEN 'TAXREF has another version'
             WHEN s.taxon_revision IS DISTINCT FROM (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')
@@ -45,7 +45,7 @@ LANGUAGE sql STABLE AS $$
             WHEN EXISTS (SELECT FROM pinv_gbif.reject r
                          JOIN pinv_gbif.occurrence o ON o.generation_id = g.id AND o.gbif_id = r.gbif_id
                          WHERE r.subscription = s.name AND r.reason = 'date_future'
-                           AND o.date_start < (now() AT TIME ZONE 'UTC')::date + 2)
+                           AND NOT passereau.lies_ahead(o.date_start, o.date_end))
                 THEN 'a day that lay ahead has come'
             -- A question that got no answer is asked again after a day, an absent observation after a week.
             WHEN EXISTS (SELECT FROM pinv_gbif.reject r
@@ -60,7 +60,9 @@ LANGUAGE sql STABLE AS $$
       AND NOT EXISTS (SELECT FROM passereau.harvest h
                       WHERE h.subscription = s.name AND h.state NOT IN ('completed', 'failed', 'cancelled'))
       -- What failed fails again until somebody has mended it: replayed or harvested anew.
-      AND (SELECT h.state FROM passereau.harvest h WHERE h.subscription = s.name
+      -- A download that failed or was cancelled says nothing about the generation that there is.
+      AND (SELECT h.state FROM passereau.harvest h
+           WHERE h.subscription = s.name AND h.generation_id IS NOT NULL AND h.state <> 'cancelled'
            ORDER BY h.created_at DESC LIMIT 1) = 'completed'
     ORDER BY s.name
 $$;

@@ -122,6 +122,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                                    'https?://[^/ ]+/observations/([1-9][0-9]{0,17})(?= |$)'))[1]::bigint END
 $$;
 
+-- The procedure's columns do not tell that iNaturalist has obscured a position (informationWithheld is none of them), but the
+-- uncertainty does: it is then at least the diagonal of the cell of 0.2 degree, some 27 km here (inaturalist/inaturalist,
+-- observation.rb, uncertainty_cell_diagonal_meters; on a sphere of 6,371 km). An observer's own circle of that size is taken
+-- for obscured as well: it places the observation in no commune either.
+CREATE OR REPLACE FUNCTION passereau.inferred_obscuring(dataset_key uuid, uncertainty_m double precision, latitude double precision)
+RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN dataset_key = passereau.inaturalist_dataset()
+                     AND uncertainty_m >= 0.98 * 6371000 * radians(0.2) * sqrt(1 + cos(radians(latitude)) ^ 2)
+                THEN 'Coordinate uncertainty increased (as the uncertainty tells; the copied columns do not)' END
+$$;
+
 -- Moves what was copied into the two tables of a generation. Of two copies of one record the later one is landed. In one
 -- statement, so that a row that is committed meanwhile is neither lost nor landed half: it waits for the next call.
 -- The text form of numbers and dates goes into the hash, so it is pinned.
@@ -153,7 +164,9 @@ BEGIN
                    passereau.landed_text(n.identified_by) AS identified_by,
                    passereau.landed_text(n.scientific_name) AS scientific_name, n.dataset_key,
                    passereau.landed_text(n.issue) AS issue, n.taxonkey::text AS taxon_key,
-                   passereau.landed_text(n.verbatim_scientific_name) AS verbatim_scientific_name
+                   passereau.landed_text(n.verbatim_scientific_name) AS verbatim_scientific_name,
+                   passereau.inferred_obscuring(n.dataset_key, passereau.landed_double(n.coordinate_uncertainty_meters),
+                                                passereau.landed_double(n.decimal_latitude::text)) AS information_withheld
             FROM newest n
             OFFSET 0    -- each value is computed once, not once more for the hash
         ), landed AS (
@@ -162,7 +175,7 @@ BEGIN
                 basis_of_record, occurrence_id, recorded_by, individual_count, sex, life_stage, reproductive_condition, caste,
                 behavior, vitality, occurrence_status, occurrence_remarks, event_date, verbatim_locality, decimal_latitude,
                 decimal_longitude, coordinate_uncertainty_in_meters, identified_by, scientific_name, dataset_key, issue,
-                taxon_key, verbatim_scientific_name)
+                taxon_key, verbatim_scientific_name, information_withheld)
             SELECT t.gbif_id, md5(t::text)::uuid, t.event_date, t.event_date,
                    passereau.inaturalist_number(t.dataset_key, t."references", t.occurrence_id),
                    passereau.producer_uuid(t.occurrence_id), t.modified, t."references", t.basis_of_record, t.occurrence_id,
@@ -172,7 +185,8 @@ BEGIN
                    CASE WHEN t.event_date = t.event_date::date THEN to_char(t.event_date, 'YYYY-MM-DD')
                         ELSE to_char(t.event_date, 'YYYY-MM-DD"T"HH24:MI:SS') END,
                    t.verbatim_locality, t.decimal_latitude, t.decimal_longitude, t.coordinate_uncertainty_in_meters,
-                   t.identified_by, t.scientific_name, t.dataset_key, t.issue, t.taxon_key, t.verbatim_scientific_name
+                   t.identified_by, t.scientific_name, t.dataset_key, t.issue, t.taxon_key, t.verbatim_scientific_name,
+                   t.information_withheld
             FROM typed t
             RETURNING 1
         )

@@ -3,7 +3,43 @@
 
 -- Settings of a subscription, as `harvest.request` gives them; absent ones are the defaults of docs/settings.md. A harvest
 -- keeps those that it started with.
-ALTER TABLE passereau.subscription ADD COLUMN settings jsonb NOT NULL DEFAULT '{}';
+-- Refuses, by name, what no setting is: a setting edited by SQL must not be overlooked.
+CREATE FUNCTION passereau.check_settings(settings jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    given record;
+    item  text;
+BEGIN
+    IF jsonb_typeof(settings) <> 'object' THEN
+        RAISE EXCEPTION 'settings are a JSON object, not %', settings USING ERRCODE = 'PS001';
+    END IF;
+    FOR given IN SELECT s.key, s.value, s.value #>> '{}' AS text, jsonb_typeof(s.value) AS type FROM jsonb_each(settings) s LOOP
+        IF NOT (CASE given.key
+                   WHEN 'max_uncertainty_m' THEN given.type = 'number' AND given.text::float8 > 0
+                   WHEN 'longest_interval_days' THEN given.type = 'number' AND given.text ~ '^[0-9]{1,5}$'
+                   WHEN 'obscured' THEN given.text IN ('reject', 'cell')
+                   WHEN 'uuid_absent' THEN given.text IN ('generate', 'reject')
+                   WHEN 'already_present' THEN given.text IN ('reject', 'update')
+                   WHEN 'metadata' THEN given.text IN ('existing_only', 'create')
+                   WHEN 'media' THEN given.type = 'boolean'
+                   WHEN 'accept' THEN given.type = 'array'
+                   ELSE false
+                END) THEN
+            RAISE EXCEPTION '"%": % is no setting of a subscription, see docs/settings.md', given.key, given.value
+                USING ERRCODE = 'PS001';
+        END IF;
+        IF given.key = 'accept' THEN
+            FOR item IN SELECT jsonb_array_elements_text(given.value) LOOP
+                IF item NOT IN ('absent', 'fossil_specimen', 'living_specimen', 'count_zero', 'unknown_uncertainty') THEN
+                    RAISE EXCEPTION '"accept": "%" is nothing that could be accepted, see docs/settings.md', item
+                        USING ERRCODE = 'PS001';
+                END IF;
+            END LOOP;
+        END IF;
+    END LOOP;
+    RETURN true;
+END $$;
+ALTER TABLE passereau.subscription
+    ADD COLUMN settings jsonb NOT NULL DEFAULT '{}' CHECK (passereau.check_settings(settings));
 ALTER TABLE passereau.harvest
     ADD COLUMN settings jsonb NOT NULL DEFAULT '{}',
     -- request: an archive is brought in; reconvert: the current generation is converted again; manual: somebody called
@@ -77,7 +113,16 @@ ALTER TABLE passereau.written
     ADD COLUMN dataset_key uuid,
     ADD COLUMN media_hash uuid,
     -- the row has another source: only its converted columns are ours
-    ADD COLUMN adopted boolean NOT NULL DEFAULT false;
+    ADD COLUMN adopted boolean NOT NULL DEFAULT false,
+    -- the place is iNaturalist's cell
+    ADD COLUMN cell boolean NOT NULL DEFAULT false;
+CREATE INDEX written_cell ON passereau.written (id_synthese) WHERE cell;
+
+-- The areas for which passereau.trim_areas was done last.
+CREATE TABLE passereau.trimmed_areas (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    stamp  text NOT NULL
+);
 
 -- With what a harvest was planned, and a subscription's current generation converted last: when one of them is no longer
 -- what it was, waiting records may enter (passereau.due_reconversions).
@@ -101,6 +146,10 @@ CREATE TABLE pinv_gbif.bib_reject_reason (
     to_do_fr text NOT NULL,
     to_do_en text NOT NULL
 );
+
+-- The row that stands in the synthèse although its record is rejected: it was written before, and is left as it was; or it
+-- stands there under another source (already_present).
+ALTER TABLE pinv_gbif.reject ADD COLUMN id_synthese integer;
 
 -- Whether a generation says which media a record has: GBIF's term mediaType.
 ALTER TABLE pinv_gbif.occurrence ADD COLUMN media_type text;

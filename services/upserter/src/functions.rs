@@ -64,3 +64,11 @@ pub async fn apply(executor: impl PgExecutor<'_>, harvest_id: Uuid, slice: i32) 
 pub async fn finish(executor: impl PgExecutor<'_>, harvest_id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT passereau.finish($1)").bind(harvest_id).execute(executor).await.map(|_| ())
 }
+
+/// Takes from obscured positions the areas that GeoNature has given back to them since its areas changed; returns how many.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn trim_areas(executor: impl PgExecutor<'_>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT passereau.trim_areas()").fetch_one(executor).await
+}

@@ -120,6 +120,13 @@ impl Worker for Upserter {
     }
 
     async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let trimmed = functions::trim_areas(pool).await?;
+        if trimmed > 0 {
+            tracing::info!(
+                trimmed,
+                "areas have changed: obscured positions have lost those that say more than they may"
+            );
+        }
         for due in due_reconversions(pool).await? {
             // One that cannot be converted holds up none of the others.
             if let Err(error) = convert_again(pool, &due).await {

@@ -17,6 +17,7 @@ fn dated(gbif_id: i64, start: &str, end: &str) -> Record {
 #[tokio::test]
 async fn a_date_outside_what_can_be_true_is_a_reject() {
     let platform = Platform::new().await;
+    let year = platform.count("SELECT extract(year FROM now() AT TIME ZONE 'UTC')::bigint").await;
     let harvest = platform
         .land(
             "one",
@@ -24,18 +25,21 @@ async fn a_date_outside_what_can_be_true_is_a_reject() {
                 dated(1, "1899-12-31T00:00:00", "1900-01-31T00:00:00"),
                 dated(2, "1900-01-01T00:00:00", "1900-01-31T00:00:00"),
                 dated(3, "2999-01-01T00:00:00", "2999-01-01T00:00:00"),
-                // A year that has begun is its whole range.
-                dated(4, "2026-01-01T00:00:00", "2999-12-31T00:00:00"),
+                // A year that has begun is its whole range; an end beyond it is no date of an observation.
+                dated(4, &format!("{year}-01-01T00:00:00"), &format!("{year}-12-31T00:00:00")),
+                dated(5, "2021-05-01T00:00:00", "2999-12-31T00:00:00"),
             ],
         )
         .await;
     platform.run(harvest).await;
-    assert_eq!(platform.rejects().await, [(1, "date_too_old".to_owned()), (3, "date_future".to_owned())]);
+    let ahead = |id| (id, "date_future".to_owned());
+    assert_eq!(platform.rejects().await, [(1, "date_too_old".to_owned()), ahead(3), ahead(5)]);
+    assert!(platform.look_out().await.is_empty(), "what lies ahead for ever is not tried again and again");
 
     platform.execute("UPDATE pinv_gbif.setting SET value = '1800-01-01' WHERE name = 'oldest_date'").await;
     let entered = platform.look_out().await;
     assert_eq!(entered.len(), 1);
-    assert_eq!((entered[0].0.inserted, entered[0].0.rejected), (1, 1), "the limit is a setting");
+    assert_eq!((entered[0].0.inserted, entered[0].0.rejected), (1, 2), "the limit is a setting");
 }
 
 #[tokio::test]

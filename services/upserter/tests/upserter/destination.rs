@@ -81,7 +81,7 @@ fn cases() -> Vec<(&'static str, Value, Value)> {
         ("scientific_name", none(), json!("Parus major L.")),
         ("scientific_name", json!({"verbatim_scientific_name": null}), json!("Parus major L.")),
         ("dataset_key", none(), json!(OTHER_DATASET)),
-        ("issue", none(), json!("COORDINATE_ROUNDED")),
+        ("issue", none(), json!("COUNTRY_MISMATCH")),
         ("taxon_key", none(), json!("71")),
         ("taxon_key", json!({"accepted_taxon_key": "9705453"}), json!("0")),
         ("verbatim_scientific_name", none(), json!("Mésange")),

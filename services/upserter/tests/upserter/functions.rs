@@ -355,3 +355,89 @@ async fn a_geonature_without_links_to_gbif_names_the_version_it_needs() {
     platform.execute("ALTER TABLE taxonomie.links_of_before RENAME TO taxref_liens").await;
     assert_eq!(platform.run(harvest).await.inserted, 1);
 }
+
+#[tokio::test]
+async fn a_presence_that_has_become_an_absence_does_not_stay_a_presence() {
+    let platform = Platform::new().await;
+    let harvest = platform.land("one", &[record(1)]).await;
+    platform.run(harvest).await;
+    let absent = |id| record(id).with("occurrence_status", json!("ABSENT")).with("individual_count", json!(0));
+    let harvest = platform.land("one", &[absent(1), absent(2)]).await;
+    let counts = platform.run(harvest).await;
+    assert_eq!((counts.updated, counts.rejected), (1, 1));
+    let row: (String, Option<i32>) = sqlx::query_as(
+        "SELECT ref_nomenclatures.get_cd_nomenclature(id_nomenclature_observation_status), count_max FROM gn_synthese.synthese",
+    )
+    .fetch_one(&platform.pool)
+    .await
+    .unwrap();
+    assert_eq!(row, ("No".to_owned(), None));
+}
+
+#[tokio::test]
+async fn a_claim_that_rejected_a_record_does_not_keep_another_one_from_entering_it() {
+    let platform = Platform::new().await;
+    platform.decide("strict", json!({"max_uncertainty_m": 5})).await;
+    let at = |when: &str| record(1).with_unhashed("last_interpreted", json!(when));
+    let strict = platform.land("strict", &[at("2026-02-01T00:00:00Z")]).await;
+    assert_eq!(platform.run(strict).await.rejected, 1);
+    let open = platform.land("open", &[at("2026-01-01T00:00:00Z")]).await;
+    assert_eq!(platform.run(open).await.inserted, 1);
+    // Other settings, the same row: neither makes it look changed for the other.
+    for subscription in ["open", "open"] {
+        let again = platform.land(subscription, &[at("2026-01-01T00:00:00Z")]).await;
+        assert_eq!(platform.run(again).await.unchanged, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_row_tells_one_download_and_never_a_mixture() {
+    let platform = Platform::new().await;
+    let first = platform.land("one", &[record(1)]).await;
+    platform
+        .execute(
+            "UPDATE passereau.harvest SET download_key = 'first', doi = '10.15468/dl.first', archive_sha256 = 'abc'",
+        )
+        .await;
+    platform.run(first).await;
+    let second = platform.land("one", &[record(1).with("decimal_latitude", json!(45.9))]).await;
+    platform.execute(&format!("UPDATE passereau.harvest SET download_key = 'second' WHERE id = '{second}'")).await;
+    platform.run(second).await;
+    let row = "SELECT count(*) FROM gn_synthese.synthese WHERE additional_data ->> 'downloadKey' = 'second'
+               AND NOT additional_data ?| ARRAY['downloadDoi', 'archiveSha256']";
+    assert_eq!(platform.count(row).await, 1);
+    let view = "SELECT count(*) FROM pinv_gbif.v_provenance WHERE download_key = 'second' AND download_doi IS NULL";
+    assert_eq!(platform.count(view).await, 1);
+}
+
+#[tokio::test]
+async fn a_setting_that_is_none_is_refused_where_it_is_written() {
+    let platform = Platform::new().await;
+    for wrong in [
+        r#"{"max_uncertainty": 1000}"#,
+        r#"{"max_uncertainty_m": "mille"}"#,
+        r#"{"obscured": "celll"}"#,
+        r#"{"accept": ["absentt"]}"#,
+        r#"{"media": "oui"}"#,
+        r#"[]"#,
+    ] {
+        let refused = sqlx::query("UPDATE passereau.subscription SET settings = $1::jsonb WHERE name = 'manual'")
+            .bind(wrong)
+            .execute(&platform.pool)
+            .await
+            .unwrap_err();
+        assert_eq!(code(&refused), "PS001", "{wrong}: {refused}");
+    }
+    let right = serde_json::to_value(passereau_contracts::SubscriptionSettings {
+        max_uncertainty_m: Some(1000.0),
+        obscured: Some(passereau_contracts::Obscured::Cell),
+        longest_interval_days: Some(31),
+        accept: vec![passereau_contracts::Acceptable::CountZero, passereau_contracts::Acceptable::UnknownUncertainty],
+        uuid_absent: Some(passereau_contracts::UuidAbsent::Reject),
+        already_present: Some(passereau_contracts::AlreadyPresent::Update),
+        metadata: Some(passereau_contracts::Metadata::Create),
+        media: true,
+    })
+    .unwrap();
+    platform.decide("one", right).await;
+}

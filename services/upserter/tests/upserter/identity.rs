@@ -205,3 +205,62 @@ async fn whatever_the_identities_the_sums_hold_and_the_second_time_writes_nothin
         assert_eq!(platform.count(twice).await, 0, "round {round}: one row, one record");
     }
 }
+
+#[tokio::test]
+async fn two_records_that_exchange_their_uuids_are_left_alone() {
+    let platform = Platform::new().await;
+    let other = "dddddddd-0000-4000-8000-000000000002";
+    let said = |id, uuid: &str, remark: &str| identified(id, uuid).with("occurrence_remarks", json!(remark));
+    let harvest = platform.land("one", &[said(1, UUID, "of the first"), said(2, other, "of the second")]).await;
+    platform.run(harvest).await;
+    let harvest = platform.land("one", &[said(1, other, "of the second"), said(2, UUID, "of the first")]).await;
+    let counts = platform.run(harvest).await;
+    assert_eq!((counts.updated, counts.rejected), (0, 2));
+    assert_eq!(platform.rejects().await, [(1, "uuid_changed".to_owned()), (2, "uuid_changed".to_owned())]);
+    let right = format!(
+        "SELECT count(*) FROM gn_synthese.synthese WHERE (unique_id_sinp, comment_description) IN (('{UUID}', 'of the first'), ('{other}', 'of the second'))"
+    );
+    assert_eq!(platform.count(&right).await, 2, "no content stands under the UUID of another");
+}
+
+#[tokio::test]
+async fn an_older_generation_does_not_keep_a_record_from_its_new_number() {
+    let platform = Platform::new().await;
+    let at = |id, when: &str| identified(id, UUID).with_unhashed("last_interpreted", json!(when));
+    let once = platform.land("once", &[at(1, "2026-01-01T00:00:00Z")]).await;
+    platform.run(once).await;
+    let weekly = platform.land("weekly", &[at(2, "2026-02-01T00:00:00Z")]).await;
+    assert_eq!(platform.run(weekly).await.updated, 1);
+}
+
+#[tokio::test]
+async fn a_row_of_another_source_is_never_made_worse() {
+    let platform = Platform::new().await;
+    row_of_another_source(&platform, UUID).await;
+    platform
+        .execute(
+            "UPDATE gn_synthese.synthese SET the_geom_4326 = p, the_geom_point = p, the_geom_local = ST_Transform(p, 2154), \"precision\" = 5,
+                    date_min = '2021-05-01 08:30', date_max = '2021-05-01 08:30'
+             FROM (SELECT ST_SetSRID(ST_MakePoint(5.72, 45.18), 4326) AS p) place",
+        )
+        .await;
+    platform.decide("one", json!({"already_present": "update", "obscured": "cell"})).await;
+    let hidden = identified(1, UUID)
+        .with("dataset_key", json!(INATURALIST))
+        .with("information_withheld", json!("Coordinate uncertainty increased to 26691m"))
+        .with("coordinate_uncertainty_in_meters", json!(26_691.0));
+    let harvest = platform.land("one", &[hidden.clone()]).await;
+    assert_eq!(platform.run(harvest).await.updated, 1);
+    let kept =
+        "SELECT count(*) FROM gn_synthese.synthese WHERE GeometryType(the_geom_4326) = 'POINT' AND \"precision\" = 5
+                AND date_min = '2021-05-01 08:30' AND nom_cite = 'Parus major'";
+    assert_eq!(platform.count(kept).await, 1);
+
+    platform.decide("one", json!({"already_present": "reject"})).await;
+    let harvest = platform.land("one", &[hidden.with("occurrence_remarks", json!("not any more"))]).await;
+    assert_eq!(platform.run(harvest).await.rejected, 1, "the subscription has changed its mind");
+    assert_eq!(
+        platform.count("SELECT count(*) FROM gn_synthese.synthese WHERE comment_description IS NOT NULL").await,
+        0
+    );
+}

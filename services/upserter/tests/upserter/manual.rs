@@ -454,3 +454,22 @@ async fn a_call_that_can_do_nothing_says_what_to_do() {
     assert!(platform.text(cited).await.ends_with("GBIF Occurrence Download https://doi.org/10.15468/dl.4gbcs6"));
     assert_eq!(platform.count("SELECT count(*) FROM pinv_gbif.cor_multimedia").await, 1);
 }
+
+#[tokio::test]
+async fn a_copied_position_that_inaturalist_has_obscured_stands_in_no_commune() {
+    let platform = Platform::new().await;
+    platform
+        .execute(
+            "INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid, asked_at)
+             VALUES (1, gen_random_uuid(), now()), (2, gen_random_uuid(), now())",
+        )
+        .await;
+    let observation = |id: i64, uncertainty: &str| {
+        let address = format!("https://www.inaturalist.org/observations/{id}");
+        with(line(id), &[(3, &address), (5, &address), (20, uncertainty), (23, INATURALIST)])
+    };
+    // The columns that are copied do not tell; the uncertainty does.
+    platform.copy(&[observation(1, "27205"), observation(2, "120")]).await;
+    assert_eq!(platform.upsert().await.inserted, 1);
+    assert_eq!(platform.rejects().await, [(1, "obscured".to_owned())]);
+}

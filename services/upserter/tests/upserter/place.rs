@@ -173,3 +173,36 @@ async fn a_point_outside_the_platforms_own_areas_does_not_enter() {
     let harvest = platform.land("one", &[paris, record(2)]).await;
     assert_eq!(platform.run(harvest).await.inserted, 1);
 }
+
+#[tokio::test]
+async fn an_observation_that_becomes_obscured_is_corrected_even_where_such_do_not_enter() {
+    let platform = Platform::new().await;
+    let open = obscured(1, 5.72, 45.18).with("information_withheld", Value::Null);
+    let harvest = platform.land("one", &[open]).await;
+    platform.run(harvest).await;
+    let harvest = platform.land("one", &[obscured(1, 5.65, 45.1), obscured(2, 5.65, 45.1)]).await;
+    let counts = platform.run(harvest).await;
+    assert_eq!((counts.updated, counts.rejected), (1, 1), "a new one does not enter, one that stands becomes its cell");
+    assert!(place_of(&platform, 1).await.0.starts_with("POLYGON"));
+    assert!(!areas_of(&platform, 1).await.contains(&"COM".to_owned()));
+}
+
+#[tokio::test]
+async fn areas_that_are_loaded_later_give_an_obscured_position_no_commune() {
+    let platform = Platform::new().await;
+    platform.decide("one", json!({"obscured": "cell"})).await;
+    let harvest = platform.land("one", &[obscured(1, 5.37, 45.25)]).await;
+    platform.run(harvest).await;
+    passereau_upserter::functions::trim_areas(&platform.pool).await.unwrap();
+    // As a new edition of the communes would: GeoNature's trigger crosses them with the synthèse again.
+    platform
+        .execute(
+            "UPDATE ref_geo.l_areas SET geom = ST_Multi(ST_Buffer(geom, 1)), meta_update_date = now()
+             WHERE id_type = ref_geo.get_id_area_type('COM')",
+        )
+        .await;
+    assert!(areas_of(&platform, 1).await.contains(&"COM".to_owned()), "the trap is real");
+    assert!(passereau_upserter::functions::trim_areas(&platform.pool).await.unwrap() > 0);
+    assert!(!areas_of(&platform, 1).await.contains(&"COM".to_owned()));
+    assert_eq!(passereau_upserter::functions::trim_areas(&platform.pool).await.unwrap(), 0);
+}

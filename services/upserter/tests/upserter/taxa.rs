@@ -309,7 +309,7 @@ async fn an_answer_wins() {
     assert_eq!((counts.inserted, counts.rejected), (7, 1));
     let reject: (i64, String, Option<String>) =
         sqlx::query_as("SELECT gbif_id, reason, detail FROM pinv_gbif.reject").fetch_one(&platform.pool).await.unwrap();
-    assert_eq!((reject.0, reject.1.as_str()), (2, "taxon_unmatched"));
+    assert_eq!((reject.0, reject.1.as_str()), (2, "taxon_refused"));
     assert_eq!(reject.2.as_deref(), Some("never: an aquarium fish"), "the taxonomist's note explains it");
     assert_eq!(questions(&platform).await, json!([]));
 }

@@ -113,3 +113,49 @@ async fn what_failed_is_not_tried_again_every_minute() {
     let next = platform.land("one", &[record(1).with("dataset_key", json!(DATASET))]).await;
     assert_eq!(platform.run(next).await.inserted, 1);
 }
+
+#[tokio::test]
+async fn a_code_that_is_offered_again_reaches_the_records() {
+    let platform = Platform::new().await;
+    let female = "UPDATE ref_nomenclatures.t_nomenclatures SET active = $ WHERE id_nomenclature = ref_nomenclatures.get_id_nomenclature('SEXE', '2')";
+    platform.execute(&female.replace('$', "false")).await;
+    let harvest = platform.land("one", &[record(1).with("sex", json!("Female"))]).await;
+    platform.run(harvest).await;
+    let told = "SELECT count(*) FROM gn_synthese.synthese WHERE ref_nomenclatures.get_cd_nomenclature(id_nomenclature_sex) = '2'";
+    assert_eq!(platform.count(told).await, 0);
+    platform.execute(&female.replace('$', "true")).await;
+    assert_eq!(platform.look_out().await[0].0.updated, 1);
+    assert_eq!(platform.count(told).await, 1);
+}
+
+#[tokio::test]
+async fn a_harvest_that_was_cancelled_does_not_hold_up_waiting_records() {
+    let platform = Platform::new().await;
+    let harvest = platform.land("one", &[record(1).with("dataset_key", json!(LATE_DATASET))]).await;
+    platform.run(harvest).await;
+    platform
+        .execute(
+            "INSERT INTO passereau.harvest (id, subscription, state, request, request_digest)
+             VALUES (gen_random_uuid(), 'one', 'cancelled', '{}', ''), (gen_random_uuid(), 'one', 'failed', '{}', '')",
+        )
+        .await;
+    passereau_testing::seed_dataset(&platform.pool, LATE_DATASET.parse().unwrap(), "late").await.unwrap();
+    assert_eq!(platform.look_out().await[0].0.inserted, 1);
+}
+
+#[tokio::test]
+async fn own_data_that_is_found_out_late_is_a_reject_and_names_its_row() {
+    let platform = Platform::new().await;
+    let harvest = platform.land("one", &[record(1)]).await;
+    platform.run(harvest).await;
+    platform
+        .execute(&format!(
+            "INSERT INTO pinv_gbif.dataset (dataset_key, title, publishing_organization_key)
+             VALUES ('{DATASET}', 'own', '1928bdf0-f5d2-11dc-8c12-b8a03c50a862')"
+        ))
+        .await;
+    platform.look_out().await;
+    assert_eq!(platform.rejects().await, [(1, "own_data".to_owned())]);
+    let standing = "SELECT count(*) FROM pinv_gbif.reject r JOIN gn_synthese.synthese s USING (id_synthese)";
+    assert_eq!(platform.count(standing).await, 1, "a row that stands is not hidden behind a reject");
+}
