@@ -1,15 +1,14 @@
 //! `passereau check`.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use passereau_database::DatabaseConfig;
 use passereau_geonature::check::{Finding, Severity, findings, not_surveyed, survey, worst};
 use serde::Serialize;
+
+use super::show;
 
 /// Examines GeoNature's database, as the role of the URL: what stands in the way of a harvest, why it matters, what to run.
 ///
@@ -40,11 +39,7 @@ impl Check {
         let findings = self.examine().await?;
         let worst = worst(&findings);
         let report = if self.json { as_json(worst, &findings)? } else { as_text(&findings) };
-        match writeln!(io::stdout().lock(), "{report}") {
-            // `… | head` has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            written => written.context("printing the findings")?,
-        }
+        show(&(report + "\n"))?;
         Ok(worst)
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use super::open;
+use super::{open, show, show_json};
 
 /// Which harvest, and how to print it.
 #[derive(Args, Debug)]
@@ -61,13 +61,11 @@ impl Cite {
             bail!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id);
         };
         let citation = Citation::read(&pool, harvest).await?;
-        let text = match (self.json, self.csv) {
-            (true, _) => serde_json::to_string_pretty(&citation.json())? + "\n",
-            (_, true) => citation.list(),
-            _ => citation.text()?,
-        };
-        print!("{text}");
-        Ok(())
+        match (self.json, self.csv) {
+            (true, _) => show_json(&citation.json()),
+            (_, true) => show(&citation.list()),
+            _ => show(&citation.text()?),
+        }
     }
 }
 
@@ -123,7 +121,7 @@ impl Citation {
         })
     }
 
-    /// For GBIF's form. Keys and numbers need no quoting.
+    /// For GBIF's form, which wants plain CSV. Keys and numbers need no quoting.
     fn list(&self) -> String {
         self.datasets
             .iter()

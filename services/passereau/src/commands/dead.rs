@@ -1,5 +1,7 @@
 //! `passereau dead list | show | replay`.
 
+use std::fmt::{Error, Write};
+
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
@@ -7,7 +9,7 @@ use passereau_runner::{DeadLetter, Replayed, find_dead, list_dead, replay_dead};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::open;
+use super::{open, show, show_json};
 
 /// Messages that gave up.
 #[derive(Debug, Subcommand)]
@@ -49,33 +51,18 @@ impl Dead {
             Self::List(list) => {
                 let letters = list_dead(&open(&list.database).await?).await?;
                 if list.json {
-                    println!("{}", serde_json::to_string_pretty(&letters.iter().map(as_json).collect::<Vec<_>>())?);
+                    show_json(&letters.iter().map(as_json).collect::<Vec<_>>())
                 } else {
-                    println!(
-                        "{:<36}  {:<36}  {:<16} {:<18} error",
-                        "dead letter", "harvest or request", "kind", "reason"
-                    );
-                    for letter in &letters {
-                        let about = letter.harvest_id.or(letter.message_id);
-                        println!(
-                            "{}  {:<36}  {:<16} {:<18} {}",
-                            letter.id,
-                            about.map(|id| id.to_string()).unwrap_or_default(),
-                            letter.kind.as_deref().unwrap_or("?"),
-                            letter.reason,
-                            letter.error.lines().next().unwrap_or_default()
-                        );
-                    }
-                    println!("{} waiting", letters.len());
+                    show(&table(&letters)?)
                 }
             }
             Self::Show(one) => {
                 let letter = find_dead(&open(&one.database).await?, one.id).await?;
                 let Some(letter) = letter else { bail!("there is no dead letter {}", one.id) };
-                println!("{}", serde_json::to_string_pretty(&as_json(&letter))?);
+                show_json(&as_json(&letter))
             }
             Self::Replay(one) => match replay_dead(&open(&one.database).await?, one.id).await? {
-                Replayed::Sent => println!("{} is on its way again", one.id),
+                Replayed::Sent => show(&format!("{} is on its way again\n", one.id)),
                 Replayed::NotWaiting => bail!("{} is no dead letter that waits; see `passereau dead list`", one.id),
                 Replayed::NotJson => bail!("the body of {} is no JSON; sending it again would change nothing", one.id),
                 Replayed::Superseded(newer) => {
@@ -89,8 +76,26 @@ impl Dead {
                 }
             },
         }
-        Ok(())
     }
+}
+
+fn table(letters: &[DeadLetter]) -> Result<String, Error> {
+    let mut text =
+        format!("{:<36}  {:<36}  {:<16} {:<18} error\n", "dead letter", "harvest or request", "kind", "reason");
+    for letter in letters {
+        let about = letter.harvest_id.or(letter.message_id);
+        writeln!(
+            text,
+            "{}  {:<36}  {:<16} {:<18} {}",
+            letter.id,
+            about.map(|id| id.to_string()).unwrap_or_default(),
+            letter.kind.as_deref().unwrap_or("?"),
+            letter.reason,
+            letter.error.lines().next().unwrap_or_default()
+        )?;
+    }
+    writeln!(text, "{} waiting", letters.len())?;
+    Ok(text)
 }
 
 /// The body as JSON where it is, else as text.

@@ -1,5 +1,7 @@
 //! `passereau harvest list | show`; the other verbs have their own files.
 
+use std::fmt::{Error, Write};
+
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
@@ -8,7 +10,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{cite::Cite, open, reconvert::Reconvert, rejects::Rejects, submit::Submit};
+use super::{cite::Cite, open, reconvert::Reconvert, rejects::Rejects, show, show_json, submit::Submit};
 
 /// Harvests.
 #[derive(Debug, Subcommand)]
@@ -72,28 +74,29 @@ impl Harvest {
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         let harvests = list(&open(&self.database).await?, self.limit).await?;
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&harvests)?);
-            return Ok(());
-        }
-        println!(
-            "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  subscription",
-            "harvest", "created (UTC)", "state", "landed", "written", "rejected"
-        );
-        for harvest in harvests {
-            println!(
-                "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
-                harvest.id,
-                harvest.created_at.format("%Y-%m-%d %H:%M"),
-                harvest.state.as_str(),
-                harvest.counts.landed,
-                harvest.counts.inserted + harvest.counts.updated,
-                harvest.counts.rejected,
-                harvest.subscription
-            );
-        }
-        Ok(())
+        if self.json { show_json(&harvests) } else { show(&table(&harvests)?) }
     }
+}
+
+fn table(harvests: &[passereau_harvest::Harvest]) -> Result<String, Error> {
+    let mut text = format!(
+        "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  subscription\n",
+        "harvest", "created (UTC)", "state", "landed", "written", "rejected"
+    );
+    for harvest in harvests {
+        writeln!(
+            text,
+            "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
+            harvest.id,
+            harvest.created_at.format("%Y-%m-%d %H:%M"),
+            harvest.state.as_str(),
+            harvest.counts.landed,
+            harvest.counts.inserted + harvest.counts.updated,
+            harvest.counts.rejected,
+            harvest.subscription
+        )?;
+    }
+    Ok(text)
 }
 
 impl Show {
@@ -103,56 +106,27 @@ impl Show {
         let stages = progress(&pool, harvest.id).await?;
         let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
         if self.json {
-            let shown = json!({"harvest": harvest, "progress": stages, "rejects": rejects});
-            println!("{}", serde_json::to_string_pretty(&shown)?);
-            return Ok(());
-        }
-        println!("harvest       {}", harvest.id);
-        println!("subscription  {}", harvest.subscription);
-        println!("state         {}", harvest.state);
-        let told = [
-            ("reason", &harvest.reason),
-            ("download", &harvest.download_key),
-            ("DOI", &harvest.doi),
-            ("archive", &harvest.archive_key),
-        ];
-        for (label, value) in told.into_iter().filter_map(|(label, value)| value.as_ref().map(|value| (label, value))) {
-            println!("{label:<13} {value}");
-        }
-        let counts = harvest.counts;
-        println!(
-            "read          {} = {} landed + {} duplicate + {} malformed",
-            counts.read, counts.landed, counts.duplicate, counts.malformed
-        );
-        println!(
-            "landed        {} = {} inserted + {} updated + {} unchanged + {} rejected + {} kept{}",
-            counts.landed,
-            counts.inserted,
-            counts.updated,
-            counts.unchanged,
-            counts.rejected,
-            counts.kept,
-            if harvest.state.is_alive() { " so far" } else { "" }
-        );
-        println!("vanished      {}", counts.vanished);
-        for stage in stages {
-            println!("{:<13} {} of {} slices", stage.stage, stage.done, stage.total);
-        }
-        if !rejects.is_empty() {
-            println!("rejects that the subscription has now:");
-        }
-        for reject in rejects {
-            println!("              {:<24} {}", reject.reason, reject.records);
+            return show_json(&json!({"harvest": harvest, "progress": stages, "rejects": rejects}));
         }
         let letters: Vec<Uuid> =
             sqlx::query_scalar("SELECT id FROM passereau.dead_letter WHERE harvest_id = $1 AND state = 'waiting'")
                 .bind(harvest.id)
                 .fetch_all(&pool)
                 .await?;
-        for letter in letters {
-            println!("dead letter   {letter}   (once mended: passereau dead replay {letter})");
+        let mut text = head(&harvest)?;
+        for stage in stages {
+            writeln!(text, "{:<13} {} of {} slices", stage.stage, stage.done, stage.total)?;
         }
-        Ok(())
+        if !rejects.is_empty() {
+            writeln!(text, "rejects that the subscription has now:")?;
+        }
+        for reject in rejects {
+            writeln!(text, "              {:<24} {}", reject.reason, reject.records)?;
+        }
+        for letter in letters {
+            writeln!(text, "dead letter   {letter}   (once mended: passereau dead replay {letter})")?;
+        }
+        show(&text)
     }
 
     /// A request that was refused has no harvest, but a dead letter under its `message_id`.
@@ -167,11 +141,47 @@ impl Show {
             bail!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id);
         };
         if self.json {
-            let shown = json!({"refused": {"request": self.id, "reason": error, "dead_letter": letter}});
-            println!("{}", serde_json::to_string_pretty(&shown)?);
-        } else {
-            println!("request       {}\nstate         refused\nreason        {error}\ndead letter   {letter}", self.id);
+            return show_json(&json!({"refused": {"request": self.id, "reason": error, "dead_letter": letter}}));
         }
-        Ok(())
+        show(&format!(
+            "request       {}\nstate         refused\nreason        {error}\ndead letter   {letter}\n",
+            self.id
+        ))
     }
+}
+
+/// What a harvest is and what became of its records.
+fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
+    let mut text = String::new();
+    writeln!(text, "harvest       {}", harvest.id)?;
+    writeln!(text, "subscription  {}", harvest.subscription)?;
+    writeln!(text, "state         {}", harvest.state)?;
+    let told = [
+        ("reason", &harvest.reason),
+        ("download", &harvest.download_key),
+        ("DOI", &harvest.doi),
+        ("archive", &harvest.archive_key),
+    ];
+    for (label, value) in told.into_iter().filter_map(|(label, value)| value.as_ref().map(|value| (label, value))) {
+        writeln!(text, "{label:<13} {value}")?;
+    }
+    let counts = &harvest.counts;
+    writeln!(
+        text,
+        "read          {} = {} landed + {} duplicate + {} malformed",
+        counts.read, counts.landed, counts.duplicate, counts.malformed
+    )?;
+    writeln!(
+        text,
+        "landed        {} = {} inserted + {} updated + {} unchanged + {} rejected + {} kept{}",
+        counts.landed,
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        counts.rejected,
+        counts.kept,
+        if harvest.state.is_alive() { " so far" } else { "" }
+    )?;
+    writeln!(text, "vanished      {}", counts.vanished)?;
+    Ok(text)
 }

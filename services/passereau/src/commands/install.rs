@@ -4,6 +4,8 @@ use clap::Args;
 use passereau_database::DatabaseConfig;
 use passereau_geonature::{SOURCE_URL, Wanted, detect, install, script};
 
+use super::show;
+
 /// Prepares GeoNature's database: the source "GBIF", the unique index that the upsert needs, two indexes that make it fast, the
 /// row by which media are attached to observations, and rights for the workers' role. Everything is additive and can be repeated.
 #[derive(Args, Debug)]
@@ -20,7 +22,7 @@ pub struct Install {
     with_metadata: bool,
     /// Also grant what subscriptions with media = true need: rows of gn_commons.t_medias, whose history a trigger writes; and an
     /// index on gn_commons.t_medias.
-    #[arg(long)]
+    #[arg(long, requires = "role")]
     with_media: bool,
     #[command(flatten)]
     database: DatabaseConfig,
@@ -35,8 +37,7 @@ impl Install {
         let pool = passereau_database::connect(&self.database)?;
         let wanted = Wanted { role: self.role, metadata: self.with_metadata, media: self.with_media };
         if self.print_sql {
-            print!("{}", script(&detect(&pool).await?, &wanted));
-            return Ok(());
+            return show(&script(&detect(&pool).await?, &wanted));
         }
         let ready = install(&pool, &wanted).await?;
         ready.ready()?;
@@ -50,5 +51,30 @@ impl Install {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        install: Install,
+    }
+
+    #[test]
+    fn rights_are_asked_for_with_the_role_that_gets_them() {
+        let parse = |words: &str| {
+            Cli::try_parse_from(format!("install --database-url postgres://x/y {words}").split_whitespace()).is_ok()
+        };
+        for wanted in ["--with-metadata", "--with-media"] {
+            assert!(!parse(wanted), "{wanted} alone would grant nothing");
+            assert!(parse(&format!("--role passereau {wanted}")), "{wanted}");
+        }
+        assert!(parse(""));
     }
 }

@@ -1,6 +1,10 @@
 //! One file for each verb.
 
+use std::io::{self, Write};
+
+use anyhow::Context;
 use passereau_database::{DatabaseConfig, check_migrated, connect};
+use serde::Serialize;
 use sqlx::PgPool;
 
 pub mod check;
@@ -8,9 +12,11 @@ pub mod cite;
 pub mod dead;
 pub mod harvest;
 pub mod install;
+pub mod language;
 pub mod migrate;
 pub mod reconvert;
 pub mod rejects;
+mod spreadsheet;
 pub mod submit;
 pub mod taxon;
 pub mod taxon_keys;
@@ -24,4 +30,53 @@ async fn open(config: &DatabaseConfig) -> anyhow::Result<PgPool> {
     let pool = connect(config)?;
     check_migrated(&pool).await?;
     Ok(pool)
+}
+
+/// Prints lines.
+fn show(text: &str) -> anyhow::Result<()> {
+    unless_closed(write_all(io::stdout().lock(), text)).context("printing")
+}
+
+/// Prints JSON.
+fn show_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value).context("writing as JSON")?;
+    show(&(text + "\n"))
+}
+
+fn write_all(mut out: impl Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// `… | head` has read enough: no error.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Refuses everything.
+    struct Refusing(io::ErrorKind);
+
+    impl Write for Refusing {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(self.0.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_read_enough_is_no_error_and_a_full_disk_is() {
+        let written = |kind| unless_closed(write_all(Refusing(kind), "text\n"));
+        assert!(written(io::ErrorKind::BrokenPipe).is_ok());
+        assert!(written(io::ErrorKind::StorageFull).is_err());
+    }
 }

@@ -13,7 +13,12 @@ use passereau_harvest::{Harvest, State, find};
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
-use super::open;
+use super::{
+    language::{Lang, Language},
+    open,
+    spreadsheet::Spreadsheet,
+    unless_closed,
+};
 
 /// Whose rejects, and how to show them.
 #[derive(Args, Debug)]
@@ -23,15 +28,14 @@ pub struct Rejects {
     /// What to count them by.
     #[arg(long, value_enum, default_value_t = By::Reason, conflicts_with = "list")]
     by: By,
-    /// Each record instead of counts, with its address at GBIF.
+    /// Each record instead of counts, with its address at GBIF, and the row of the synthèse that stands although it is rejected.
     #[arg(long)]
     list: bool,
-    /// CSV (RFC 4180, UTF-8) for a spreadsheet.
+    /// CSV for a spreadsheet: UTF-8, semicolons.
     #[arg(long)]
     csv: bool,
-    /// Language of the advice; else that of the session (LANG).
-    #[arg(long, value_enum)]
-    lang: Option<Lang>,
+    #[command(flatten)]
+    language: Language,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -47,28 +51,6 @@ pub enum By {
     Dataset,
 }
 
-/// A language that the reasons are explained in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Lang {
-    /// French.
-    Fr,
-    /// English.
-    En,
-}
-
-impl Lang {
-    /// The language of a locale such as `fr_FR.UTF-8`; English for all that is not French.
-    fn of(locale: &str) -> Self {
-        if locale.to_ascii_lowercase().starts_with("fr") { Self::Fr } else { Self::En }
-    }
-
-    /// That of the session: the first of the three variables that is set decides, as everywhere on a POSIX system.
-    pub(super) fn of_session() -> Self {
-        let set = |variable| std::env::var(variable).ok().filter(|value| !value.is_empty());
-        Self::of(&["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set).unwrap_or_default())
-    }
-}
-
 /// A report: its statement, whose one parameter is the subscription, and its columns, all of them text, with the width they
 /// have when it is not CSV.
 struct Report {
@@ -77,10 +59,18 @@ struct Report {
 }
 
 const LIST: Report = Report {
-    sql: "SELECT gbif_id::text, reason, to_char(first_seen_at, 'YYYY-MM-DD'), to_char(last_seen_at, 'YYYY-MM-DD'),
+    sql: "SELECT gbif_id::text, reason, to_char(first_seen_at, 'YYYY-MM-DD'), to_char(last_seen_at, 'YYYY-MM-DD'), id_synthese::text,
                  'https://www.gbif.org/occurrence/' || gbif_id, detail
           FROM pinv_gbif.reject WHERE subscription = $1 ORDER BY reason, gbif_id",
-    columns: &[("gbif_id", 12), ("reason", 20), ("first_seen", 10), ("last_seen", 10), ("url", 43), ("detail", 0)],
+    columns: &[
+        ("gbif_id", 12),
+        ("reason", 20),
+        ("first_seen", 10),
+        ("last_seen", 10),
+        ("id_synthese", 11),
+        ("url", 43),
+        ("detail", 0),
+    ],
 };
 const BY_REASON: &[(&str, usize)] = &[("records", 9), ("reason", 20), ("waits", 5), ("what_to_do", 0)];
 const BY_REASON_FR: Report = Report {
@@ -114,7 +104,7 @@ impl Rejects {
             bail!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id);
         };
         eprintln!("{}", standing(&pool, &harvest).await?);
-        let report = match (self.list, self.by, self.lang.unwrap_or_else(Lang::of_session)) {
+        let report = match (self.list, self.by, self.language.or_session()) {
             (true, ..) => LIST,
             (_, By::Reason, Lang::Fr) => BY_REASON_FR,
             (_, By::Reason, Lang::En) => BY_REASON_EN,
@@ -122,11 +112,8 @@ impl Rejects {
             (_, By::Dataset, _) => BY_DATASET,
         };
         let out = io::BufWriter::new(io::stdout().lock());
-        match write(&pool, &report, &harvest.subscription, self.csv, out).await {
-            // `… | head` has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            outcome => outcome.context("writing the report"),
-        }
+        let written = write(&pool, &report, &harvest.subscription, self.csv, out).await;
+        unless_closed(written).context("writing the report")
     }
 }
 
@@ -157,8 +144,7 @@ async fn standing(pool: &PgPool, asked: &Harvest) -> Result<String, sqlx::Error>
 
 /// Writes the names of the columns, then row after row as they come.
 async fn write(pool: &PgPool, report: &Report, subscription: &str, as_csv: bool, out: impl Write) -> io::Result<()> {
-    let mut sheet =
-        if as_csv { Sheet::Csv(Box::new(csv::Writer::from_writer(out))) } else { Sheet::Text(out, report.columns) };
+    let mut sheet = Sheet::new(as_csv, report.columns, out)?;
     sheet.row(report.columns.iter().map(|(name, _)| *name))?;
     let mut rows = sqlx::query(report.sql).bind(subscription).fetch(pool);
     while let Some(row) = rows.try_next().await.map_err(io::Error::other)? {
@@ -170,14 +156,18 @@ async fn write(pool: &PgPool, report: &Report, subscription: &str, as_csv: bool,
 
 /// Where rows go.
 enum Sheet<W: Write> {
-    Csv(Box<csv::Writer<W>>),
+    Csv(Box<Spreadsheet<W>>),
     Text(W, &'static [(&'static str, usize)]),
 }
 
 impl<W: Write> Sheet<W> {
+    fn new(as_csv: bool, columns: &'static [(&'static str, usize)], out: W) -> io::Result<Self> {
+        Ok(if as_csv { Self::Csv(Box::new(Spreadsheet::new(out)?)) } else { Self::Text(out, columns) })
+    }
+
     fn row<'v>(&mut self, values: impl Iterator<Item = &'v str>) -> io::Result<()> {
         match self {
-            Self::Csv(csv) => csv.write_record(values)?,
+            Self::Csv(csv) => csv.row(values)?,
             Self::Text(out, columns) => {
                 let padded = columns.iter().zip(values).map(|((name, width), value)| match *name {
                     "records" => format!("{value:>width$}"),
@@ -204,12 +194,7 @@ mod tests {
 
     fn sheet(as_csv: bool, rows: &[&[&str]]) -> String {
         let mut out = Vec::new();
-        let columns = BY_TAXON.columns;
-        let mut sheet = if as_csv {
-            Sheet::Csv(Box::new(csv::Writer::from_writer(&mut out)))
-        } else {
-            Sheet::Text(&mut out, columns)
-        };
+        let mut sheet = Sheet::new(as_csv, BY_TAXON.columns, &mut out).expect("sheet");
         for row in rows {
             sheet.row(row.iter().copied()).expect("row");
         }
@@ -219,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn csv_quotes_what_a_spreadsheet_would_split() {
-        let row = ["3", "taxon_unmatched", "", "Aus \"bus\" L., 1758\nsecond line"];
-        assert_eq!(sheet(true, &[&row]), "3,taxon_unmatched,,\"Aus \"\"bus\"\" L., 1758\nsecond line\"\n");
+    fn csv_is_for_a_spreadsheet() {
+        let row = ["3", "taxon_unmatched", "", "=Aus \"bus\" L., 1758"];
+        assert_eq!(sheet(true, &[&row]), "\u{feff}3;taxon_unmatched;;\"'=Aus \"\"bus\"\" L., 1758\"\n");
     }
 
     #[test]
@@ -231,14 +216,5 @@ mod tests {
             sheet(false, &rows),
             "       12  own_data              71\n        7  count_zero            72          Aus bus\n"
         );
-    }
-
-    #[test]
-    fn a_french_session_reads_french() {
-        for (locale, lang) in
-            [("fr_FR.UTF-8", Lang::Fr), ("FR", Lang::Fr), ("en_GB", Lang::En), ("C.UTF-8", Lang::En), ("", Lang::En)]
-        {
-            assert_eq!(Lang::of(locale), lang, "{locale}");
-        }
     }
 }

@@ -12,9 +12,10 @@ use passereau_database::DatabaseConfig;
 use sqlx::{PgPool, types::Json};
 
 use super::{
-    open,
-    rejects::Lang,
+    language::{Lang, Language},
+    open, show,
     taxon_sheet::{self, Answer, Proposal, Question},
+    unless_closed,
 };
 
 /// Names of GBIF that TAXREF's links do not know.
@@ -36,9 +37,8 @@ pub struct Unmatched {
     /// CSV for a taxonomist: UTF-8, semicolons, with empty columns for the answers.
     #[arg(long)]
     csv: bool,
-    /// Language of the sheet; else that of the session (LANG).
-    #[arg(long, value_enum)]
-    lang: Option<Lang>,
+    #[command(flatten)]
+    language: Language,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -103,15 +103,11 @@ impl Unmatched {
             .await?;
         ensure!(known, "there is no subscription {}; `passereau harvest list` shows their names", self.subscription);
         let questions = questions(&pool, &self.subscription).await?;
-        let lang = self.lang.unwrap_or_else(Lang::of_session);
+        let lang = self.language.or_session();
         let mut out = io::BufWriter::new(io::stdout().lock());
         let written =
             if self.csv { taxon_sheet::write(&questions, lang, &mut out) } else { print(&questions, lang, &mut out) };
-        match written.and_then(|()| out.flush()) {
-            // `… | head` has read enough.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            outcome => outcome.context("writing the names")?,
-        }
+        unless_closed(written.and_then(|()| out.flush())).context("writing the names")?;
         let records: i64 = questions.iter().map(|question| question.records).sum();
         eprintln!("{} names without an answer keep {records} records of {} out", questions.len(), self.subscription);
         Ok(())
@@ -185,22 +181,7 @@ async fn keep(pool: &PgPool, answers: &[Answer], author: Option<&str>) -> anyhow
         let unknown: Vec<String> = unknown.iter().map(i32::to_string).collect();
         bail!("nothing was written: TAXREF holds no cd_nom {} in this database", unknown.join(", "));
     }
-    let mut new = Vec::new();
-    for answer in answers {
-        let stands: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM pinv_gbif.cor_taxon
-                            WHERE (taxon_key, scientific_name, cd_nom, note) IS NOT DISTINCT FROM ($1::text, $2::text, $3::integer, $4::text))",
-        )
-        .bind(&answer.taxon_key)
-        .bind(&answer.name)
-        .bind(answer.cd_nom)
-        .bind(&answer.note)
-        .fetch_one(pool)
-        .await?;
-        if !stands {
-            new.push(answer);
-        }
-    }
+    let new = not_standing(pool, answers).await?;
     if !new.is_empty() {
         sqlx::query(
             "INSERT INTO pinv_gbif.cor_taxon AS known (taxon_key, scientific_name, cd_nom, note, author)
@@ -209,20 +190,40 @@ async fn keep(pool: &PgPool, answers: &[Answer], author: Option<&str>) -> anyhow
              ON CONFLICT (COALESCE(taxon_key, ''), COALESCE(scientific_name, '')) DO UPDATE
              SET cd_nom = excluded.cd_nom, note = excluded.note, author = excluded.author, answered_at = now()",
         )
-        .bind(new.iter().map(|answer| answer.taxon_key.clone()).collect::<Vec<_>>())
-        .bind(new.iter().map(|answer| answer.name.clone()).collect::<Vec<_>>())
+        .bind(new.iter().map(|answer| answer.taxon_key.as_deref()).collect::<Vec<_>>())
+        .bind(new.iter().map(|answer| answer.name.as_deref()).collect::<Vec<_>>())
         .bind(new.iter().map(|answer| answer.cd_nom).collect::<Vec<_>>())
-        .bind(new.iter().map(|answer| answer.note.clone()).collect::<Vec<_>>())
+        .bind(new.iter().map(|answer| answer.note.as_deref()).collect::<Vec<_>>())
         .bind(author)
         .execute(pool)
         .await
         .context("writing the answers into pinv_gbif.cor_taxon")?;
     }
-    println!("{} answers written, {} stood already", new.len(), answers.len() - new.len());
+    show(&format!("{} answers written, {} stood already\n", new.len(), answers.len() - new.len()))?;
     if !new.is_empty() {
         eprintln!("the workers convert the waiting records again within minutes; `passereau harvest list` shows it");
     }
     Ok(())
+}
+
+/// The answers that the table does not hold just so.
+async fn not_standing<'a>(pool: &PgPool, answers: &'a [Answer]) -> anyhow::Result<Vec<&'a Answer>> {
+    let standing: Vec<bool> = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pinv_gbif.cor_taxon known
+                        WHERE COALESCE(known.taxon_key, '') = COALESCE(given.taxon_key, '')
+                          AND COALESCE(known.scientific_name, '') = COALESCE(given.name, '')
+                          AND (known.cd_nom, known.note) IS NOT DISTINCT FROM (given.cd_nom, given.note))
+         FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[]) WITH ORDINALITY given (taxon_key, name, cd_nom, note, place)
+         ORDER BY given.place",
+    )
+    .bind(answers.iter().map(|answer| answer.taxon_key.as_deref()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|answer| answer.name.as_deref()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|answer| answer.cd_nom).collect::<Vec<_>>())
+    .bind(answers.iter().map(|answer| answer.note.as_deref()).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await
+    .context("comparing the answers with pinv_gbif.cor_taxon")?;
+    Ok(answers.iter().zip(standing).filter_map(|(answer, stands)| (!stands).then_some(answer)).collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! `passereau taxon-keys`: GBIF's keys of a group of taxa, for the predicate of a request.
 
+use std::fmt::Write;
+
 use clap::Args;
 use passereau_database::DatabaseConfig;
 use serde_json::{Value, json};
 
-use super::open;
+use super::{open, show, show_json, spreadsheet::Spreadsheet};
 
 /// Prints cd_nom, name and GBIF key of the taxa of a rank and a kingdom, as TAXREF links them. Taxa without a link are told
 /// apart: their records are in no download that asks for these keys.
@@ -22,7 +24,7 @@ pub struct TaxonKeys {
     /// The predicate for query.json.
     #[arg(long)]
     json: bool,
-    /// CSV (cd_nom, name, key).
+    /// CSV (cd_nom, name, key) for a spreadsheet: UTF-8, semicolons.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
     #[command(flatten)]
@@ -59,14 +61,11 @@ impl TaxonKeys {
         let (linked, unlinked): (Vec<_>, Vec<_>) = taxa.into_iter().partition(|taxon| taxon.gbif_key.is_some());
         if self.json {
             anyhow::ensure!(!linked.is_empty(), "no name of these {} taxa has a link to GBIF", unlinked.len());
-            println!("{}", serde_json::to_string_pretty(&predicate(&self.rank, &linked))?);
+            show_json(&predicate(&self.rank, &linked))?;
         } else if self.csv {
-            print!("{}", sheet(&linked)?);
+            show(&sheet(&linked)?)?;
         } else {
-            println!("{:>8}  {:>9}  name", "cd_nom", "GBIF key");
-            for taxon in &linked {
-                println!("{:>8}  {:>9}  {}", taxon.cd_nom, taxon.gbif_key.as_deref().unwrap_or_default(), taxon.name);
-            }
+            show(&table(&linked)?)?;
         }
         if !unlinked.is_empty() {
             eprintln!("without a link to GBIF in taxonomie.taxref_liens:");
@@ -100,14 +99,24 @@ fn predicate(rank: &str, linked: &[Taxon]) -> Value {
     json!({"type": "in", "key": search_key(rank), "values": keys})
 }
 
-fn sheet(linked: &[Taxon]) -> anyhow::Result<String> {
-    let mut sheet = csv::Writer::from_writer(Vec::new());
-    sheet.write_record(["cd_nom", "name", "gbif_key"])?;
-    for taxon in linked {
-        let cd_nom = taxon.cd_nom.to_string();
-        sheet.write_record([cd_nom.as_str(), taxon.name.as_str(), taxon.gbif_key.as_deref().unwrap_or_default()])?;
+fn table(linked: &[Taxon]) -> Result<String, std::fmt::Error> {
+    let mut text = format!("{:>8}  {:>9}  name\n", "cd_nom", "GBIF key");
+    for Taxon { cd_nom, name, gbif_key } in linked {
+        writeln!(text, "{cd_nom:>8}  {:>9}  {name}", gbif_key.as_deref().unwrap_or_default())?;
     }
-    Ok(String::from_utf8(sheet.into_inner()?)?)
+    Ok(text)
+}
+
+fn sheet(linked: &[Taxon]) -> anyhow::Result<String> {
+    let mut text = Vec::new();
+    let mut sheet = Spreadsheet::new(&mut text)?;
+    sheet.row(["cd_nom", "name", "gbif_key"])?;
+    for Taxon { cd_nom, name, gbif_key } in linked {
+        sheet.row([&cd_nom.to_string(), name, gbif_key.as_deref().unwrap_or_default()])?;
+    }
+    sheet.flush()?;
+    drop(sheet);
+    Ok(String::from_utf8(text)?)
 }
 
 #[cfg(test)]
@@ -134,7 +143,7 @@ mod tests {
     #[test]
     fn the_sheet_has_a_row_for_each_link() {
         let sheet = sheet(&linked()).unwrap();
-        assert!(sheet.starts_with("cd_nom,name,gbif_key\n1,Arthropoda,54\n"), "{sheet}");
-        assert!(sheet.contains("3,\"Ciliophora, sensu lato\",107\n"), "{sheet}");
+        assert!(sheet.starts_with("\u{feff}cd_nom;name;gbif_key\n1;Arthropoda;54\n"), "{sheet}");
+        assert!(sheet.contains("3;Ciliophora, sensu lato;107\n"), "{sheet}");
     }
 }

@@ -1,8 +1,6 @@
 //! The CSV that goes to a taxonomist and comes back with answers.
 //!
-//! It is written for a spreadsheet of a French office: UTF-8 with a byte order mark, without which Excel shows `Ã©` for `é`, and
-//! with semicolons, which a French Excel splits at a double click. Coming back, the separator is read from the headings and
-//! columns are found by their headings, so that a spreadsheet may have changed the one and a person the order of the others.
+//! Coming back, columns are found by their headings: a person may have changed their order.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +10,10 @@ use std::{
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 
-use super::rejects::Lang;
+use super::{
+    language::Lang,
+    spreadsheet::{self, Spreadsheet, armed},
+};
 
 /// A name that found none in TAXREF: a row of `passereau.unmatched_taxa`.
 #[derive(Debug)]
@@ -96,13 +97,12 @@ impl Proposal {
 }
 
 /// Writes the questions, with empty columns for the answers.
-pub(super) fn write(questions: &[Question], lang: Lang, mut out: impl Write) -> io::Result<()> {
-    out.write_all("\u{feff}".as_bytes())?;
-    let mut sheet = csv::WriterBuilder::new().delimiter(b';').from_writer(out);
+pub(super) fn write(questions: &[Question], lang: Lang, out: impl Write) -> io::Result<()> {
+    let mut sheet = Spreadsheet::new(out)?;
     let told = [KEY, NAME, CITED, KINGDOM, RANK, RECORDS].map(|column| column.heading(lang).to_owned());
     let proposals = (1..=PROPOSALS).map(|place| format!("{} {place}", PROPOSAL.heading(lang)));
     let answers = [ANSWER, NOTE].map(|column| column.heading(lang).to_owned());
-    sheet.write_record(told.into_iter().chain(proposals).chain(answers))?;
+    sheet.row(told.into_iter().chain(proposals).chain(answers))?;
     for question in questions {
         let told = [
             &question.taxon_key,
@@ -111,12 +111,12 @@ pub(super) fn write(questions: &[Question], lang: Lang, mut out: impl Write) -> 
             &question.kingdom,
             &question.taxon_rank,
         ]
-        .map(|value| disarmed(value.as_deref().unwrap_or_default()));
+        .map(|value| value.clone().unwrap_or_default());
         let records = question.records.to_string();
         let proposals = (0..PROPOSALS)
             .map(|place| question.proposals.get(place).map(|near| near.in_words(lang)).unwrap_or_default());
         let row = told.into_iter().chain([records]).chain(proposals).chain([String::new(), String::new()]);
-        sheet.write_record(row)?;
+        sheet.row(row)?;
     }
     sheet.flush()
 }
@@ -126,10 +126,7 @@ pub(super) fn read(file: &[u8]) -> anyhow::Result<Vec<Answer>> {
     let text = std::str::from_utf8(file).context(
         "the file is not UTF-8: save it from the spreadsheet as \"CSV UTF-8\", or accented letters are lost",
     )?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let headings = text.lines().next().unwrap_or_default();
-    let separator = [';', '\t', ','].into_iter().max_by_key(|it| headings.matches(*it).count()).unwrap_or(';');
-    let mut sheet = csv::ReaderBuilder::new().delimiter(separator as u8).flexible(true).from_reader(text.as_bytes());
+    let mut sheet = spreadsheet::reader(text);
     let headings = sheet.headers().context("reading the headings")?.clone();
     let [key, name, cited, answer, note] = [KEY, NAME, CITED, ANSWER, NOTE].map(|column| column.find(&headings));
     let (key, name, cited, answer, note) = (key?, name?, cited?, answer?, note?);
@@ -186,20 +183,6 @@ pub(super) fn checked(answer: Answer) -> Result<Answer, String> {
         Answer { cd_nom: None, note: None, .. } => Err("a \"never\" needs its reason in the note".to_owned()),
         answer => Ok(answer),
     }
-}
-
-/// A spreadsheet computes a cell that begins with one of these; names come from anywhere.
-const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// With an apostrophe before what a spreadsheet would compute.
-fn disarmed(cell: &str) -> String {
-    if cell.starts_with(FORMULA) { format!("'{cell}") } else { cell.to_owned() }
-}
-
-/// Without the apostrophe of [`disarmed`].
-fn armed(cell: &str) -> String {
-    let cell = cell.trim();
-    cell.strip_prefix('\'').filter(|bare| bare.starts_with(FORMULA)).unwrap_or(cell).to_owned()
 }
 
 #[cfg(test)]

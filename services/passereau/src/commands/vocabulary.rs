@@ -1,14 +1,13 @@
 //! `passereau vocabulary unmatched`: values that no rule of `pinv_gbif.cor_vocabulary` knows.
 
-use std::io::{self, Write};
+use std::fmt::Write;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use futures_util::TryStreamExt;
 use passereau_database::DatabaseConfig;
 use sqlx::PgPool;
 
-use super::open;
+use super::{open, show};
 
 /// The mapping from GBIF's words to nomenclatures.
 #[derive(Debug, Subcommand)]
@@ -42,17 +41,18 @@ impl Unmatched {
     async fn run(self) -> anyhow::Result<()> {
         let pool = open(&self.database).await?;
         let generation = current_generation(&pool, &self.subscription).await?;
-        let mut values = sqlx::query_as::<_, (String, String, i64)>(
+        let values: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT term, value, records FROM passereau.unmatched_values($1) ORDER BY records DESC, term, value",
         )
         .bind(generation)
-        .fetch(&pool);
-        let mut out = io::stdout().lock();
-        writeln!(out, "records\tterm\tvalue")?;
-        while let Some((term, value, records)) = values.try_next().await.context("counting the unmatched values")? {
-            writeln!(out, "{records}\t{term}\t{}", value.replace(['\t', '\n', '\r'], " "))?;
+        .fetch_all(&pool)
+        .await
+        .context("counting the unmatched values")?;
+        let mut text = "records\tterm\tvalue\n".to_owned();
+        for (term, value, records) in values {
+            writeln!(text, "{records}\t{term}\t{}", value.replace(['\t', '\n', '\r'], " "))?;
         }
-        Ok(())
+        show(&text)
     }
 }
 
