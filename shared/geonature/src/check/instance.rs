@@ -97,9 +97,17 @@ fn srid(survey: &Survey) -> Finding {
             "srid",
             format!("Find_SRID does not find the system of coordinates of the_geom_local: {refusal}"),
             "positions cannot be projected: no harvest can be written",
-            "passereau install --role <role of the workers>",
+            install_for(survey, ""),
         ),
     }
+}
+
+/// The command that grants the role what it needs, ready to run in a shell.
+pub(super) fn install_for(survey: &Survey, option: &str) -> String {
+    let role = &survey.role.name;
+    let plain = role.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let role = if plain { role.clone() } else { format!("'{}'", role.replace('\'', r"'\''")) };
+    format!("passereau install --role {role}{option}")
 }
 
 fn columns(survey: &Survey) -> Finding {

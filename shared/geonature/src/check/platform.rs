@@ -2,6 +2,7 @@
 
 use super::{
     finding::{Finding, refused},
+    instance::install_for,
     ours::{Ours, Unresolved},
     survey::Survey,
 };
@@ -150,7 +151,7 @@ fn media(survey: &Survey, ours: &Ours) -> Vec<Finding> {
             "media",
             "gn_commons.bib_tables_location has no row for gn_synthese.synthese",
             format!("no media can be attached to an observation: harvests of {who} fail"),
-            "passereau install --with-media",
+            install_for(survey, " --with-media"),
         )),
     }
     if !ours.with_media.is_empty() && !survey.catalogue.has_media_index {

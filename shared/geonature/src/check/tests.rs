@@ -253,6 +253,33 @@ fn what_the_platform_has_decided_is_examined() {
 }
 
 #[test]
+fn what_is_to_be_run_names_the_role_as_a_shell_wants_it() {
+    let run = |role: &str, about: &str| {
+        let mut survey = survey();
+        survey.role.name = role.into();
+        survey.srid = Err(refusal("P0001"));
+        ours(&mut survey).has_location = Some(Ok(false));
+        let of = findings(&survey).into_iter().find(|finding| finding.about == about);
+        of.and_then(|finding| finding.run).expect("something to run")
+    };
+    assert_eq!(run("passereau", "srid"), "passereau install --role passereau");
+    assert_eq!(run("l'oiseau bleu", "srid"), r"passereau install --role 'l'\''oiseau bleu'");
+    assert_eq!(run("passereau", "media"), "passereau install --role passereau --with-media");
+}
+
+#[test]
+fn only_a_level_of_a_sensitive_taxon_is_told_as_one() {
+    let told = |sensitive: bool| {
+        let mut survey = survey();
+        written(&mut survey).sensitive = sensitive;
+        let found =
+            findings(&survey).into_iter().find(|finding| finding.about == "sensitivity").expect("finding").found;
+        found.contains("for a sensitive taxon")
+    };
+    assert!(told(true) && !told(false));
+}
+
+#[test]
 fn media_and_metadata_that_nobody_wants_are_not_examined() {
     let nobody = |s: &mut Survey| {
         s.catalogue.has_media_index = false;

@@ -200,10 +200,8 @@ fn computed_level(written: &Written) -> Finding {
         );
     }
     if level != "0" {
-        return Finding::ok(
-            "sensitivity",
-            format!("the triggers compute the sensitivity (level {level} for a sensitive taxon)"),
-        );
+        let of = if written.sensitive { " for a sensitive taxon" } else { "" };
+        return Finding::ok("sensitivity", format!("the triggers compute the sensitivity (level {level}{of})"));
     }
     Finding::note(
         "sensitivity",
