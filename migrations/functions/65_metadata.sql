@@ -13,7 +13,7 @@
 -- Cost: nothing but one range scan of the plan once all datasets exist; a new dataset takes some milliseconds.
 --
 -- Fails with PS001 when a setting is wrong or missing, and the words name it. `create` needs rights that a harvest does not
--- (`passereau install --with-metadata`): new rows in gn_meta.t_datasets, gn_meta.cor_dataset_actor and
+-- (`passereau install --role passereau --with-metadata`): new rows in gn_meta.t_datasets, gn_meta.cor_dataset_actor and
 -- utilisateurs.bib_organismes, and to delete the dataset of which no record entered.
 SET check_function_bodies = off;
 

@@ -123,9 +123,9 @@ BEGIN
     SELECT l.id_table_location INTO location
     FROM gn_commons.bib_tables_location l WHERE l.schema_name = 'gn_synthese' AND l.table_name = 'synthese';
     IF location IS NULL THEN
-        RAISE EXCEPTION 'gn_commons.bib_tables_location has no row for gn_synthese.synthese, which the media of harvest % need: run `passereau install --with-media`',
+        RAISE EXCEPTION 'gn_commons.bib_tables_location has no row for gn_synthese.synthese, which the media of harvest % need: run `passereau install --role passereau --with-media`',
                 of_harvest
-            USING ERRCODE = 'PS001', HINT = '`passereau install --with-media --print-sql` prints the statements for an administrator.';
+            USING ERRCODE = 'PS001', HINT = '`passereau install --role passereau --with-media --print-sql` prints the statements for an administrator.';
     END IF;
     IF passereau.nomenclature('TYPE_MEDIA', '3') IS NULL THEN
         RAISE EXCEPTION 'TYPE_MEDIA has no active value 3 (web page), which the media of harvest % need: activate it in GeoNature''s nomenclatures, or set media of the subscription to false',

@@ -7,7 +7,7 @@ use sqlx::types::Uuid;
 
 const CC_BY: &str = "http://creativecommons.org/licenses/by/4.0/";
 
-/// What `passereau install --with-media` adds.
+/// What `passereau install` adds.
 const LOCATION: &str =
     "INSERT INTO gn_commons.bib_tables_location (table_desc, schema_name, table_name, pk_field, uuid_field_name)
     VALUES ('Synthèse', 'gn_synthese', 'synthese', 'id_synthese', 'unique_id_sinp') ON CONFLICT DO NOTHING";
@@ -318,7 +318,7 @@ async fn a_geonature_that_is_not_prepared_for_media_names_the_command_and_nothin
     assert_eq!(functions::plan(&platform.pool, harvest, 100).await.unwrap().slices, Some(1));
     let error = functions::apply(&platform.pool, harvest, 0).await.unwrap_err();
     assert_eq!(code(&error), "PS001");
-    assert!(error.to_string().contains("passereau install --with-media"), "{error}");
+    assert!(error.to_string().contains("passereau install --role passereau --with-media"), "{error}");
     assert_eq!(platform.count("SELECT count(*) FROM gn_synthese.synthese").await, 0);
 
     platform.execute(LOCATION).await;

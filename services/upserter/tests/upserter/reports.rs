@@ -8,7 +8,7 @@ use sqlx::{FromRow, types::Uuid};
 use crate::platform::{DATASET, OTHER_DATASET, Platform, code, record};
 
 /// The closed list.
-const REASONS: [&str; 22] = [
+const REASONS: [&str; 24] = [
     "already_present",
     "coordinates_invalid",
     "coordinates_missing",
@@ -26,9 +26,11 @@ const REASONS: [&str; 22] = [
     "occurrence_absent",
     "outside_territory",
     "own_data",
+    "taxon_refused",
     "taxon_unmatched",
     "too_imprecise",
     "uuid_absent",
+    "uuid_changed",
     "uuid_duplicate",
     "uuid_pending",
 ];
@@ -70,6 +72,10 @@ une à une ; `--csv` écrit pour un tableur. En SQL : `pinv_gbif.v_reject_by_rea
 téléchargement. Les autres rejets sont tels que leur producteur les a publiés, ou tels que la plateforme les a décidés : changer le réglage
 les fait entrer aussi, sans autre téléchargement, mais rien n'est attendu.
 
+Un rejet peut avoir une ligne dans la synthèse ; la colonne `id_synthese` la donne. Elle reste comme elle a été écrite en dernier, à deux
+exceptions près : une observation devenue une absence passe à « Non observé », sans effectif, et une observation qu'iNaturalist a floutée depuis
+passe à sa maille.
+
 | motif | attend | pourquoi | que faire |
 | --- | --- | --- | --- |
 ";
@@ -86,6 +92,9 @@ reason, `--by taxon` and `--by dataset` by taxon and by dataset, `--list` shows 
 **Waits**: what is missing is neither in the record nor a decision of the platform's; as soon as it is there, the record enters by itself,
 without another download. Other rejects are as their publisher made them, or as the platform has decided: a setting that is
 changed lets them enter too, without another download, but nothing is expected to come.
+
+A reject may have a row in the synthèse; column `id_synthese` tells which. The row is left standing as it was written last, but for two: an observation
+that has become an absence is changed to \"Non observé\" without a count, and one that iNaturalist has obscured since is changed to its cell.
 
 | reason | waits | why | what to do |
 | --- | --- | --- | --- |
