@@ -128,7 +128,8 @@ async fn report(fleet: &Fleet, reports: &mut String, platform: &str, harvest: &H
     let by = async |what: &str| {
         let text =
             fleet.run_command(&["harvest", "rejects", &id, "--by", what, "--csv", "--lang", "en"]).await.unwrap();
-        let mut table = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+        let text = text.trim_start_matches('\u{feff}');
+        let mut table = csv::ReaderBuilder::new().delimiter(b';').from_reader(text.as_bytes());
         table.records().map(|line| line.unwrap().iter().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
     for line in by("reason").await {

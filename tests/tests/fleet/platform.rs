@@ -5,6 +5,7 @@ use passereau_sandbox::seeds::UNKNOWN_DATASET;
 use passereau_testing::{Variant, seed_dataset, wait_until};
 use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 use crate::{
     harvest::assert_sums,
@@ -35,6 +36,24 @@ async fn reconverted(fleet: &Fleet, after: &Harvest) -> Harvest {
     .await
 }
 
+/// The sheet as a spreadsheet saves it once its first row is answered.
+fn with_first_answer(sheet: &str, cd_nom: &str) -> NamedTempFile {
+    let mut table =
+        csv::ReaderBuilder::new().delimiter(b';').from_reader(sheet.trim_start_matches('\u{feff}').as_bytes());
+    let headings = table.headers().unwrap().clone();
+    let answer = headings.iter().position(|heading| heading.starts_with("answer")).expect("a column for answers");
+    let file = NamedTempFile::new().unwrap();
+    let mut saved = csv::WriterBuilder::new().delimiter(b';').from_path(file.path()).unwrap();
+    saved.write_record(&headings).unwrap();
+    for (place, line) in table.records().enumerate() {
+        let line = line.unwrap();
+        let cell = |(column, cell)| if (place, column) == (0, answer) { cd_nom } else { cell };
+        saved.write_record(line.iter().enumerate().map(cell)).unwrap();
+    }
+    saved.flush().unwrap();
+    file
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_wait_enter_by_themselves_once_the_cause_is_gone() {
     let (_folder, archive) = generated(RECORDS);
@@ -57,24 +76,17 @@ async fn records_that_wait_enter_by_themselves_once_the_cause_is_gone() {
     // A taxonomist answers through the sheet.
     let unmatched = rejected(&fleet, "taxon_unmatched").await;
     let sheet = fleet.run_command(&["taxon", "unmatched", SUBSCRIPTION, "--csv", "--lang", "en"]).await.unwrap();
-    let mut table =
-        csv::ReaderBuilder::new().delimiter(b';').from_reader(sheet.trim_start_matches('\u{feff}').as_bytes());
-    let headings = table.headers().unwrap().clone();
-    let line = table.records().next().expect("a name to ask about").unwrap();
-    let of = |heading: &str| {
-        let place = headings.iter().position(|found| found.to_lowercase().contains(heading));
-        line.get(place.unwrap_or_else(|| panic!("no column {heading} in {headings:?}"))).unwrap().to_owned()
-    };
-    let name = of("name");
     let cd_nom =
         count(&fleet, "SELECT min(cd_nom)::bigint FROM taxonomie.taxref WHERE id_rang = 'ES'").await.to_string();
-    fleet.run_command(&["taxon", "answer", "--name", &name, "--cd-nom", &cd_nom, "--note", "seen"]).await.unwrap();
+    let answered = with_first_answer(&sheet, &cd_nom);
+    let said = fleet.run_command(&["taxon", "import", answered.path().to_str().unwrap()]).await.unwrap();
+    assert!(said.contains("1 answers written"), "{said}");
     let third = reconverted(&fleet, &second).await;
     assert_eq!(third.state, State::Completed, "{:?}", third.reason);
     assert!(third.counts.inserted > 0, "{:?}", third.counts);
     assert!(rejected(&fleet, "taxon_unmatched").await < unmatched);
     let answered = count(&fleet, "SELECT count(*) FROM pinv_gbif.v_provenance WHERE taxon_path = 'answer'").await;
-    assert_eq!(answered, third.counts.inserted, "{name}");
+    assert_eq!(answered, third.counts.inserted, "{sheet}");
     fleet.stop().await.unwrap();
 }
 
