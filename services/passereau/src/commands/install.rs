@@ -41,14 +41,14 @@ impl Install {
         }
         let ready = install(&pool, &wanted).await?;
         ready.ready()?;
-        println!("source GBIF is {}; the synthèse is ready for harvests", ready.source()?);
+        show(&format!("source GBIF is {}; the synthèse is ready for harvests\n", ready.source()?))?;
         if let Some(source) = ready.source
             && source.url.as_deref() != Some(SOURCE_URL)
         {
-            println!(
-                "its url_source is {}, not {SOURCE_URL}, and was left as it is: `passereau check` says more",
+            show(&format!(
+                "its url_source is {}, not {SOURCE_URL}, and was left as it is: `passereau check` says more\n",
                 source.url.as_deref().unwrap_or("empty")
-            );
+            ))?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 use clap::Args;
 use passereau_database::DatabaseConfig;
 
+use super::show;
+
 /// Creates or updates our schemas. Touches nothing of GeoNature's.
 #[derive(Args, Debug)]
 pub struct Migrate {
@@ -18,7 +20,6 @@ impl Migrate {
     pub async fn run(self) -> anyhow::Result<()> {
         let pool = passereau_database::connect(&self.database)?;
         passereau_database::migrate(&pool).await?;
-        println!("schemas passereau and pinv_gbif are up to date");
-        Ok(())
+        show("schemas passereau and pinv_gbif are up to date\n")
     }
 }

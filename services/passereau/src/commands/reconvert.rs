@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use passereau_database::DatabaseConfig;
 
-use super::open;
+use super::{open, show};
 
 /// Converts the current generation of a subscription again: records that waited enter if their cause is gone, rows that come
 /// out otherwise are updated. The upserters do it by themselves when they see a reason; this is for the reasons that they do
@@ -35,7 +35,7 @@ impl Reconvert {
                 self.subscription
             );
         };
-        println!("{id}");
+        show(&format!("{id}\n"))?;
         eprintln!("started; follow it with `passereau harvest show {id}`");
         Ok(())
     }

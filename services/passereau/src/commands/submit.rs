@@ -12,6 +12,7 @@ use passereau_contracts::HarvestRequest;
 use passereau_gbif::predicate::{Rules, validate};
 use serde::de::DeserializeOwned;
 
+use super::show;
 use crate::publish::publish_request;
 
 /// What to harvest.
@@ -56,7 +57,7 @@ impl Submit {
         let problems = problems(&request);
         ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));
         let id = publish_request(&self.broker, &request).await?;
-        println!("{id}");
+        show(&format!("{id}\n"))?;
         eprintln!("submitted; follow it with `passereau harvest show {id}`");
         Ok(())
     }

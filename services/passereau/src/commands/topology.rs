@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 use passereau_broker::{Broker, BrokerConfig, topology};
 use passereau_runner::fleet_topology;
 
+use super::show;
+
 /// Exchanges and queues.
 #[derive(Debug, Subcommand)]
 pub enum Topology {
@@ -30,9 +32,6 @@ impl Topology {
         let applied = topology::apply(&broker, &fleet).await;
         broker.close().await;
         applied?;
-        for queue in fleet.queue_names() {
-            println!("queue {queue}");
-        }
-        Ok(())
+        show(&fleet.queue_names().iter().map(|queue| format!("queue {queue}\n")).collect::<String>())
     }
 }
