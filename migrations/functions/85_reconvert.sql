@@ -70,12 +70,14 @@ $$;
 -- Makes the harvest that converts a subscription's current generation again; it starts in `planning` (`enriching` is the
 -- caller's business). Returns NULL when the subscription has no current generation, or a harvest alive.
 -- The download, its DOI and the archive are those of the harvest that brought the generation.
-CREATE OR REPLACE FUNCTION passereau.reconvert(of_subscription text, of_harvest uuid, of_origin text DEFAULT 'reconvert')
+DROP FUNCTION IF EXISTS passereau.reconvert(text, uuid, text);
+CREATE OR REPLACE FUNCTION passereau.reconvert(of_subscription text, of_harvest uuid, of_origin text DEFAULT 'reconvert',
+                                               of_cause text DEFAULT NULL)
 RETURNS uuid LANGUAGE sql AS $$
-    INSERT INTO passereau.harvest (id, subscription, state, origin, request, request_digest, settings, generation_id, account,
+    INSERT INTO passereau.harvest (id, subscription, state, origin, cause, request, request_digest, settings, generation_id, account,
                                    download_key, doi, archive_key, archive_sha256, archive_bytes, expected_records,
                                    read, landed, duplicate, malformed)
-    SELECT of_harvest, s.name, 'planning', of_origin, s.request, 'reconvert ' || s.name, s.settings, g.id, b.account,
+    SELECT of_harvest, s.name, 'planning', of_origin, of_cause, s.request, 'reconvert ' || s.name, s.settings, g.id, b.account,
            b.download_key, b.doi, b.archive_key, b.archive_sha256, b.archive_bytes, b.expected_records,
            g.read, g.landed, g.duplicate, g.malformed
     FROM passereau.subscription s

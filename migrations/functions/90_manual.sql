@@ -220,6 +220,12 @@ BEGIN
                 USING ERRCODE = 'PS002';
         END IF;
         started := passereau.reconvert('manual', started, 'manual');
+        -- A key and a DOI that come later than the copy are the copy's all the same.
+        UPDATE passereau.harvest h
+        SET download_key = COALESCE(of_download_key, h.download_key), doi = COALESCE(of_doi, h.doi)
+        FROM pinv_gbif.generation g
+        JOIN passereau.subscription s ON s.current_generation = g.id
+        WHERE s.name = 'manual' AND started IS NOT NULL AND h.id IN (started, g.harvest_id);
     ELSE
         INSERT INTO passereau.harvest (id, subscription, state, origin, request, request_digest, settings, download_key, doi)
         SELECT started, s.name, 'planning', 'manual', s.request, 'manual', s.settings, of_download_key, of_doi

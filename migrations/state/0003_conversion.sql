@@ -44,7 +44,9 @@ ALTER TABLE passereau.harvest
     ADD COLUMN settings jsonb NOT NULL DEFAULT '{}',
     -- request: an archive is brought in; reconvert: the current generation is converted again; manual: somebody called
     -- pinv_gbif.upsert_gbif_data()
-    ADD COLUMN origin text NOT NULL DEFAULT 'request' CHECK (origin IN ('request', 'reconvert', 'manual'));
+    ADD COLUMN origin text NOT NULL DEFAULT 'request' CHECK (origin IN ('request', 'reconvert', 'manual')),
+    -- why a reconversion was started, in words
+    ADD COLUMN cause text;
 
 -- Settings of the platform, the same for every subscription. A data manager edits the values.
 CREATE TABLE pinv_gbif.setting (

@@ -93,7 +93,7 @@ impl Upserter {
 
 async fn convert_again(pool: &PgPool, due: &Due) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
-    if let Some(harvest_id) = reconvert(&mut tx, &due.subscription).await? {
+    if let Some(harvest_id) = reconvert(&mut tx, &due.subscription, &due.why).await? {
         tracing::info!(%harvest_id, subscription = due.subscription, why = due.why, "converting again");
     }
     tx.commit().await

@@ -16,6 +16,12 @@ pub struct Harvest {
     pub id: Uuid,
     /// Its subscription.
     pub subscription: String,
+    /// `request`, `reconvert` (its current generation, converted again) or `manual` (copied by hand).
+    pub origin: String,
+    /// Why a reconversion was started.
+    pub cause: Option<String>,
+    /// The subscription's settings, as it started with them.
+    pub settings: Value,
     /// Where it is.
     pub state: State,
     /// The request as it was accepted: a `harvest.request` body, its query normalised.
@@ -54,6 +60,9 @@ impl<'r> FromRow<'r, PgRow> for Harvest {
         Ok(Self {
             id: row.try_get("id")?,
             subscription: row.try_get("subscription")?,
+            origin: row.try_get("origin")?,
+            cause: row.try_get("cause")?,
+            settings: row.try_get("settings")?,
             state: state.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
             request: row.try_get("request")?,
             account: row.try_get("account")?,

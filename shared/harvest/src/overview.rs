@@ -52,6 +52,8 @@ pub struct RejectCount {
     pub reason: String,
     /// Records.
     pub records: i64,
+    /// Those of them that have a row in the synthèse all the same, which is left as it was.
+    pub standing: i64,
 }
 
 /// The rejects that a subscription has, most frequent first.
@@ -60,7 +62,7 @@ pub struct RejectCount {
 /// Those of PostgreSQL.
 pub async fn rejects_by_reason(pool: &PgPool, subscription: &str) -> Result<Vec<RejectCount>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT reason, count(*) AS records FROM pinv_gbif.reject
+        "SELECT reason, count(*) AS records, count(id_synthese) AS standing FROM pinv_gbif.reject
          WHERE subscription = $1 GROUP BY reason ORDER BY records DESC, reason",
     )
     .bind(subscription)

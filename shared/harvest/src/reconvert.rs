@@ -32,16 +32,21 @@ pub async fn due_reconversions(pool: &PgPool) -> Result<Vec<Due>, sqlx::Error> {
     }
 }
 
-/// Starts the reconversion of a subscription and returns its harvest. `None` when the subscription has no current
+/// Starts the reconversion of a subscription, for a reason in words, and returns its harvest. `None` when the subscription has no current
 /// generation, or a harvest alive: then that one will do it.
 ///
 /// # Errors
 /// Those of PostgreSQL.
-pub async fn reconvert(connection: &mut PgConnection, subscription: &str) -> Result<Option<Uuid>, sqlx::Error> {
+pub async fn reconvert(
+    connection: &mut PgConnection,
+    subscription: &str,
+    why: &str,
+) -> Result<Option<Uuid>, sqlx::Error> {
     let harvest_id = Uuid::now_v7();
-    let started: Option<Uuid> = sqlx::query_scalar("SELECT passereau.reconvert($1, $2)")
+    let started: Option<Uuid> = sqlx::query_scalar("SELECT passereau.reconvert($1, $2, 'reconvert', $3)")
         .bind(subscription)
         .bind(harvest_id)
+        .bind(why)
         .fetch_one(&mut *connection)
         .await?;
     if started.is_none() {

@@ -80,15 +80,16 @@ impl List {
 
 fn table(harvests: &[passereau_harvest::Harvest]) -> Result<String, Error> {
     let mut text = format!(
-        "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  subscription\n",
-        "harvest", "created (UTC)", "state", "landed", "written", "rejected"
+        "{:<36}  {:<16}  {:<9}  {:<12}  {:>9}  {:>9}  {:>9}  subscription\n",
+        "harvest", "created (UTC)", "origin", "state", "landed", "written", "rejected"
     );
     for harvest in harvests {
         writeln!(
             text,
-            "{:<36}  {:<16}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
+            "{:<36}  {:<16}  {:<9}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
             harvest.id,
             harvest.created_at.format("%Y-%m-%d %H:%M"),
+            harvest.origin,
             harvest.state.as_str(),
             harvest.counts.landed,
             harvest.counts.inserted + harvest.counts.updated,
@@ -121,7 +122,11 @@ impl Show {
             writeln!(text, "rejects that the subscription has now:")?;
         }
         for reject in rejects {
-            writeln!(text, "              {:<24} {}", reject.reason, reject.records)?;
+            let standing = match reject.standing {
+                0 => String::new(),
+                standing => format!("   ({standing} of them have a row in the synthèse, left as it was)"),
+            };
+            writeln!(text, "              {:<24} {}{standing}", reject.reason, reject.records)?;
         }
         for letter in letters {
             writeln!(text, "dead letter   {letter}   (once mended: passereau dead replay {letter})")?;
@@ -138,7 +143,11 @@ impl Show {
         .fetch_optional(pool)
         .await?;
         let Some((letter, error)) = refused else {
-            bail!("there is no harvest {} (yet); `passereau harvest list` shows them", self.id);
+            bail!(
+                "there is no harvest {} (yet): a request becomes one once a requester has taken it (is `passereau up` running?); \
+                 `passereau harvest list` shows those that there are",
+                self.id
+            );
         };
         if self.json {
             return show_json(&json!({"refused": {"request": self.id, "reason": error, "dead_letter": letter}}));
@@ -156,6 +165,16 @@ fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
     writeln!(text, "harvest       {}", harvest.id)?;
     writeln!(text, "subscription  {}", harvest.subscription)?;
     writeln!(text, "state         {}", harvest.state)?;
+    match harvest.origin.as_str() {
+        "reconvert" => {
+            writeln!(text, "converted     again: {}", harvest.cause.as_deref().unwrap_or("no reason was kept"))?;
+        }
+        "manual" => writeln!(text, "by hand       pinv_gbif.upsert_gbif_data()")?,
+        _ => {}
+    }
+    if harvest.settings.as_object().is_some_and(|settings| !settings.is_empty()) {
+        writeln!(text, "settings      {}", harvest.settings)?;
+    }
     let told = [
         ("reason", &harvest.reason),
         ("download", &harvest.download_key),

@@ -25,7 +25,7 @@ impl Reconvert {
     pub async fn run(self) -> anyhow::Result<()> {
         let pool = open(&self.database).await?;
         let mut tx = pool.begin().await?;
-        let started = passereau_harvest::reconvert(&mut tx, &self.subscription)
+        let started = passereau_harvest::reconvert(&mut tx, &self.subscription, "asked for by hand")
             .await
             .with_context(|| format!("starting the reconversion of {}", self.subscription))?;
         tx.commit().await?;

@@ -58,6 +58,15 @@ impl TaxonKeys {
             self.rank,
             self.regne
         );
+        let unknown: Vec<String> = sqlx::query_scalar(
+            "SELECT excluded FROM unnest($1::text[]) AS excluded
+             WHERE NOT EXISTS (SELECT FROM taxonomie.taxref t WHERE t.regne = $2 AND t.phylum = excluded)",
+        )
+        .bind(&self.exclude_phylum)
+        .bind(&self.regne)
+        .fetch_all(&pool)
+        .await?;
+        anyhow::ensure!(unknown.is_empty(), "TAXREF has no phylum {} in {}", unknown.join(", "), self.regne);
         let (linked, unlinked): (Vec<_>, Vec<_>) = taxa.into_iter().partition(|taxon| taxon.gbif_key.is_some());
         if self.json {
             anyhow::ensure!(!linked.is_empty(), "no name of these {} taxa has a link to GBIF", unlinked.len());

@@ -249,7 +249,7 @@ async fn a_row_of_another_source_is_never_made_worse() {
         .with("dataset_key", json!(INATURALIST))
         .with("information_withheld", json!("Coordinate uncertainty increased to 26691m"))
         .with("coordinate_uncertainty_in_meters", json!(26_691.0));
-    let harvest = platform.land("one", &[hidden.clone()]).await;
+    let harvest = platform.land("one", std::slice::from_ref(&hidden)).await;
     assert_eq!(platform.run(harvest).await.updated, 1);
     let kept =
         "SELECT count(*) FROM gn_synthese.synthese WHERE GeometryType(the_geom_4326) = 'POINT' AND \"precision\" = 5

@@ -123,7 +123,7 @@ impl Platform {
         let mut done = Vec::new();
         for due in passereau_harvest::due_reconversions(&self.pool).await.unwrap() {
             let mut tx = self.pool.begin().await.unwrap();
-            let harvest = passereau_harvest::reconvert(&mut tx, &due.subscription).await.unwrap().unwrap();
+            let harvest = passereau_harvest::reconvert(&mut tx, &due.subscription, &due.why).await.unwrap().unwrap();
             tx.commit().await.unwrap();
             done.push((self.run(harvest).await, due.why));
         }

@@ -77,7 +77,7 @@ async fn an_unanswered_question_is_asked_again_after_a_day() {
     let due = passereau_harvest::due_reconversions(&platform.pool).await.unwrap();
     assert_eq!(due.len(), 1);
     let mut tx = platform.pool.begin().await.unwrap();
-    passereau_harvest::reconvert(&mut tx, "one").await.unwrap().expect("a harvest");
+    passereau_harvest::reconvert(&mut tx, "one", "for a test").await.unwrap().expect("a harvest");
     tx.commit().await.unwrap();
     let asked = "SELECT count(*) FROM passereau.outbox o JOIN passereau.harvest h ON h.id = o.harvest_id
                  WHERE o.routing_key = 'inat.enrich' AND h.state = 'enriching' AND h.origin = 'reconvert'";
@@ -106,7 +106,7 @@ async fn what_failed_is_not_tried_again_every_minute() {
     platform.run(harvest).await;
     passereau_testing::seed_dataset(&platform.pool, LATE_DATASET.parse().unwrap(), "late").await.unwrap();
     let mut tx = platform.pool.begin().await.unwrap();
-    let harvest = passereau_harvest::reconvert(&mut tx, "one").await.unwrap().expect("a harvest");
+    let harvest = passereau_harvest::reconvert(&mut tx, "one", "for a test").await.unwrap().expect("a harvest");
     passereau_harvest::fail(&mut tx, harvest, "for a test").await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(passereau_harvest::due_reconversions(&platform.pool).await.unwrap(), []);
