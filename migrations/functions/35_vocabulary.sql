@@ -70,7 +70,8 @@ $$;
 -- No plain SQL function, which would become part of the caller's query: a chunk of which PostgreSQL has no statistics yet looks
 -- like five records, and the nested loops that follow took seconds for 1,500 records. None of GeoNature's triggers runs in here.
 DROP FUNCTION IF EXISTS passereau.vocabulary_of(bigint, bigint, bigint);
-CREATE FUNCTION passereau.vocabulary_of(of_generation bigint, after_id bigint, upto_id bigint)
+DROP FUNCTION IF EXISTS passereau.vocabulary_of(bigint, bigint, bigint, bigint[]);
+CREATE FUNCTION passereau.vocabulary_of(of_generation bigint, after_id bigint, upto_id bigint, only_ids bigint[] DEFAULT NULL)
 RETURNS TABLE (terms_key uuid,
                id_nomenclature_obs_technique integer, id_nomenclature_bio_status integer,
                id_nomenclature_bio_condition integer, id_nomenclature_naturalness integer,
@@ -100,6 +101,7 @@ BEGIN
                o.establishment_means, o.degree_of_establishment, o.organism_quantity_type, o.media_type
         FROM pinv_gbif.occurrence o
         WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id
+          AND (only_ids IS NULL OR o.gbif_id = ANY (only_ids))
     ), situation AS MATERIALIZED (    -- combinations that no rule tells apart: far fewer, all the rest is done on them
         SELECT row_number() OVER () AS id, array_agg(c.terms_key) AS keys,
                k.dataset_key, k.basis_of_record, k.kingdom, k.class, k."order",
@@ -205,7 +207,8 @@ $$;
 -- One row for each distinct text of flags in the chunk: those that refuse the record, and those that are to be noted, in GBIF's
 -- order. A flag that pinv_gbif.cor_issue does not know is noted: GBIF makes new ones. Not plain SQL, as above.
 DROP FUNCTION IF EXISTS passereau.issues_of(bigint, bigint, bigint);
-CREATE FUNCTION passereau.issues_of(of_generation bigint, after_id bigint, upto_id bigint)
+DROP FUNCTION IF EXISTS passereau.issues_of(bigint, bigint, bigint, bigint[]);
+CREATE FUNCTION passereau.issues_of(of_generation bigint, after_id bigint, upto_id bigint, only_ids bigint[] DEFAULT NULL)
 RETURNS TABLE (issue text, rejected_by text, noted text[])
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_custom_plan SET enable_nestloop = off SET jit = off
@@ -217,6 +220,7 @@ BEGIN
         SELECT DISTINCT o.issue
         FROM pinv_gbif.occurrence o
         WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id AND o.issue IS NOT NULL
+          AND (only_ids IS NULL OR o.gbif_id = ANY (only_ids))
     ), one AS (
         SELECT f.issue, upper(btrim(flag)) AS flag, position
         FROM flagged f, unnest(string_to_array(f.issue, ';')) WITH ORDINALITY AS parts (flag, position)

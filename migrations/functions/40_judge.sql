@@ -97,18 +97,16 @@ LANGUAGE sql STABLE AS $$
       AND EXISTS (SELECT FROM ref_geo.l_areas a WHERE a.id_type = t.id_type AND a.enable)
 $$;
 
--- `others` are the current generations of other subscriptions, `digest` is passereau.platform_digest(srid).
--- Nothing in here reads passereau.plan, which the caller fills from this query: PostgreSQL would search a table that it
--- believes empty, once for each record, while it grows.
-DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer);
-DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer, jsonb, uuid);
-CREATE FUNCTION passereau.judge(of_generation bigint, others bigint[], after_id bigint, upto_id bigint, srid integer,
-                                settings jsonb, digest uuid)
-RETURNS TABLE (gbif_id bigint, verdict text, reason text, detail text, id_synthese integer, unique_id_sinp uuid,
-               id_dataset integer, cd_nom integer, taxon_path text, cell boolean, media_hash uuid, written_key uuid)
+-- What each record would be made from today, and what its row was made from (last_key). `only_ids` narrows a chunk to some of
+-- its records. `digest` is passereau.platform_digest(srid).
+CREATE OR REPLACE FUNCTION passereau.keyed(of_generation bigint, after_id bigint, upto_id bigint, settings jsonb, digest uuid,
+                                           only_ids bigint[] DEFAULT NULL)
+RETURNS TABLE (gbif_id bigint, cd_nom integer, taxon_path text, id_synthese integer, last_key uuid, entered_as uuid,
+               adopted boolean, media_hash uuid, identity uuid, absent_at_inaturalist boolean, key uuid)
 LANGUAGE sql STABLE AS $$
     WITH known AS (
-        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key, w.unique_id_sinp AS entered_as, w.adopted,
+        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key,
+               w.unique_id_sinp AS entered_as, w.adopted,
                -- NULL: the subscription wants none; nil: the record has none.
                CASE WHEN (settings ->> 'media')::boolean THEN COALESCE(m.media_hash, uuid_nil()) END AS media_hash,
                COALESCE(w.unique_id_sinp, o.producer_uuid, i.uuid,
@@ -129,11 +127,28 @@ LANGUAGE sql STABLE AS $$
                              AND a.id_inaturalist = o.inaturalist_id
                            OFFSET 0) i ON true
         WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id
+          AND (only_ids IS NULL OR o.gbif_id = ANY (only_ids))
         OFFSET 0    -- each value is computed once, not wherever it is named below
-    ), changed AS (
+    )
+    SELECT k.gbif_id, k.cd_nom, k.taxon_path, k.id_synthese, k.last_key, k.entered_as, k.adopted, k.media_hash, k.identity,
+           k.absent_at_inaturalist, passereau.written_key(k.content_hash, k.cd_nom, k.identity, digest, k.media_hash)
+    FROM known k
+    OFFSET 0
+$$;
+
+-- `others` are the current generations of other subscriptions. Nothing in here reads passereau.plan, which the caller fills from
+-- this query: PostgreSQL would search a table that it believes empty, once for each record, while it grows.
+DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer);
+DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer, jsonb, uuid);
+DROP FUNCTION IF EXISTS passereau.judge(bigint, bigint[], bigint, bigint, integer, jsonb, uuid, bigint[]);
+CREATE FUNCTION passereau.judge(of_generation bigint, others bigint[], after_id bigint, upto_id bigint, srid integer,
+                                settings jsonb, digest uuid, only_ids bigint[] DEFAULT NULL)
+RETURNS TABLE (gbif_id bigint, verdict text, reason text, detail text, id_synthese integer, unique_id_sinp uuid,
+               id_dataset integer, cd_nom integer, taxon_path text, cell boolean, media_hash uuid, written_key uuid)
+LANGUAGE sql STABLE AS $$
+    WITH changed AS (
         SELECT k.*
-        FROM (SELECT k.*, passereau.written_key(k.content_hash, k.cd_nom, k.identity, digest, k.media_hash) AS key
-              FROM known k OFFSET 0) k
+        FROM passereau.keyed(of_generation, after_id, upto_id, settings, digest, only_ids) k
         WHERE k.last_key IS DISTINCT FROM k.key
         OFFSET 0
     ), placed AS (
@@ -212,7 +227,7 @@ LANGUAGE sql STABLE AS $$
         LEFT JOIN (SELECT * FROM passereau.creatable_datasets() WHERE settings ->> 'metadata' = 'create' OFFSET 0) n
                ON n.dataset_key = p.dataset_key
         LEFT JOIN (SELECT * FROM passereau.refused_datasets() OFFSET 0) f ON f.dataset_key = p.dataset_key
-        LEFT JOIN passereau.issues_of(of_generation, after_id, upto_id) i ON i.issue = p.issue
+        LEFT JOIN passereau.issues_of(of_generation, after_id, upto_id, only_ids) i ON i.issue = p.issue
         OFFSET 0
     ), told AS (
         SELECT j.*,

@@ -46,7 +46,8 @@ $$;
 -- The records of a chunk, converted, with the landed values that explain a reject. Pulled up into the caller's query: only
 -- records that the caller keeps are converted.
 DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint);
-CREATE FUNCTION passereau.converted(of_generation bigint, after_id bigint, upto_id bigint)
+DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint, bigint[]);
+CREATE FUNCTION passereau.converted(of_generation bigint, after_id bigint, upto_id bigint, only_ids bigint[] DEFAULT NULL)
 RETURNS TABLE (gbif_id bigint, dataset_key uuid, taxon_key text, nom_cite text, date_min timestamp, date_max timestamp,
                longitude double precision, latitude double precision, precision_m integer,
                count_min integer, count_max integer, observers text, determiner text,
@@ -115,8 +116,8 @@ LANGUAGE sql STABLE AS $$
            CASE WHEN r.absent THEN code.absent ELSE v.id_nomenclature_observation_status END,
            v.id_nomenclature_source_status, v.id_nomenclature_biogeo_status, v.id_nomenclature_determination_method
     FROM pinv_gbif.occurrence o
-    LEFT JOIN passereau.vocabulary_of(of_generation, after_id, upto_id) v ON v.terms_key = passereau.terms_key(o)
-    LEFT JOIN passereau.issues_of(of_generation, after_id, upto_id) i ON i.issue = o.issue
+    LEFT JOIN passereau.vocabulary_of(of_generation, after_id, upto_id, only_ids) v ON v.terms_key = passereau.terms_key(o)
+    LEFT JOIN passereau.issues_of(of_generation, after_id, upto_id, only_ids) i ON i.issue = o.issue
     CROSS JOIN (SELECT passereau.nomenclature('NAT_OBJ_GEO', 'St') AS station, passereau.nomenclature('NAT_OBJ_GEO', 'In') AS inventory,
                        passereau.nomenclature('DEE_FLOU', 'OUI') AS blurred, passereau.nomenclature('PREUVE_EXIST', '1') AS proven,
                        passereau.nomenclature('OBJ_DENBR', 'IND') AS individual, passereau.nomenclature('TYP_DENBR', 'Co') AS counted,
@@ -140,6 +141,7 @@ LANGUAGE sql STABLE AS $$
                     WHEN v.id_nomenclature_obj_count IS NOT NULL THEN passereau.whole_count(o.organism_quantity) END AS count
         OFFSET 0) r
     WHERE o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id
+      AND (only_ids IS NULL OR o.gbif_id = ANY (only_ids))
 $$;
 
 RESET check_function_bodies;

@@ -43,6 +43,9 @@ SET extra_float_digits = 1 SET datestyle = 'ISO, MDY'
 AS $$
 DECLARE
     end_of_ids CONSTANT bigint := 9223372036854775807;
+    few        CONSTANT integer := 20000;
+    only_ids    bigint[];       -- the records that have changed; NULL when they are many
+    has_changed boolean;
     harvest     passereau.harvest;
     generation  pinv_gbif.generation;
     previous    bigint;         -- the subscription's current generation, where it still stands
@@ -108,43 +111,54 @@ BEGIN
         upto_id := end_of_ids;
     END IF;
 
-    INSERT INTO passereau.plan (
-        harvest_id, gbif_id, action, reason, detail, dataset_key, taxon_key, taxon_path, id_synthese, unique_id_sinp, id_dataset,
-        cd_nom, cell, media_hash, written_key,
-        nom_cite, date_min, date_max, longitude, latitude, precision_m, count_min, count_max, observers, determiner,
-        digital_proof, non_digital_proof, reference_biblio, place_name, comment_description, additional_data,
-        id_nomenclature_geo_object_nature, id_nomenclature_blurring, id_nomenclature_bio_status, id_nomenclature_behaviour,
-        id_nomenclature_obs_technique, id_nomenclature_bio_condition, id_nomenclature_naturalness, id_nomenclature_exist_proof,
-        id_nomenclature_life_stage, id_nomenclature_sex, id_nomenclature_obj_count, id_nomenclature_type_count,
-        id_nomenclature_observation_status, id_nomenclature_source_status, id_nomenclature_biogeo_status,
-        id_nomenclature_determination_method, place_hash, taxon_hash, rest_hash)
-    SELECT of_harvest, c.gbif_id, c.verdict, c.reason, c.detail, c.dataset_key, c.taxon_key, c.taxon_path, c.id_synthese,
-           c.unique_id_sinp, c.id_dataset, c.cd_nom, c.cell, c.media_hash, c.written_key,
-           c.nom_cite, c.date_min, c.date_max, c.longitude, c.latitude, c.precision_m, c.count_min, c.count_max,
-           c.observers, c.determiner, c.digital_proof, c.non_digital_proof, c.reference_biblio, c.place_name,
-           c.comment_description, c.additional_data,
-           c.id_nomenclature_geo_object_nature, c.id_nomenclature_blurring, c.id_nomenclature_bio_status,
-           c.id_nomenclature_behaviour, c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
-           c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage, c.id_nomenclature_sex,
-           c.id_nomenclature_obj_count, c.id_nomenclature_type_count, c.id_nomenclature_observation_status,
-           c.id_nomenclature_source_status, c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method,
-           md5(ROW (c.longitude, c.latitude, c.cell, c.precision_m, c.id_nomenclature_geo_object_nature,
-                    c.id_nomenclature_blurring, destination.srid)::text)::uuid,
-           md5(ROW (c.cd_nom, c.date_min, c.date_max, c.id_nomenclature_bio_status, c.id_nomenclature_behaviour)::text)::uuid,
-           -- The dataset by its key: a dataset that is yet to be made has no number.
-           md5(ROW (c.dataset_key, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
-                    c.non_digital_proof, c.reference_biblio, c.place_name, c.comment_description, c.additional_data,
-                    c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
-                    c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage,
-                    c.id_nomenclature_sex, c.id_nomenclature_obj_count, c.id_nomenclature_type_count,
-                    c.id_nomenclature_observation_status, c.id_nomenclature_source_status,
-                    c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method)::text)::uuid
-    FROM (SELECT v.verdict, v.reason, v.detail, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.taxon_path, v.cell,
-                 v.media_hash, v.written_key, r.*
-          FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid, harvest.settings, digest) v
-          JOIN passereau.converted(generation.id, after_id, upto_id) r ON r.gbif_id = v.gbif_id
-          OFFSET 0) c;    -- each column is converted once, not once more for its hash
-    GET DIAGNOSTICS planned = ROW_COUNT;
+    -- First what has changed at all: the rest is a query over these alone, unless they are many.
+    SELECT array_agg(k.gbif_id) INTO only_ids
+    FROM passereau.keyed(generation.id, after_id, upto_id, harvest.settings, digest) k
+    WHERE k.last_key IS DISTINCT FROM k.key;
+    has_changed := only_ids IS NOT NULL;
+    IF cardinality(only_ids) > few THEN
+        only_ids := NULL;
+    END IF;
+
+    IF has_changed THEN
+        INSERT INTO passereau.plan (
+            harvest_id, gbif_id, action, reason, detail, dataset_key, taxon_key, taxon_path, id_synthese, unique_id_sinp, id_dataset,
+            cd_nom, cell, media_hash, written_key,
+            nom_cite, date_min, date_max, longitude, latitude, precision_m, count_min, count_max, observers, determiner,
+            digital_proof, non_digital_proof, reference_biblio, place_name, comment_description, additional_data,
+            id_nomenclature_geo_object_nature, id_nomenclature_blurring, id_nomenclature_bio_status, id_nomenclature_behaviour,
+            id_nomenclature_obs_technique, id_nomenclature_bio_condition, id_nomenclature_naturalness, id_nomenclature_exist_proof,
+            id_nomenclature_life_stage, id_nomenclature_sex, id_nomenclature_obj_count, id_nomenclature_type_count,
+            id_nomenclature_observation_status, id_nomenclature_source_status, id_nomenclature_biogeo_status,
+            id_nomenclature_determination_method, place_hash, taxon_hash, rest_hash)
+        SELECT of_harvest, c.gbif_id, c.verdict, c.reason, c.detail, c.dataset_key, c.taxon_key, c.taxon_path, c.id_synthese,
+               c.unique_id_sinp, c.id_dataset, c.cd_nom, c.cell, c.media_hash, c.written_key,
+               c.nom_cite, c.date_min, c.date_max, c.longitude, c.latitude, c.precision_m, c.count_min, c.count_max,
+               c.observers, c.determiner, c.digital_proof, c.non_digital_proof, c.reference_biblio, c.place_name,
+               c.comment_description, c.additional_data,
+               c.id_nomenclature_geo_object_nature, c.id_nomenclature_blurring, c.id_nomenclature_bio_status,
+               c.id_nomenclature_behaviour, c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
+               c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage, c.id_nomenclature_sex,
+               c.id_nomenclature_obj_count, c.id_nomenclature_type_count, c.id_nomenclature_observation_status,
+               c.id_nomenclature_source_status, c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method,
+               md5(ROW (c.longitude, c.latitude, c.cell, c.precision_m, c.id_nomenclature_geo_object_nature,
+                        c.id_nomenclature_blurring, destination.srid)::text)::uuid,
+               md5(ROW (c.cd_nom, c.date_min, c.date_max, c.id_nomenclature_bio_status, c.id_nomenclature_behaviour)::text)::uuid,
+               -- The dataset by its key: a dataset that is yet to be made has no number.
+               md5(ROW (c.dataset_key, c.nom_cite, c.count_min, c.count_max, c.observers, c.determiner, c.digital_proof,
+                        c.non_digital_proof, c.reference_biblio, c.place_name, c.comment_description, c.additional_data,
+                        c.id_nomenclature_obs_technique, c.id_nomenclature_bio_condition,
+                        c.id_nomenclature_naturalness, c.id_nomenclature_exist_proof, c.id_nomenclature_life_stage,
+                        c.id_nomenclature_sex, c.id_nomenclature_obj_count, c.id_nomenclature_type_count,
+                        c.id_nomenclature_observation_status, c.id_nomenclature_source_status,
+                        c.id_nomenclature_biogeo_status, c.id_nomenclature_determination_method)::text)::uuid
+        FROM (SELECT v.verdict, v.reason, v.detail, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.taxon_path, v.cell,
+                     v.media_hash, v.written_key, r.*
+              FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid, harvest.settings, digest, only_ids) v
+              JOIN passereau.converted(generation.id, after_id, upto_id, only_ids) r ON r.gbif_id = v.gbif_id
+              OFFSET 0) c;    -- each column is converted once, not once more for its hash
+        GET DIAGNOSTICS planned = ROW_COUNT;
+    END IF;
 
     IF planned > 0 THEN
         -- apply() emptied this table after the last harvest. With the statistics of then, everything below and every
