@@ -6,13 +6,16 @@ use crate::config::RequesterConfig;
 use crate::intent::{self, Intent};
 use crate::{describe, lookup, rephrase, slot};
 use chrono::TimeDelta;
-use passereau_contracts::{ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestRequest, RequesterTask};
+use passereau_contracts::{
+    ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestRequest, Metadata, RequesterTask,
+};
 use passereau_gbif::predicate::same_request;
 use passereau_gbif::{Download, DownloadKey, GbifClient};
 use passereau_harvest::{Harvest, NewHarvest, Started, State, advance, in_state, start};
 use passereau_http::HttpClient;
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use serde_json::Value;
+use sqlx::PgPool;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -42,6 +45,9 @@ impl Requester {
             accept::accept(request, self.gbif.user()).map_err(|problems| Stop::reject(accept::report(&problems)))?;
         if accepted.source == Source::Query && !self.config.gbif.has_account() {
             return Err(no_account());
+        }
+        if accepted.request.settings.as_ref().is_some_and(|settings| settings.metadata == Some(Metadata::Create)) {
+            has_framework(context.pool()).await?;
         }
         let named = match &accepted.source {
             Source::Download(key) => Some(self.named(key).await?),
@@ -218,6 +224,18 @@ impl Requester {
 
 fn no_account() -> Stop {
     Stop::reject("no GBIF account is set; set PASSEREAU_GBIF_USER and PASSEREAU_GBIF_PASSWORD, then replay")
+}
+
+/// Refuses a subscription that makes datasets where there is no framework to make them in: told now, and not once GBIF has
+/// made the download. Class PS is explained in `migrations/functions/10_destination.sql`.
+async fn has_framework(pool: &PgPool) -> Result<(), Stop> {
+    match sqlx::query("SELECT passereau.acquisition_framework()").execute(pool).await {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(refusal)) if refusal.code().is_some_and(|code| code.starts_with("PS")) => {
+            Err(Stop::reject(format!("$.settings.metadata: {}", refusal.message())))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Worker for Requester {
