@@ -126,7 +126,7 @@ fn metadata(ours: &Ours) -> Option<Finding> {
     let who = ours.creating.join(", ");
     let change = "-- SELECT unique_acquisition_framework_id, acquisition_framework_name FROM gn_meta.t_acquisition_frameworks;\n\
                   UPDATE pinv_gbif.setting SET value = '<unique_acquisition_framework_id>' WHERE name = 'acquisition_framework';";
-    let why = format!("subscriptions that make datasets ({who}) reject the records of new ones as dataset_unknown");
+    let why = format!("harvests of the subscriptions that make datasets ({who}) are refused");
     Some(match (&framework.setting, &framework.known) {
         (None, _) => Finding::error("framework", "setting acquisition_framework is empty", why, change),
         (Some(_), Err(refusal)) => refused("framework", "the acquisition framework", refusal),
