@@ -14,9 +14,12 @@ LANGUAGE sql STABLE AS $$
     FROM unnest(string_to_array(passereau.setting(of_name), ',')) AS item
 $$;
 
--- A setting that is a day.
+-- A setting that is a day. 01/02/1900 would be read by the session's habits: only one form is taken.
 CREATE OR REPLACE FUNCTION passereau.setting_date(of_name text) RETURNS date LANGUAGE plpgsql STABLE AS $$
 BEGIN
+    IF passereau.setting(of_name) !~ '^\d{4}-\d{2}-\d{2}$' THEN
+        RAISE invalid_datetime_format;
+    END IF;
     RETURN passereau.setting(of_name)::date;
 EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
     RAISE EXCEPTION 'the setting % holds "%", which is no day: correct it in pinv_gbif.setting', of_name, passereau.setting(of_name)

@@ -45,7 +45,8 @@ $$;
 -- reserved" or the name of the holder: what is not recognised is no licence.
 CREATE OR REPLACE FUNCTION passereau.is_licence(licence text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(licence ~* 'creative ?commons|\mcc[-_ ]?(by|0|zero)|public ?domain|domaine public|etalab|licen[cs]e ouverte|open government licen[cs]e', false)
+    SELECT COALESCE(licence ~* 'creative ?commons|\mcc[-_ ]?(by|0|zero)|public ?domain|domaine public|etalab|licen[cs]e ouverte|open government licen[cs]e'
+                    AND licence !~* '^\s*(no|not)\M', false)
 $$;
 
 -- One row for each record of a chunk that has media. The hash does not depend on their order, and media_url neither: the

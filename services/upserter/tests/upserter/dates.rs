@@ -103,9 +103,11 @@ async fn every_pair_of_dates_enters_as_it_is_or_has_a_reason() {
 #[tokio::test]
 async fn a_setting_that_is_no_day_is_named() {
     let platform = Platform::new().await;
-    platform.execute("UPDATE pinv_gbif.setting SET value = '31/12/1900' WHERE name = 'oldest_date'").await;
     let harvest = platform.land("one", &[record(1)]).await;
-    let error = passereau_upserter::functions::plan(&platform.pool, harvest, 10).await.unwrap_err();
-    assert_eq!(crate::platform::code(&error), "PS001");
-    assert!(error.to_string().contains("oldest_date holds \"31/12/1900\""), "{error}");
+    for wrong in ["31/12/1900", "01/02/1900", "1900", "1900-02-30"] {
+        platform.execute(&format!("UPDATE pinv_gbif.setting SET value = '{wrong}' WHERE name = 'oldest_date'")).await;
+        let error = passereau_upserter::functions::plan(&platform.pool, harvest, 10).await.unwrap_err();
+        assert_eq!(crate::platform::code(&error), "PS001", "{wrong}: {error}");
+        assert!(error.to_string().contains(&format!("oldest_date holds \"{wrong}\"")), "{error}");
+    }
 }
