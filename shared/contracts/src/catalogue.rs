@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestFinish,
-    HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestCancel,
+    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -56,25 +56,31 @@ pub fn contracts() -> Vec<Contract> {
         contract(&HarvestPlan { harvest_id }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),
+        contract(&HarvestCancel {
+            harvest_id,
+            by: Some("the data manager".into()),
+            reason: Some("the query names the wrong region".into()),
+        }),
     ];
     all.extend(EventKind::ALL.map(|kind| Contract {
         kind: kind.as_str(),
         schema: schema::<Event>(),
-        example: value(
-            &Event {
-                kind,
-                harvest_id,
-                subscription: "inaturalist-aura".into(),
-                counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
-                reason:
-                    matches!(kind, EventKind::Failed).then(|| {
-                        "GBIF ended download 0015000-260108000000665 as KILLED; submit the request again".into()
-                    }),
-                download_key: Some("0015000-260108000000665".into()),
-                doi: Some("10.15468/dl.4gbcs6".into()),
-                at: DateTime::<Utc>::UNIX_EPOCH,
+        example: value(&Event {
+            kind,
+            harvest_id,
+            subscription: "inaturalist-aura".into(),
+            counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
+            reason: match kind {
+                EventKind::Failed => {
+                    Some("GBIF ended download 0015000-260108000000665 as KILLED; submit the request again".into())
+                }
+                EventKind::Cancelled => Some("cancelled by the data manager: the query names the wrong region".into()),
+                EventKind::Started | EventKind::Planned | EventKind::Completed => None,
             },
-        ),
+            download_key: Some("0015000-260108000000665".into()),
+            doi: Some("10.15468/dl.4gbcs6".into()),
+            at: DateTime::<Utc>::UNIX_EPOCH,
+        }),
     }));
     all
 }

@@ -22,11 +22,14 @@ pub enum EventKind {
     /// The harvest stopped; the reason says why.
     #[serde(rename = "harvest.failed")]
     Failed,
+    /// Somebody ended the harvest; the reason says who and why, as far as they said so.
+    #[serde(rename = "harvest.cancelled")]
+    Cancelled,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Started, Self::Planned, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Started, Self::Planned, Self::Completed, Self::Failed, Self::Cancelled];
 
     /// The routing key.
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +38,7 @@ impl EventKind {
             Self::Planned => "harvest.planned",
             Self::Completed => "harvest.completed",
             Self::Failed => "harvest.failed",
+            Self::Cancelled => "harvest.cancelled",
         }
     }
 }
@@ -77,7 +81,7 @@ pub struct Event {
     pub subscription: String,
     /// The counts so far.
     pub counts: Counts,
-    /// Why, when it failed.
+    /// Why, when it failed or was cancelled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Key of the GBIF download, once there is one.

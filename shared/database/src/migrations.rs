@@ -12,6 +12,7 @@ const TABLE: &str = "passereau.schema_migration";
 const FUNCTIONS: &[(&str, &str)] = &[
     ("05_settings.sql", include_str!("../../../migrations/functions/05_settings.sql")),
     ("10_destination.sql", include_str!("../../../migrations/functions/10_destination.sql")),
+    ("15_hours.sql", include_str!("../../../migrations/functions/15_hours.sql")),
     ("20_identity.sql", include_str!("../../../migrations/functions/20_identity.sql")),
     ("30_taxon.sql", include_str!("../../../migrations/functions/30_taxon.sql")),
     ("35_vocabulary.sql", include_str!("../../../migrations/functions/35_vocabulary.sql")),
@@ -22,9 +23,11 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("70_apply.sql", include_str!("../../../migrations/functions/70_apply.sql")),
     ("71_write.sql", include_str!("../../../migrations/functions/71_write.sql")),
     ("72_sensitivity.sql", include_str!("../../../migrations/functions/72_sensitivity.sql")),
+    ("74_split.sql", include_str!("../../../migrations/functions/74_split.sql")),
     ("75_media.sql", include_str!("../../../migrations/functions/75_media.sql")),
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
     ("85_reconvert.sql", include_str!("../../../migrations/functions/85_reconvert.sql")),
+    ("87_cancel.sql", include_str!("../../../migrations/functions/87_cancel.sql")),
     ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
 ];

@@ -46,8 +46,12 @@ pub struct Harvest {
     pub slices_left: i32,
     /// The counts so far.
     pub counts: Counts,
-    /// Why it failed.
+    /// Why it failed or was cancelled.
     pub reason: Option<String>,
+    /// Since when it is paused ([`crate::pause`]).
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Why it is paused, if somebody said so.
+    pub paused_reason: Option<String>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it ended.
@@ -87,6 +91,8 @@ impl<'r> FromRow<'r, PgRow> for Harvest {
                 vanished: row.try_get("vanished")?,
             },
             reason: row.try_get("reason")?,
+            paused_at: row.try_get("paused_at")?,
+            paused_reason: row.try_get("paused_reason")?,
             created_at: row.try_get("created_at")?,
             finished_at: row.try_get("finished_at")?,
         })

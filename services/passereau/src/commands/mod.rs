@@ -13,6 +13,7 @@ pub mod dead;
 pub mod harvest;
 pub mod install;
 pub mod language;
+pub mod life;
 pub mod migrate;
 pub mod reconvert;
 pub mod rejects;
@@ -24,6 +25,7 @@ mod taxon_sheet;
 pub mod topology;
 pub mod up;
 pub mod vocabulary;
+mod waiting;
 
 /// Connects to a database that is as new as this program.
 async fn open(config: &DatabaseConfig) -> anyhow::Result<PgPool> {
