@@ -4,7 +4,9 @@
 mod dates;
 mod destination;
 mod functions;
+mod hours;
 mod identity;
+mod life;
 mod manual;
 mod media;
 mod meeting;
@@ -13,6 +15,7 @@ mod place;
 mod platform;
 mod reports;
 mod sensitivity;
+mod slow;
 mod taxa;
 mod vocabulary;
 mod waiting;
