@@ -6,6 +6,7 @@ mod archives;
 mod faults;
 mod foreign_client;
 mod harvest;
+mod life;
 mod metadata;
 mod platform;
 mod prepared;
