@@ -14,7 +14,7 @@ BEGIN
 END $$;
 
 -- Ends a harvest that is alive as cancelled; false when it had ended before. With it go its messages on their way, its plan,
--- its open slices, and its generation unless that has become the current one. Its claims are taken from whoever holds them.
+-- its open slices, and its generation unless that has become the current one.
 --
 -- What its slices have written into the synthèse stays, as do passereau.written and the rejects that tell of it: the next
 -- harvest of the subscription finds it unchanged. The archive stays in the store.
@@ -37,9 +37,6 @@ BEGIN
     DELETE FROM passereau.outbox o WHERE o.harvest_id = of_harvest AND o.exchange = 'work';
     DELETE FROM passereau.slice s WHERE s.harvest_id = of_harvest AND s.done_at IS NULL;
     DELETE FROM passereau.plan p WHERE p.harvest_id = of_harvest;
-    -- A loader that writes batches checks its token in each of them.
-    UPDATE passereau.claim c SET token = c.token + 1, expires_at = '-infinity'
-    WHERE c.name IN ('load ' || of_harvest, 'download ' || of_harvest);
     -- Last, because of its locks.
     SELECT g.id INTO generation FROM pinv_gbif.generation g
     WHERE g.harvest_id = of_harvest AND g.state IN ('loading', 'landed');

@@ -44,7 +44,6 @@ pub(crate) async fn cancel(gbif: &GbifClient, context: &Context, message: &Harve
 
 async fn end(context: &Context, claim: Claim, id: Uuid, words: &str) -> Outcome {
     let mut tx = context.begin().await?;
-    claim.release(&mut tx).await?;
     match passereau_harvest::cancel(&mut tx, id, words).await {
         Ok(true) => tracing::info!(harvest_id = %id, reason = words, "cancelled"),
         Ok(false) => tracing::info!(harvest_id = %id, "the harvest has ended meanwhile, there is nothing to cancel"),
@@ -53,6 +52,7 @@ async fn end(context: &Context, claim: Claim, id: Uuid, words: &str) -> Outcome 
         }
         Err(error) => return Err(error.into()),
     }
+    claim.release(&mut tx).await?;
     Ok(Done::with(tx))
 }
 

@@ -44,6 +44,9 @@ pub(crate) async fn plan(pool: &PgPool, harvest_id: Uuid, most: i32, seconds: u3
         .flatten();
     let records = remembered.unwrap_or(most).min(most);
     let mut tx = pool.begin().await?;
+    if !passereau_harvest::hold(&mut tx, harvest_id).await? {
+        return Err(Stop::Cancelled);
+    }
     set(&mut tx, seconds).await?;
     match functions::plan(&mut *tx, harvest_id, records).await {
         Ok(planned) => {

@@ -46,7 +46,9 @@ async fn an_operator_holds_a_harvest_up_lets_it_go_on_and_ends_it() {
     })
     .await;
     let shown = fleet.run_command(&["harvest", "show", &name]).await.unwrap();
-    for words in ["state         preparing", "paused        since", "the disk is full", "deadline      ", "GBIF says     "] {
+    for words in
+        ["state         preparing", "paused        since", "the disk is full", "deadline      ", "GBIF says     "]
+    {
         assert!(shown.contains(words), "{words} in {shown}");
     }
     let listed = fleet.run_command(&["harvest", "list", "--paused"]).await.unwrap();

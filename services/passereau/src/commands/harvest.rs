@@ -3,6 +3,7 @@
 use std::fmt::{Error, Write};
 
 use anyhow::bail;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
 use passereau_harvest::{State, Wanted, find, list, progress, rejects_by_reason};
@@ -42,9 +43,8 @@ pub struct List {
     /// How many.
     #[arg(long, default_value_t = 20)]
     limit: i64,
-    /// Only those in this state: requested, requesting, preparing, fetching, loading, enriching, planning,
-    /// awaiting_approval, upserting, finishing, completed, failed or cancelled.
-    #[arg(long)]
+    /// Only those in this state.
+    #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|state| state.parse::<State>()))]
     state: Option<State>,
     /// Only those of this subscription.
     #[arg(long)]

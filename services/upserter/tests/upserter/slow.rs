@@ -151,3 +151,37 @@ async fn a_slice_that_is_sent_twice_while_it_is_cut_is_written_once() {
     assert_eq!((done.counts.inserted, done.slices_left), (40, 0));
     bench.finish().await;
 }
+
+#[tokio::test]
+async fn a_plan_that_meets_a_cancellation_ends_without_a_row() {
+    let platform = Platform::new().await;
+    let first = platform.land("one", &(1..=30).map(record).collect::<Vec<_>>()).await;
+    platform.run(first).await;
+    platform.execute("UPDATE pinv_gbif.setting SET value = '1850-01-01' WHERE name = 'oldest_date'").await;
+    // A reconversion: its generation stays whatever becomes of it.
+    let mut tx = platform.pool.begin().await.unwrap();
+    let harvest = passereau_harvest::reconvert(&mut tx, "one", "the test says so").await.unwrap().unwrap();
+    sqlx::query("DELETE FROM passereau.outbox").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    platform.execute("UPDATE passereau.written SET place_hash = gen_random_uuid()").await;
+    let mut cancelling = platform.pool.begin().await.unwrap();
+    assert!(passereau_harvest::cancel(&mut cancelling, harvest, "cancelled").await.unwrap());
+    let bench = worker(platform, &["--plan-chunk-records", "10"]).await;
+    bench.send(&HarvestPlan { harvest_id: harvest }).await;
+    wait_until("the plan at the lock", SOON, async || {
+        let waiting = "SELECT true FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event = 'advisory' AND query LIKE '%passereau.hold(%'";
+        sqlx::query_scalar::<_, bool>(waiting).fetch_optional(bench.pool()).await.unwrap()
+    })
+    .await;
+    cancelling.commit().await.unwrap();
+    // The worker goes on with others.
+    let letters = "SELECT (SELECT count(*) FROM passereau.dead_letter) + (SELECT count(*) FROM passereau.plan)";
+    wait_until("the end of the plan", SOON, async || {
+        let busy = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%passereau.hold(%' AND state <> 'idle'";
+        (sqlx::query_scalar::<_, i64>(busy).fetch_one(bench.pool()).await.unwrap() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(sqlx::query_scalar::<_, i64>(letters).fetch_one(bench.pool()).await.unwrap(), 0);
+    bench.finish().await;
+}
