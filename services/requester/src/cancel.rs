@@ -11,7 +11,7 @@ use crate::intent::{self, Intent};
 use crate::lookup;
 use passereau_contracts::HarvestCancel;
 use passereau_gbif::{DownloadKey, GbifClient, GbifError};
-use passereau_harvest::{Harvest, State, find, shares_download};
+use passereau_harvest::{Harvest, State, find, shares_download, withdraw};
 use passereau_http::chain;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop};
 use std::time::Duration;
@@ -26,10 +26,7 @@ const READER_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn cancel(gbif: &GbifClient, context: &Context, message: &HarvestCancel) -> Outcome {
     let id = message.harvest_id;
-    let Some(harvest) = find(context.pool(), id).await? else {
-        let words = format!("there is no harvest {id} to cancel; `passereau harvest list` shows those that there are");
-        return Err(if context.attempt() < UNKNOWN_ATTEMPTS { Stop::retry(words) } else { Stop::reject(words) });
-    };
+    let Some(harvest) = find(context.pool(), id).await? else { return take_back(context, id).await };
     if !harvest.state.is_alive() {
         tracing::info!(harvest_id = %id, state = %harvest.state, "the harvest has ended, there is nothing to cancel");
         return Ok(Done::nothing());
@@ -40,6 +37,18 @@ pub(crate) async fn cancel(gbif: &GbifClient, context: &Context, message: &Harve
     let left_at_gbif = at_gbif(gbif, context, &harvest).await?;
     let words = [Some(message.words()), left_at_gbif].into_iter().flatten().collect::<Vec<_>>().join("; ");
     end(context, claim, id, &words).await
+}
+
+/// A request that waits behind another harvest of its subscription is no harvest yet.
+async fn take_back(context: &Context, id: Uuid) -> Outcome {
+    let mut tx = context.begin().await?;
+    if withdraw(&mut tx, id).await? {
+        tracing::info!(request = %id, "the request that waited is taken back");
+        return Ok(Done::with(tx));
+    }
+    tx.rollback().await?;
+    let words = format!("there is no harvest {id} to cancel; `passereau harvest list` shows those that there are");
+    Err(if context.attempt() < UNKNOWN_ATTEMPTS { Stop::retry(words) } else { Stop::reject(words) })
 }
 
 async fn end(context: &Context, claim: Claim, id: Uuid, words: &str) -> Outcome {

@@ -9,7 +9,7 @@
 //! that none is parked behind a resumption. Whoever writes for a harvest holds it ([`hold`]); a cancellation waits for them
 //! and bars those that come later.
 
-use passereau_contracts::EventKind;
+use passereau_contracts::{EventKind, HarvestRequest, Message};
 use passereau_database::outbox::unpark;
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
@@ -130,6 +130,39 @@ pub async fn shares_download(executor: impl PgExecutor<'_>, id: Uuid, key: &str)
     )
     .bind(id)
     .bind(key)
+    .fetch_one(executor)
+    .await
+}
+
+/// Takes back a request that waits for the end of another harvest of its subscription; `false` when none of this id does. The
+/// id is that of its message, under which it would have become a harvest.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn withdraw(connection: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
+    let withdrawn = sqlx::query(
+        "DELETE FROM passereau.outbox
+         WHERE exchange = 'work' AND routing_key = $2 AND (id = $1 OR headers ->> 'passereau-origin' = $1::text)",
+    )
+    .bind(id)
+    .bind(HarvestRequest::KIND)
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(withdrawn > 0)
+}
+
+/// Whether a request of this id waits for the end of another harvest of its subscription.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn is_waiting(executor: impl PgExecutor<'_>, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM passereau.outbox WHERE exchange = 'work' AND routing_key = $2
+                        AND (id = $1 OR headers ->> 'passereau-origin' = $1::text))",
+    )
+    .bind(id)
+    .bind(HarvestRequest::KIND)
     .fetch_one(executor)
     .await
 }

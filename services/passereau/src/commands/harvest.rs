@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_harvest::{State, Wanted, find, list, progress, rejects_by_reason};
+use passereau_harvest::{State, Wanted, find, is_waiting, list, progress, rejects_by_reason};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -167,6 +167,13 @@ impl Show {
         .fetch_optional(pool)
         .await?;
         let Some((letter, error)) = refused else {
+            if is_waiting(pool, self.id).await? {
+                bail!(
+                    "request {id} is no harvest yet: it waits for the end of another harvest of its subscription; \
+                     `passereau harvest cancel {id}` takes it back",
+                    id = self.id
+                );
+            }
             bail!(
                 "there is no harvest {} (yet): a request becomes one once a requester has taken it (is `passereau up` running?); \
                  `passereau harvest list` shows those that there are",

@@ -5,7 +5,7 @@ use clap::Args;
 use passereau_broker::BrokerConfig;
 use passereau_contracts::HarvestCancel;
 use passereau_database::DatabaseConfig;
-use passereau_harvest::{Ordered, find, pause, resume};
+use passereau_harvest::{Ordered, find, is_waiting, pause, resume};
 use uuid::Uuid;
 
 use super::{open, show};
@@ -34,7 +34,7 @@ pub struct Resume {
 }
 
 /// Ends a harvest for good, by message. Its download is cancelled at GBIF if it is not made yet; what has been written into
-/// the synthèse stays.
+/// the synthèse stays. A request that waits behind another harvest of its subscription is taken back.
 #[derive(Args, Debug)]
 pub struct Cancel {
     /// Id of the harvest.
@@ -99,6 +99,7 @@ impl Cancel {
         let id = self.id;
         let pool = open(&self.database).await?;
         match find(&pool, id).await? {
+            None if is_waiting(&pool, id).await? => {}
             None => bail!("there is no harvest {id}; `passereau harvest list` shows those that there are"),
             Some(harvest) if !harvest.state.is_alive() => {
                 bail!("harvest {id} has ended ({}): there is nothing to cancel", harvest.state)

@@ -1,6 +1,6 @@
 //! `harvest.cancel`: what GBIF is told, and where the harvest stands afterwards.
 
-use crate::{query, row, start};
+use crate::{query, row, run, start};
 use passereau_contracts::{DownloadRequest, HarvestCancel};
 use passereau_harvest::{Harvest, NewHarvest, Started, State};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
@@ -142,6 +142,27 @@ async fn a_paused_harvest_can_be_cancelled() {
     passereau_harvest::pause(&mut connection, id, None).await.unwrap();
     assert!(cancelled(&bench, id).await.paused_at.is_none());
     drop(connection);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_request_that_waits_behind_another_harvest_is_taken_back() {
+    let bench = run(&["--gbif-user", "passereau", "--gbif-password", "sandbox", "--busy-wait", "600"]).await;
+    let named = |year| {
+        let mut request = query(year);
+        request["subscription"] = json!("aura");
+        request
+    };
+    let (first, _) = preparing(&bench, named(2024)).await;
+    let waiting = bench.send_body("harvest.request", named(2023)).await;
+    bench.waits("harvest.request", 500.0).await;
+    assert!(passereau_harvest::is_waiting(bench.pool(), waiting).await.unwrap());
+    bench.send(&order(waiting)).await;
+    wait_until("the request taken back", SOON, async || {
+        (!passereau_harvest::is_waiting(bench.pool(), waiting).await.unwrap()).then_some(())
+    })
+    .await;
+    assert_eq!(bench.find(first).await.unwrap().state, State::Preparing);
     bench.finish().await;
 }
 

@@ -95,8 +95,8 @@ async fn slices_wait_for_the_hours_and_go_on_at_once_when_they_are_lifted() {
     let harvest = platform.land("one", &[record(1), record(2)]).await;
     platform
         .execute(
-            "UPDATE pinv_gbif.setting SET value = to_char(now() AT TIME ZONE 'Europe/Paris' + interval '2 hours', 'HH24:MI')
-                 || '-' || to_char(now() AT TIME ZONE 'Europe/Paris' + interval '3 hours', 'HH24:MI')
+            "UPDATE pinv_gbif.setting SET value = to_char(now() AT TIME ZONE 'Europe/Paris' + interval '5 hours', 'HH24:MI')
+                 || '-' || to_char(now() AT TIME ZONE 'Europe/Paris' + interval '6 hours', 'HH24:MI')
              WHERE name = 'upsert_hours'",
         )
         .await;
