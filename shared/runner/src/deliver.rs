@@ -189,7 +189,9 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     if let Some(harvest_id) = envelope.harvest_id {
         Span::current().record("harvest_id", field::display(harvest_id));
     }
-    if inbox::knows(&context.pool, W::NAME, envelope.message_id).await? {
+    // Nothing has been done yet, so there is no outcome that PostgreSQL could refuse: whatever it says, the delivery waits.
+    let known = inbox::knows(&context.pool, W::NAME, envelope.message_id).await;
+    if known.map_err(|error| Trouble::Absent(error.to_string()))? {
         return Ok((kind, MessageOutcome::Duplicate));
     }
     let handled = timeout(HELD_AT_MOST, AssertUnwindSafe(worker.handle(&context, task)).catch_unwind()).await;
