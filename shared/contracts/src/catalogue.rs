@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestFinish,
-    HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestApprove,
+    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -54,6 +54,7 @@ pub fn contracts() -> Vec<Contract> {
         contract(&InatEnrich { harvest_id, batch: 0 }),
         contract(&DatasetDescribe { harvest_id, batch: 1 }),
         contract(&HarvestPlan { harvest_id }),
+        contract(&HarvestApprove { harvest_id, by: Some("M. Martin".into()) }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),
     ];
@@ -66,10 +67,7 @@ pub fn contracts() -> Vec<Contract> {
                 harvest_id,
                 subscription: "inaturalist-aura".into(),
                 counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
-                reason:
-                    matches!(kind, EventKind::Failed).then(|| {
-                        "GBIF ended download 0015000-260108000000665 as KILLED; submit the request again".into()
-                    }),
+                reason: reason(kind).map(Into::into),
                 download_key: Some("0015000-260108000000665".into()),
                 doi: Some("10.15468/dl.4gbcs6".into()),
                 at: DateTime::<Utc>::UNIX_EPOCH,
@@ -77,6 +75,14 @@ pub fn contracts() -> Vec<Contract> {
         ),
     }));
     all
+}
+
+fn reason(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::Failed => Some("GBIF ended download 0015000-260108000000665 as KILLED; submit the request again"),
+        EventKind::AwaitingApproval => Some("a plan was asked for"),
+        _ => None,
+    }
 }
 
 fn contract<M: Message>(example: &M) -> Contract {

@@ -25,7 +25,7 @@ mod state;
 
 pub use batches::{Batches, cut_batches};
 pub use event::announce;
-pub use harvest::{Harvest, advance, fail, find, in_state};
+pub use harvest::{Harvest, advance, approve, await_approval, fail, find, in_state};
 pub use overview::{Progress, RejectCount, list, progress, rejects_by_reason};
 pub use reconvert::{Due, due_reconversions, reconvert};
 pub use revive::{Pending, Revived, revive};
