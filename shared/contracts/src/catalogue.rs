@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestApprove,
-    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind,
+    HarvestApprove, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings,
+    SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -61,18 +62,16 @@ pub fn contracts() -> Vec<Contract> {
     all.extend(EventKind::ALL.map(|kind| Contract {
         kind: kind.as_str(),
         schema: schema::<Event>(),
-        example: value(
-            &Event {
-                kind,
-                harvest_id,
-                subscription: "inaturalist-aura".into(),
-                counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
-                reason: reason(kind).map(Into::into),
-                download_key: Some("0015000-260108000000665".into()),
-                doi: Some("10.15468/dl.4gbcs6".into()),
-                at: DateTime::<Utc>::UNIX_EPOCH,
-            },
-        ),
+        example: value(&Event {
+            kind,
+            harvest_id,
+            subscription: "inaturalist-aura".into(),
+            counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
+            reason: reason(kind).map(Into::into),
+            download_key: Some("0015000-260108000000665".into()),
+            doi: Some("10.15468/dl.4gbcs6".into()),
+            at: DateTime::<Utc>::UNIX_EPOCH,
+        }),
     }));
     all
 }

@@ -29,8 +29,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Started, Self::Planned, Self::AwaitingApproval, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Started, Self::Planned, Self::AwaitingApproval, Self::Completed, Self::Failed];
 
     /// The routing key.
     pub const fn as_str(self) -> &'static str {

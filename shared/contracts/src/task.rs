@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestApprove, HarvestFinish,
-    HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestApprove,
+    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
 };
 
 /// The closed set of messages of one worker.

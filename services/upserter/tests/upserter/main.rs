@@ -1,8 +1,11 @@
 //! The upserter's SQL functions against a GeoNature-shaped database.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod approval;
 mod dates;
+mod delta;
 mod destination;
+mod edits;
 mod functions;
 mod identity;
 mod manual;
@@ -14,5 +17,6 @@ mod platform;
 mod reports;
 mod sensitivity;
 mod taxa;
+mod vanished;
 mod vocabulary;
 mod waiting;
