@@ -13,7 +13,7 @@ use passereau_gbif::predicate::{Rules, validate};
 use serde::de::DeserializeOwned;
 
 use super::show;
-use crate::publish::publish_request;
+use crate::publish::publish;
 
 /// What to harvest.
 #[derive(Args, Debug)]
@@ -60,7 +60,7 @@ impl Submit {
         };
         let problems = problems(&request);
         ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));
-        let id = publish_request(&self.broker, &request).await?;
+        let id = publish(&self.broker, &request).await?;
         show(&format!("{id}\n"))?;
         eprintln!("submitted; follow it with `passereau harvest show {id}`");
         Ok(())

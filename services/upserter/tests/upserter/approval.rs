@@ -30,8 +30,8 @@ async fn a_plan_tells_what_it_would_do_field_by_field_and_writes_nothing() {
     let before = platform.fingerprint().await;
 
     let mut second: Vec<_> = (1..=18).map(record).collect();
-    for id in 0..7 {
-        second[id] = record(id as i64 + 1)
+    for (id, changed) in second.iter_mut().take(7).enumerate() {
+        *changed = record(id as i64 + 1)
             .with("occurrence_remarks", json!(format!("remark {id}")))
             .with("recorded_by", json!("B. Nyme"));
     }
