@@ -105,7 +105,9 @@ RETURNS TABLE (gbif_id bigint, cd_nom integer, taxon_path text, id_synthese inte
                adopted boolean, media_hash uuid, identity uuid, absent_at_inaturalist boolean, key uuid)
 LANGUAGE sql STABLE AS $$
     WITH known AS (
-        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese, w.written_key AS last_key,
+        SELECT o.gbif_id, o.content_hash, t.cd_nom, t.taxon_path, w.id_synthese,
+               -- A row that was marked as vanished is written again when its record is back.
+               CASE WHEN w.vanished_how IS DISTINCT FROM 'marked' THEN w.written_key END AS last_key,
                w.unique_id_sinp AS entered_as, w.adopted,
                -- NULL: the subscription wants none; nil: the record has none.
                CASE WHEN (settings ->> 'media')::boolean THEN COALESCE(m.media_hash, uuid_nil()) END AS media_hash,

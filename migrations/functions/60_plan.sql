@@ -10,7 +10,9 @@
 -- A record of which nothing that we write has changed (an eventTime, say, or a new version of the conversion) is counted as
 -- unchanged, and only passereau.written learns its new key.
 --
--- vanished counts the records of the subscription's current generation that the new one does not hold.
+-- Updates are compared with the rows as they stand (55_compare.sql): what a person changed is kept. Records that no current
+-- generation holds any more are planned as well (61_vanished.sql). With the last chunk the plan is summed up for people
+-- (62_summary.sql).
 --
 -- harvest.state is the caller's business.
 --
@@ -55,6 +57,7 @@ DECLARE
     after_id    bigint;
     upto_id     bigint;
     same        integer;        -- planned records of which nothing that we write had changed
+    as_it_is    integer;        -- planned records whose row says already what GBIF says
     gone        bigint;
 BEGIN
     SELECT * INTO harvest FROM passereau.harvest h WHERE h.id = of_harvest FOR UPDATE;
@@ -94,7 +97,8 @@ BEGIN
         -- As of the first chunk: an edit in the middle of a plan is then still to be converted.
         UPDATE passereau.harvest h
         SET converted_digest = passereau.conversion_digest(harvest.settings, digest), taxref_version = destination.taxref_version,
-            taxon_revision = (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')
+            taxon_revision = (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon'),
+            plan_basis = passereau.plan_basis(of_harvest)
         WHERE h.id = of_harvest;
         -- The plan of a generation that nobody analysed would be a nested loop.
         EXECUTE format('ANALYZE pinv_gbif.occurrence_%s (generation_id, gbif_id, dataset_key, taxon_key, scientific_name, inaturalist_id, issue)',
@@ -173,6 +177,7 @@ BEGIN
           AND w.place_hash = p.place_hash AND w.taxon_hash = p.taxon_hash AND w.rest_hash = p.rest_hash
           -- A subscription without media leaves those that another one has brought.
           AND (p.media_hash IS NULL OR p.media_hash = COALESCE(w.media_hash, uuid_nil()))
+          AND w.vanished_how IS DISTINCT FROM 'marked'
         RETURNING p.gbif_id, p.written_key
     )
     UPDATE passereau.written w SET written_key = i.written_key FROM identical i WHERE w.gbif_id = i.gbif_id;
@@ -180,15 +185,12 @@ BEGIN
     planned := planned - same;
 
     PERFORM passereau.plan_identities(of_harvest, generation.id, others, after_id, upto_id, harvest.settings);
+    as_it_is := passereau.plan_edits(of_harvest, after_id + 1, upto_id, destination.id_source, destination.srid);
+    planned := planned - as_it_is;
 
     gone := 0;
     IF previous IS NOT NULL AND previous <> generation.id THEN
-        SELECT count(*) INTO gone
-        FROM pinv_gbif.occurrence before
-        WHERE before.generation_id = previous AND before.gbif_id > after_id AND before.gbif_id <= upto_id
-          AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
-                          WHERE o.generation_id = generation.id AND o.gbif_id > after_id AND o.gbif_id <= upto_id
-                            AND o.gbif_id = before.gbif_id);
+        gone := passereau.plan_vanished(of_harvest, previous, others, after_id, upto_id, destination.id_source);
     END IF;
 
     UPDATE passereau.harvest h
@@ -196,7 +198,12 @@ BEGIN
     WHERE h.id = of_harvest;
 
     IF done THEN
+        -- A record that GBIF gave a new gbifID takes its row along: its former number has not vanished.
+        DELETE FROM passereau.plan v USING passereau.plan r
+        WHERE r.harvest_id = of_harvest AND r.action = 'rekey'
+          AND v.harvest_id = of_harvest AND v.action = 'vanish' AND v.gbif_id = r.former_gbif_id;
         slices := passereau.cut_slices(of_harvest);
+        UPDATE passereau.harvest h SET planned_at = now(), plan_summary = passereau.plan_summary(of_harvest) WHERE h.id = of_harvest;
     END IF;
 END $$;
 

@@ -11,7 +11,9 @@
 -- Reasons of kept, which is counted and leaves no row behind (the record stands in the synthèse, or was taken out of it on
 -- purpose, and the next harvest looks at it again):
 --   other_claim_won     found by the plan: the current generation of another subscription has a newer lastInterpreted
---   changed_since_plan  new for the plan, but another harvest entered it meanwhile, before this slice or while it waited
+--   changed_since_plan  new for the plan, but another harvest entered it meanwhile, before this slice or while it waited; or
+--                       somebody changed the row after the plan saw it
+--   edited_locally      all that GBIF says otherwise was changed by a person, and stays
 --   row_gone            an update whose row is gone from the synthèse, or is no longer ours: somebody deleted it, which is an
 --                       edit like another
 --
@@ -40,6 +42,7 @@ DECLARE
     harvest      passereau.harvest;
     destination  record;
     consumed     integer;
+    gone         record;    -- rows of vanished records: in all, marked, deleted
     first_id     bigint;
     last_id      bigint;
 BEGIN
@@ -72,6 +75,8 @@ BEGIN
     inserted := passereau.apply_inserts(of_harvest, first_id, last_id, destination.id_source, destination.srid,
                                         destination.taxref_version);
     PERFORM passereau.apply_settle(of_harvest, first_id, last_id);
+    SELECT * INTO gone FROM passereau.apply_vanished(of_harvest, first_id, last_id, destination.id_source);
+    PERFORM passereau.note_edits(of_harvest, harvest.subscription, first_id, last_id, destination.id_source, destination.srid);
     PERFORM passereau.apply_areas(of_harvest, first_id, last_id);
     PERFORM passereau.apply_sensitivity(of_harvest, first_id, last_id);
     IF (harvest.settings ->> 'media')::boolean THEN
@@ -88,18 +93,20 @@ BEGIN
         RETURNING p.action
     )
     SELECT count(*), count(*) FILTER (WHERE action = 'keep') INTO consumed, kept FROM row_of_plan;
-    IF consumed <> slice.records OR consumed <> inserted + updated + rejected + kept THEN
-        RAISE EXCEPTION 'slice % of harvest %: % records planned, % found, % inserted, % updated, % rejected, % kept; nothing was written',
-                of_slice, of_harvest, slice.records, consumed, inserted, updated, rejected, kept
+    IF consumed <> slice.records OR consumed <> inserted + updated + rejected + kept + gone.records THEN
+        RAISE EXCEPTION 'slice % of harvest %: % records planned, % found, % inserted, % updated, % rejected, % kept, % vanished; nothing was written',
+                of_slice, of_harvest, slice.records, consumed, inserted, updated, rejected, kept, gone.records
             USING ERRCODE = 'PS003';
     END IF;
 
     UPDATE passereau.slice s
-    SET inserted = apply.inserted, updated = apply.updated, rejected = apply.rejected, kept = apply.kept, done_at = now()
+    SET inserted = apply.inserted, updated = apply.updated, rejected = apply.rejected, kept = apply.kept,
+        vanished = gone.records, done_at = now()
     WHERE s.harvest_id = of_harvest AND s.stage = 'upsert' AND s.ordinal = of_slice;
     UPDATE passereau.harvest h
     SET inserted = h.inserted + apply.inserted, updated = h.updated + apply.updated,
         rejected = h.rejected + apply.rejected, kept = h.kept + apply.kept,
+        marked = h.marked + gone.marked, deleted = h.deleted + gone.deleted,
         slices_left = h.slices_left - 1, updated_at = now()
     WHERE h.id = of_harvest
     RETURNING h.slices_left INTO slices_left;

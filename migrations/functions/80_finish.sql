@@ -10,8 +10,8 @@
 -- A reconversion, whose generation is the current one already, ends with the same checks and replaces nothing. What the
 -- generation was converted with is remembered in the subscription: passereau.due_reconversions compares it with today's.
 --
--- harvest.state, finished_at and the event are the caller's business. Nothing of GeoNature is touched: vanished records are
--- counted, not removed.
+-- harvest.state, finished_at and the event are the caller's business. Nothing of GeoNature is touched. Records that had vanished and
+-- are back are noted as vanished no more, but for marked rows, whose mark goes when they are written.
 --
 -- Locks: the harvest's row; dropping a partition needs pinv_gbif.occurrence and pinv_gbif.multimedia for itself for a
 -- moment. A reader of these views who takes longer than ten seconds makes the call fail with 55P03 (lock_not_available),
@@ -66,6 +66,10 @@ BEGIN
         RETURN;
     END IF;
 
+    UPDATE passereau.written w
+    SET vanished_at = NULL, vanished_from = NULL, vanished_how = NULL
+    WHERE w.vanished_at IS NOT NULL AND w.vanished_how <> 'marked'
+      AND EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.generation_id = generation.id AND o.gbif_id = w.gbif_id);
     UPDATE pinv_gbif.generation g SET state = 'current' WHERE g.id = generation.id;
     SELECT s.current_generation INTO previous FROM passereau.subscription s WHERE s.name = harvest.subscription FOR UPDATE;
     UPDATE passereau.subscription s SET current_generation = generation.id, updated_at = now()

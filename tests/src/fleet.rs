@@ -74,7 +74,8 @@ impl Fleet {
         // As the database's administrator, for the role of the workers; everything else as that role.
         let administrator = fleet.database.url.clone();
         let role = fleet.role.name.clone();
-        let install = ["install", "--role", &role, "--with-metadata", "--with-media", "--database-url", &administrator];
+        let with = ["--with-metadata", "--with-media", "--with-removal"];
+        let install = [&["install", "--role", &role][..], &with, &["--database-url", &administrator]].concat();
         for args in [&install[..], &["migrate"], &["topology", "apply"]] {
             fleet.run_command(args).await?;
         }

@@ -66,8 +66,8 @@ fn source(request: &HarvestRequest) -> Option<Source> {
 
 /// What is asked, without the name it is asked under.
 fn asked(request: &HarvestRequest) -> Value {
-    let HarvestRequest { query, download_key, archive, settings, subscription: _, all_datasets: _ } = request;
-    json!({ "query": query, "download_key": download_key, "archive": archive, "settings": settings })
+    let HarvestRequest { query, download_key, archive, settings, plan, subscription: _, all_datasets: _ } = request;
+    json!({ "query": query, "download_key": download_key, "archive": archive, "settings": settings, "plan": plan })
 }
 
 /// All problems in one text, for the dead letter.

@@ -114,6 +114,7 @@ impl Requester {
             request,
             digest: accepted.digest.clone(),
             joins: context.message_id().is_none(),
+            plan_only: accepted.request.plan,
             state,
             // Only what we ask for takes a place of the account.
             account: (accepted.source == Source::Query).then(|| self.gbif.user().to_owned()),

@@ -45,6 +45,30 @@ pub async fn plan(executor: impl PgExecutor<'_>, harvest_id: Uuid, max_records: 
         .await
 }
 
+/// Why a complete plan waits for a person, in words; `None` when it may be applied at once.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn awaits_approval(executor: impl PgExecutor<'_>, harvest_id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT passereau.awaits_approval($1)").bind(harvest_id).fetch_one(executor).await
+}
+
+/// Why a plan is out of date, in words; `None` when it can be applied as it is.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn plan_out_of_date(executor: impl PgExecutor<'_>, harvest_id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT passereau.plan_out_of_date($1)").bind(harvest_id).fetch_one(executor).await
+}
+
+/// Throws a plan away, to be made anew; it will wait for approval, and says why it was made anew.
+///
+/// # Errors
+/// As [`plan`].
+pub async fn renew_plan(executor: impl PgExecutor<'_>, harvest_id: Uuid, why: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT passereau.renew_plan($1, $2)").bind(harvest_id).bind(why).execute(executor).await.map(|_| ())
+}
+
 /// Applies a slice; a second call changes nothing.
 ///
 /// # Errors

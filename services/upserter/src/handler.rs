@@ -1,12 +1,12 @@
-//! The handler: plan, slice, finish.
+//! The handler: plan, approval, slice, finish.
 
 use std::time::Duration;
 
-use passereau_contracts::{HarvestFinish, SyntheseUpsert, UpserterTask};
-use passereau_harvest::{Due, State, advance, due_reconversions, in_state, reconvert};
+use passereau_contracts::{HarvestApprove, HarvestFinish, HarvestPlan, SyntheseUpsert, UpserterTask};
+use passereau_harvest::{Due, State, advance, approve, await_approval, due_reconversions, find, in_state, reconvert};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use passereau_telemetry::{RecordOutcome, Stage as Counted};
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::bounded;
@@ -48,19 +48,45 @@ impl Upserter {
         let mut tx = context.begin().await?;
         // Answers again what the last chunk answered; a second copy of this message may have been faster.
         let planned = functions::plan(&mut *tx, harvest_id, self.config.plan_chunk_records).await.map_err(stop)?;
+        if let Some(reason) = functions::awaits_approval(&mut *tx, harvest_id).await.map_err(stop)? {
+            if await_approval(&mut tx, harvest_id, &reason).await? {
+                tracing::info!(%harvest_id, reason, "the plan waits for approval");
+            }
+            return Ok(Done::with(tx));
+        }
         if !advance(&mut tx, harvest_id, State::Planning, State::Upserting).await? {
             return Ok(Done::with(tx));
         }
-        let slices = u32::try_from(planned.slices.unwrap_or(0)).unwrap_or(0);
-        if slices == 0 {
-            advance(&mut tx, harvest_id, State::Upserting, State::Finishing).await?;
-            return Done::with(tx).send(&HarvestFinish { harvest_id });
+        send_slices(tx, harvest_id, planned.slices.unwrap_or(0)).await
+    }
+
+    /// Applies exactly the plan that was looked at; one that is out of date is made anew, and waits once more.
+    async fn approve(&self, context: &Context, message: &HarvestApprove) -> Outcome {
+        let HarvestApprove { harvest_id, by } = message;
+        let Some(harvest) = find(context.pool(), *harvest_id).await? else {
+            return Err(Stop::reject(format!(
+                "there is no harvest {harvest_id} to approve: `passereau harvest list` shows those that there are"
+            )));
+        };
+        if harvest.state != State::AwaitingApproval {
+            tracing::info!(%harvest_id, state = %harvest.state, "approved, but it does not wait for approval");
+            return Ok(Done::nothing());
         }
-        let mut done = Done::with(tx);
-        for slice in 0..slices {
-            done = done.send(&SyntheseUpsert { harvest_id, slice })?;
+        let mut tx = context.begin().await?;
+        if let Some(reason) = functions::plan_out_of_date(&mut *tx, *harvest_id).await.map_err(stop)? {
+            if !advance(&mut tx, *harvest_id, State::AwaitingApproval, State::Planning).await? {
+                return Ok(Done::with(tx));
+            }
+            tracing::info!(%harvest_id, reason, "the plan is out of date and is made anew");
+            functions::renew_plan(&mut *tx, *harvest_id, &reason).await.map_err(stop)?;
+            return Done::with(tx).send(&HarvestPlan { harvest_id: *harvest_id });
         }
-        Ok(done)
+        if !approve(&mut tx, *harvest_id, by.as_deref()).await? {
+            return Ok(Done::with(tx));
+        }
+        // The last chunk of a complete plan answers again how many slices there are.
+        let planned = functions::plan(&mut *tx, *harvest_id, self.config.plan_chunk_records).await.map_err(stop)?;
+        send_slices(tx, *harvest_id, planned.slices.unwrap_or(0)).await
     }
 
     async fn upsert(&self, context: &Context, message: &SyntheseUpsert) -> Outcome {
@@ -105,6 +131,20 @@ impl Upserter {
         advance(&mut tx, harvest_id, State::Finishing, State::Completed).await?;
         Ok(Done::with(tx))
     }
+}
+
+/// The slices of a plan that may be applied; none at all is the end of it.
+async fn send_slices(mut tx: Transaction<'static, Postgres>, harvest_id: Uuid, slices: i32) -> Outcome {
+    let slices = u32::try_from(slices).unwrap_or(0);
+    if slices == 0 {
+        advance(&mut tx, harvest_id, State::Upserting, State::Finishing).await?;
+        return Done::with(tx).send(&HarvestFinish { harvest_id });
+    }
+    let mut done = Done::with(tx);
+    for slice in 0..slices {
+        done = done.send(&SyntheseUpsert { harvest_id, slice })?;
+    }
+    Ok(done)
 }
 
 async fn convert_again(pool: &PgPool, due: &Due) -> Result<(), sqlx::Error> {
@@ -155,6 +195,7 @@ impl Worker for Upserter {
     async fn handle(&self, context: &Context, task: UpserterTask) -> Outcome {
         match task {
             UpserterTask::Plan(message) => self.plan(context, message.harvest_id).await,
+            UpserterTask::Approve(message) => self.approve(context, &message).await,
             UpserterTask::Upsert(message) => self.upsert(context, &message).await,
             UpserterTask::Finish(message) => self.finish(context, message.harvest_id).await,
         }

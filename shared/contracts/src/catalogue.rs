@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind, HarvestCancel,
-    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind,
+    HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured,
+    SubscriptionSettings, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -54,6 +55,7 @@ pub fn contracts() -> Vec<Contract> {
         contract(&InatEnrich { harvest_id, batch: 0 }),
         contract(&DatasetDescribe { harvest_id, batch: 1 }),
         contract(&HarvestPlan { harvest_id }),
+        contract(&HarvestApprove { harvest_id, by: Some("M. Martin".into()) }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),
         contract(&HarvestCancel {
@@ -70,19 +72,22 @@ pub fn contracts() -> Vec<Contract> {
             harvest_id,
             subscription: "inaturalist-aura".into(),
             counts: Counts { read: 3, landed: 3, inserted: 2, rejected: 1, ..Counts::default() },
-            reason: match kind {
-                EventKind::Failed => {
-                    Some("GBIF ended download 0015000-260108000000665 as KILLED; submit the request again".into())
-                }
-                EventKind::Cancelled => Some("cancelled by the data manager: the query names the wrong region".into()),
-                EventKind::Started | EventKind::Planned | EventKind::Completed => None,
-            },
+            reason: reason(kind).map(Into::into),
             download_key: Some("0015000-260108000000665".into()),
             doi: Some("10.15468/dl.4gbcs6".into()),
             at: DateTime::<Utc>::UNIX_EPOCH,
         }),
     }));
     all
+}
+
+fn reason(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::Failed => Some("GBIF ended download 0015000-260108000000665 as KILLED; submit the request again"),
+        EventKind::AwaitingApproval => Some("a plan was asked for"),
+        EventKind::Cancelled => Some("cancelled by the data manager: the query names the wrong region"),
+        _ => None,
+    }
 }
 
 fn contract<M: Message>(example: &M) -> Contract {

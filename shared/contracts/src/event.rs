@@ -16,6 +16,9 @@ pub enum EventKind {
     /// The plan is made: `unchanged` and `vanished` are known, the other landed records go into the slices.
     #[serde(rename = "harvest.planned")]
     Planned,
+    /// The plan waits for a person's approval (`harvest.approve`); the reason says why.
+    #[serde(rename = "harvest.awaiting_approval")]
+    AwaitingApproval,
     /// Everything is in the synthèse and the sums are right.
     #[serde(rename = "harvest.completed")]
     Completed,
@@ -29,13 +32,15 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Started, Self::Planned, Self::Completed, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Planned, Self::AwaitingApproval, Self::Completed, Self::Failed, Self::Cancelled];
 
     /// The routing key.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "harvest.started",
             Self::Planned => "harvest.planned",
+            Self::AwaitingApproval => "harvest.awaiting_approval",
             Self::Completed => "harvest.completed",
             Self::Failed => "harvest.failed",
             Self::Cancelled => "harvest.cancelled",
@@ -63,10 +68,10 @@ pub struct Counts {
     pub unchanged: i64,
     /// Records that cannot enter yet, each with a reason.
     pub rejected: i64,
-    /// Records left as they are on purpose: another subscription holds newer data, somebody deleted the row, or it changed
-    /// since the plan.
+    /// Records left as they are on purpose: another subscription holds newer data, a person has edited or deleted the row, or
+    /// it changed since the plan.
     pub kept: i64,
-    /// Records of the generation before that are gone.
+    /// Records of the generation before that no current generation holds any more.
     pub vanished: i64,
 }
 
@@ -81,7 +86,7 @@ pub struct Event {
     pub subscription: String,
     /// The counts so far.
     pub counts: Counts,
-    /// Why, when it failed or was cancelled.
+    /// Why, when it failed, was cancelled or waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Key of the GBIF download, once there is one.

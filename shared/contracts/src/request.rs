@@ -1,8 +1,9 @@
-//! `harvest.request`, the one message that anyone may publish.
+//! The messages that anyone may publish: `harvest.request` and `harvest.approve`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{Message, SubscriptionSettings};
 
@@ -31,10 +32,29 @@ pub struct HarvestRequest {
     /// What the subscription decides about its records; without it, what it has decided before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<SubscriptionSettings>,
+    /// Stop once the plan is made, before the first row moves: the harvest waits for `harvest.approve`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plan: bool,
 }
 
 impl Message for HarvestRequest {
     const KIND: &'static str = "harvest.request";
+}
+
+/// Lets a harvest that waits for approval (event `harvest.awaiting_approval`) apply exactly the plan that it has made. A plan
+/// that is out of date is made anew instead, and waits once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HarvestApprove {
+    /// The harvest.
+    pub harvest_id: Uuid,
+    /// Who approves, for the record: a name, or another word for a person or system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl Message for HarvestApprove {
+    const KIND: &'static str = "harvest.approve";
 }
 
 /// The subscription of what is copied by hand into `pinv_gbif.tmp_gbif_data`.

@@ -25,6 +25,9 @@ pub struct SubscriptionSettings {
     /// `generate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uuid_absent: Option<UuidAbsent>,
+    /// What becomes of the rows of records that no current generation holds any more. Default `keep`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vanished: Option<Vanished>,
     /// What becomes of a record whose UUID stands in the synthèse under another source. Default `reject`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub already_present: Option<AlreadyPresent>,
@@ -70,6 +73,19 @@ pub enum UuidAbsent {
     Generate,
     /// It does not enter (reason `uuid_absent`).
     Reject,
+}
+
+/// What becomes of the row of a vanished record. Nothing is marked or deleted after an archive that is not complete, or after
+/// the predicate has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Vanished {
+    /// It stays as it is.
+    Keep,
+    /// It gets `vanished_at` in its `additional_data`, and nothing else.
+    Mark,
+    /// It is archived with its media, validations and reports, and deleted.
+    Delete,
 }
 
 /// What becomes of a record that stands in the synthèse under another source.

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestCancel,
-    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestApprove,
+    HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
 };
 
 /// The closed set of messages of one worker.
@@ -38,7 +38,10 @@ pub const WORKERS: &[WorkerKinds] = &[
     WorkerKinds { worker: "downloader", kinds: &[ArchiveFetch::KIND] },
     WorkerKinds { worker: "loader", kinds: &[ArchiveLoad::KIND] },
     WorkerKinds { worker: "inat-enricher", kinds: &[InatEnrich::KIND] },
-    WorkerKinds { worker: "upserter", kinds: &[HarvestPlan::KIND, SyntheseUpsert::KIND, HarvestFinish::KIND] },
+    WorkerKinds {
+        worker: "upserter",
+        kinds: &[HarvestPlan::KIND, HarvestApprove::KIND, SyntheseUpsert::KIND, HarvestFinish::KIND],
+    },
 ];
 
 fn unknown(kind: &str) -> DecodeError {
@@ -145,6 +148,8 @@ fn only<M: Message>(kind: &str, version: u16, body: &[u8]) -> Result<M, DecodeEr
 pub enum UpserterTask {
     /// Make the plan.
     Plan(HarvestPlan),
+    /// Apply a plan that waited for it.
+    Approve(HarvestApprove),
     /// Write a slice of it.
     Upsert(SyntheseUpsert),
     /// Close the harvest.
@@ -155,6 +160,7 @@ impl Task for UpserterTask {
     fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Self, DecodeError> {
         match kind {
             HarvestPlan::KIND => Ok(Self::Plan(decode(version, body)?)),
+            HarvestApprove::KIND => Ok(Self::Approve(decode(version, body)?)),
             SyntheseUpsert::KIND => Ok(Self::Upsert(decode(version, body)?)),
             HarvestFinish::KIND => Ok(Self::Finish(decode(version, body)?)),
             other => Err(unknown(other)),
@@ -164,6 +170,7 @@ impl Task for UpserterTask {
     fn harvest_id(&self) -> Option<Uuid> {
         match self {
             Self::Plan(message) => Some(message.harvest_id),
+            Self::Approve(message) => Some(message.harvest_id),
             Self::Upsert(message) => Some(message.harvest_id),
             Self::Finish(message) => Some(message.harvest_id),
         }

@@ -29,13 +29,20 @@ pub struct Wanted {
     pub metadata: bool,
     /// Also what subscriptions with `media = true` need.
     pub media: bool,
+    /// Also what subscriptions with `vanished = delete` need.
+    pub removal: bool,
 }
 
 impl Wanted {
     fn features(&self) -> impl Iterator<Item = Feature> {
-        [(true, Feature::Harvest), (self.metadata, Feature::Metadata), (self.media, Feature::Media)]
-            .into_iter()
-            .filter_map(|(wanted, feature)| wanted.then_some(feature))
+        [
+            (true, Feature::Harvest),
+            (self.metadata, Feature::Metadata),
+            (self.media, Feature::Media),
+            (self.removal, Feature::Removal),
+        ]
+        .into_iter()
+        .filter_map(|(wanted, feature)| wanted.then_some(feature))
     }
 }
 

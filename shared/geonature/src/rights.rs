@@ -19,6 +19,8 @@ pub enum Feature {
     Metadata,
     /// Writing media, for subscriptions with `media = true`.
     Media,
+    /// Taking rows of vanished records away with what hangs on them, for subscriptions with `vanished = delete`.
+    Removal,
 }
 
 /// What a right is on. Tables are named `schema.table`.
@@ -181,6 +183,36 @@ const GROUPS: &[Group] = &[
         doing: "media: numbering both",
         privileges: &["USAGE"],
         on: &[SequenceOf("gn_commons.t_medias"), SequenceOf("gn_commons.t_history_actions")],
+    },
+    Group {
+        feature: Feature::Removal,
+        doing: "removal: knowing on which observations people have reported",
+        privileges: &["SELECT"],
+        on: &[Table("gn_synthese.t_reports")],
+    },
+    Group {
+        feature: Feature::Removal,
+        doing: "removal: archiving and deleting the media and validations of a deleted observation",
+        privileges: &["SELECT", "DELETE"],
+        on: &[Table("gn_commons.t_medias"), Table("gn_commons.t_validations")],
+    },
+    Group {
+        feature: Feature::Removal,
+        doing: "removal: the history that a trigger writes of each deleted media, and where it belongs",
+        privileges: &["INSERT"],
+        on: &[Table("gn_commons.t_history_actions")],
+    },
+    Group {
+        feature: Feature::Removal,
+        doing: "removal: numbering the history",
+        privileges: &["USAGE"],
+        on: &[SequenceOf("gn_commons.t_history_actions")],
+    },
+    Group {
+        feature: Feature::Removal,
+        doing: "removal: finding the table that media are attached to, as that trigger does",
+        privileges: &["SELECT"],
+        on: &[Table("gn_commons.bib_tables_location")],
     },
 ];
 

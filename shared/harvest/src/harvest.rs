@@ -46,12 +46,22 @@ pub struct Harvest {
     pub slices_left: i32,
     /// The counts so far.
     pub counts: Counts,
-    /// Why it failed or was cancelled.
+    /// Of the vanished records, rows of the synthèse that were marked.
+    pub marked: i64,
+    /// Of the vanished records, rows of the synthèse that were archived and deleted.
+    pub deleted: i64,
+    /// Why it failed or was cancelled, or what it waits for.
     pub reason: Option<String>,
     /// Since when it is paused ([`crate::pause`]).
     pub paused_at: Option<DateTime<Utc>>,
     /// Why it is paused, if somebody said so.
     pub paused_reason: Option<String>,
+    /// What its plan is, once there is one (`passereau.plan_summary`).
+    pub plan_summary: Option<Value>,
+    /// When its plan was made.
+    pub planned_at: Option<DateTime<Utc>>,
+    /// Who approved the plan, if it waited for that.
+    pub approved_by: Option<String>,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
     /// When it ended.
@@ -90,9 +100,14 @@ impl<'r> FromRow<'r, PgRow> for Harvest {
                 kept: row.try_get("kept")?,
                 vanished: row.try_get("vanished")?,
             },
+            marked: row.try_get("marked")?,
+            deleted: row.try_get("deleted")?,
             reason: row.try_get("reason")?,
             paused_at: row.try_get("paused_at")?,
             paused_reason: row.try_get("paused_reason")?,
+            plan_summary: row.try_get("plan_summary")?,
+            planned_at: row.try_get("planned_at")?,
+            approved_by: row.try_get("approved_by")?,
             created_at: row.try_get("created_at")?,
             finished_at: row.try_get("finished_at")?,
         })
@@ -147,6 +162,41 @@ pub async fn advance(connection: &mut PgConnection, id: Uuid, from: State, to: S
         announce(connection, id, kind).await?;
     }
     Ok(moved)
+}
+
+/// Lets a harvest whose plan is made wait for a person, and announces it with the reason; `false` when it is not planning any
+/// more.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn await_approval(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<bool, sqlx::Error> {
+    if !advance(connection, id, State::Planning, State::AwaitingApproval).await? {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE passereau.harvest SET reason = $2 WHERE id = $1")
+        .bind(id)
+        .bind(reason)
+        .execute(&mut *connection)
+        .await?;
+    announce(connection, id, EventKind::Planned).await?;
+    announce(connection, id, EventKind::AwaitingApproval).await?;
+    Ok(true)
+}
+
+/// Lets a harvest that waited for it apply its plan; `false` when it does not wait any more.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn approve(connection: &mut PgConnection, id: Uuid, by: Option<&str>) -> Result<bool, sqlx::Error> {
+    if !advance(connection, id, State::AwaitingApproval, State::Upserting).await? {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE passereau.harvest SET reason = NULL, approved_at = now(), approved_by = $2 WHERE id = $1")
+        .bind(id)
+        .bind(by)
+        .execute(connection)
+        .await?;
+    Ok(true)
 }
 
 /// Ends a harvest that is alive, with its reason, and announces it. Messages of it that still wait are taken back: what

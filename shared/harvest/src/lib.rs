@@ -26,7 +26,7 @@ mod state;
 
 pub use batches::{Batches, cut_batches};
 pub use event::announce;
-pub use harvest::{Harvest, advance, fail, find, in_state};
+pub use harvest::{Harvest, advance, approve, await_approval, fail, find, in_state};
 pub use life::{Ordered, cancel, hold, is_waiting, pause, resume, shares_download, stays_paused, withdraw};
 pub use overview::{Progress, RejectCount, Wanted, list, progress, rejects_by_reason, upsert_opens_at};
 pub use reconvert::{Due, due_reconversions, reconvert};

@@ -23,6 +23,8 @@ pub struct NewHarvest {
     /// Whether an equal request that is alive is joined: a request without an identity of its own cannot be told from a
     /// second copy.
     pub joins: bool,
+    /// Whether it stops once its plan is made, until somebody approves it.
+    pub plan_only: bool,
     /// The state it starts in.
     pub state: State,
     /// GBIF account, for a query.
@@ -81,8 +83,8 @@ pub async fn start(connection: &mut PgConnection, new: &NewHarvest) -> Result<St
     .await?;
     sqlx::query(
         "INSERT INTO passereau.harvest
-             (id, subscription, state, request, request_digest, account, download_key, archive_key, settings)
-         SELECT $1, s.name, $3, $4, $5, $6, $7, $8, s.settings FROM passereau.subscription s WHERE s.name = $2",
+             (id, subscription, state, request, request_digest, account, download_key, archive_key, plan_only, settings)
+         SELECT $1, s.name, $3, $4, $5, $6, $7, $8, $9, s.settings FROM passereau.subscription s WHERE s.name = $2",
     )
     .bind(new.id)
     .bind(&name)
@@ -92,6 +94,7 @@ pub async fn start(connection: &mut PgConnection, new: &NewHarvest) -> Result<St
     .bind(&new.account)
     .bind(&new.download_key)
     .bind(&new.archive_key)
+    .bind(new.plan_only)
     .execute(&mut *connection)
     .await?;
     announce(connection, new.id, EventKind::Started).await?;

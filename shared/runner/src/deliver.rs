@@ -191,7 +191,9 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     if let Some(harvest_id) = envelope.harvest_id {
         Span::current().record("harvest_id", field::display(harvest_id));
     }
-    let met = inbox::meet(&context.pool, W::NAME, envelope.message_id, envelope.harvest_id).await?;
+    // Nothing has been done yet, so there is no outcome that PostgreSQL could refuse: whatever it says, the delivery waits.
+    let met = inbox::meet(&context.pool, W::NAME, envelope.message_id, envelope.harvest_id).await;
+    let met = met.map_err(|error| Trouble::Absent(error.to_string()))?;
     if met.known {
         return Ok((kind, MessageOutcome::Duplicate));
     }

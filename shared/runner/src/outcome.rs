@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use passereau_contracts::Message;
 use serde_json::Value;
-use sqlx::{Postgres, Transaction};
+use sqlx::{
+    Postgres, Transaction,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
 /// The result of a handler: done, or a reason to stop.
 pub type Outcome = Result<Done, Stop>;
@@ -116,15 +119,25 @@ impl Stop {
     }
 }
 
-/// Whether an error means that the server is away rather than that the statement is wrong. Codes of class 08 and 57P0x:
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// Whether an error means that the server is away rather than that the statement is wrong. A fatal error ended the session or
+/// never let it begin, so it says nothing of any statement: a shutdown, too many connections, a database that takes none for
+/// now. Of those, only what an administrator has to mend is not waited for: a wrong password or role, a database that does
+/// not exist. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; severities:
+/// <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-SEVERITY-LEVELS>.
 #[must_use]
 pub fn is_database_absent(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
-        sqlx::Error::Database(database) => database
-            .code()
-            .is_some_and(|code| code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")),
+        sqlx::Error::Database(database) => {
+            let code = database.code().unwrap_or_default();
+            if code.starts_with("28") || code == "3D000" {
+                return false;
+            }
+            let fatal = database
+                .try_downcast_ref::<PgDatabaseError>()
+                .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
+            fatal || code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")
+        }
         _ => false,
     }
 }

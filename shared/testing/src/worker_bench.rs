@@ -146,6 +146,7 @@ impl WorkerBench {
             request: serde_json::json!({}),
             digest: id.to_string(),
             joins: false,
+            plan_only: false,
             state,
             account: account.map(Into::into),
             download_key: download_key.map(Into::into),

@@ -75,6 +75,7 @@ impl Fleet {
             download_key: Some(KEY.to_owned()),
             archive_key: None,
             joins: false,
+            plan_only: false,
         };
         start(&mut tx, &new).await.unwrap();
         sqlx::query(

@@ -12,7 +12,10 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::life::{Cancel, Pause, Resume};
-use super::{cite::Cite, open, reconvert::Reconvert, rejects::Rejects, show, show_json, submit::Submit, waiting};
+use super::{
+    approve::Approve, cite::Cite, edits::Edits, open, plan::Plan, reconvert::Reconvert, rejects::Rejects, show,
+    show_json, submit::Submit, vanished::Vanished, waiting,
+};
 
 /// Harvests.
 #[derive(Debug, Subcommand)]
@@ -31,8 +34,16 @@ pub enum Harvest {
     Resume(Resume),
     /// End a harvest for good, and its download at GBIF.
     Cancel(Cancel),
+    /// What a harvest would do, or did: field by field, as lines, JSON or an HTML page.
+    Plan(Plan),
+    /// Apply exactly the plan that waits for approval.
+    Approve(Approve),
     /// What a harvest's subscription could not bring in, and what to do about it.
     Rejects(Rejects),
+    /// What people changed in GeoNature and GBIF says otherwise about, and GBIF's changes on validated rows.
+    Edits(Edits),
+    /// Records that no current generation holds any more, and what became of their rows.
+    Vanished(Vanished),
     /// What to cite for a harvest: GBIF's DOI, and the datasets behind it.
     Cite(Cite),
 }
@@ -85,7 +96,11 @@ impl Harvest {
             Self::Pause(pause) => pause.run().await,
             Self::Resume(resume) => resume.run().await,
             Self::Cancel(cancel) => cancel.run().await,
+            Self::Plan(plan) => plan.run().await,
+            Self::Approve(approve) => approve.run().await,
             Self::Rejects(rejects) => rejects.run().await,
+            Self::Edits(edits) => edits.run().await,
+            Self::Vanished(vanished) => vanished.run().await,
             Self::Cite(cite) => cite.run().await,
         }
     }
@@ -232,6 +247,16 @@ fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
         counts.kept,
         if harvest.state.is_alive() { " so far" } else { "" }
     )?;
-    writeln!(text, "vanished      {}", counts.vanished)?;
+    write!(text, "vanished      {}", counts.vanished)?;
+    if harvest.marked + harvest.deleted > 0 {
+        write!(text, " ({} rows marked, {} rows archived and deleted)", harvest.marked, harvest.deleted)?;
+    }
+    writeln!(text)?;
+    if let Some(by) = &harvest.approved_by {
+        writeln!(text, "approved by   {by}")?;
+    }
+    if harvest.state == State::AwaitingApproval {
+        writeln!(text, "plan          passereau harvest plan {0}; then passereau harvest approve {0}", harvest.id)?;
+    }
     Ok(text)
 }

@@ -24,6 +24,10 @@ pub struct Install {
     /// index on gn_commons.t_medias.
     #[arg(long, requires = "role")]
     with_media: bool,
+    /// Also grant what subscriptions with vanished = delete need: reading gn_synthese.t_reports, deleting in gn_commons.t_medias and
+    /// gn_commons.t_validations.
+    #[arg(long, requires = "role")]
+    with_removal: bool,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -35,7 +39,12 @@ impl Install {
     /// The database is no GeoNature, or refuses a statement.
     pub async fn run(self) -> anyhow::Result<()> {
         let pool = passereau_database::connect(&self.database)?;
-        let wanted = Wanted { role: self.role, metadata: self.with_metadata, media: self.with_media };
+        let wanted = Wanted {
+            role: self.role,
+            metadata: self.with_metadata,
+            media: self.with_media,
+            removal: self.with_removal,
+        };
         if self.print_sql {
             return show(&script(&detect(&pool).await?, &wanted));
         }
@@ -71,7 +80,7 @@ mod tests {
         let parse = |words: &str| {
             Cli::try_parse_from(format!("install --database-url postgres://x/y {words}").split_whitespace()).is_ok()
         };
-        for wanted in ["--with-metadata", "--with-media"] {
+        for wanted in ["--with-metadata", "--with-media", "--with-removal"] {
             assert!(!parse(wanted), "{wanted} alone would grant nothing");
             assert!(parse(&format!("--role passereau {wanted}")), "{wanted}");
         }

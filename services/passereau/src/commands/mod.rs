@@ -7,16 +7,20 @@ use passereau_database::{DatabaseConfig, check_migrated, connect};
 use serde::Serialize;
 use sqlx::PgPool;
 
+pub mod approve;
 pub mod check;
 pub mod cite;
 pub mod dead;
+pub mod edits;
 pub mod harvest;
 pub mod install;
 pub mod language;
 pub mod life;
 pub mod migrate;
+pub mod plan;
 pub mod reconvert;
 pub mod rejects;
+mod report;
 mod spreadsheet;
 pub mod submit;
 pub mod taxon;
@@ -24,6 +28,7 @@ pub mod taxon_keys;
 mod taxon_sheet;
 pub mod topology;
 pub mod up;
+pub mod vanished;
 pub mod vocabulary;
 mod waiting;
 

@@ -1,23 +1,18 @@
 //! `passereau harvest rejects`: what a subscription could not bring in, and what to do about it.
 //!
-//! The rows come from `pinv_gbif.reject` and its views (`migrations/functions/95_reports.sql`), every column as text, and are
-//! written one by one as they arrive: a report is as long as it has to be.
+//! The rows come from `pinv_gbif.reject` and its views (`migrations/functions/95_reports.sql`).
 
-use std::io::{self, Write};
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use futures_util::TryStreamExt;
 use passereau_database::DatabaseConfig;
 use passereau_harvest::{Harvest, State, find};
-use sqlx::{PgPool, Row};
+use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
     language::{Lang, Language},
     open,
-    spreadsheet::Spreadsheet,
-    unless_closed,
+    report::Report,
 };
 
 /// Whose rejects, and how to show them.
@@ -49,13 +44,6 @@ pub enum By {
     Taxon,
     /// GBIF's dataset and the reason.
     Dataset,
-}
-
-/// A report: its statement, whose one parameter is the subscription, and its columns, all of them text, with the width they
-/// have when it is not CSV.
-struct Report {
-    sql: &'static str,
-    columns: &'static [(&'static str, usize)],
 }
 
 const LIST: Report = Report {
@@ -111,9 +99,7 @@ impl Rejects {
             (_, By::Taxon, _) => BY_TAXON,
             (_, By::Dataset, _) => BY_DATASET,
         };
-        let out = io::BufWriter::new(io::stdout().lock());
-        let written = write(&pool, &report, &harvest.subscription, self.csv, out).await;
-        unless_closed(written).context("writing the report")
+        report.print(&pool, &harvest.subscription, self.csv).await
     }
 }
 
@@ -140,81 +126,4 @@ async fn standing(pool: &PgPool, asked: &Harvest) -> Result<String, sqlx::Error>
             asked.id, asked.state
         ),
     })
-}
-
-/// Writes the names of the columns, then row after row as they come.
-async fn write(pool: &PgPool, report: &Report, subscription: &str, as_csv: bool, out: impl Write) -> io::Result<()> {
-    let mut sheet = Sheet::new(as_csv, report.columns, out)?;
-    sheet.row(report.columns.iter().map(|(name, _)| *name))?;
-    let mut rows = sqlx::query(report.sql).bind(subscription).fetch(pool);
-    while let Some(row) = rows.try_next().await.map_err(io::Error::other)? {
-        let values: Result<Vec<Option<&str>>, _> = (0..report.columns.len()).map(|at| row.try_get(at)).collect();
-        sheet.row(values.map_err(io::Error::other)?.into_iter().map(Option::unwrap_or_default))?;
-    }
-    sheet.flush()
-}
-
-/// Where rows go.
-enum Sheet<W: Write> {
-    Csv(Box<Spreadsheet<W>>),
-    Text(W, &'static [(&'static str, usize)]),
-}
-
-impl<W: Write> Sheet<W> {
-    fn new(as_csv: bool, columns: &'static [(&'static str, usize)], out: W) -> io::Result<Self> {
-        Ok(if as_csv { Self::Csv(Box::new(Spreadsheet::new(out)?)) } else { Self::Text(out, columns) })
-    }
-
-    fn row<'v>(&mut self, values: impl Iterator<Item = &'v str>) -> io::Result<()> {
-        match self {
-            Self::Csv(csv) => csv.row(values)?,
-            Self::Text(out, columns) => {
-                let padded = columns.iter().zip(values).map(|((name, width), value)| match *name {
-                    "records" => format!("{value:>width$}"),
-                    _ => format!("{value:<width$}"),
-                });
-                writeln!(out, "{}", padded.collect::<Vec<_>>().join("  ").trim_end())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Csv(csv) => csv.flush()?,
-            Self::Text(out, _) => out.flush()?,
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sheet(as_csv: bool, rows: &[&[&str]]) -> String {
-        let mut out = Vec::new();
-        let mut sheet = Sheet::new(as_csv, BY_TAXON.columns, &mut out).expect("sheet");
-        for row in rows {
-            sheet.row(row.iter().copied()).expect("row");
-        }
-        sheet.flush().expect("flush");
-        drop(sheet);
-        String::from_utf8(out).expect("UTF-8")
-    }
-
-    #[test]
-    fn csv_is_for_a_spreadsheet() {
-        let row = ["3", "taxon_unmatched", "", "=Aus \"bus\" L., 1758"];
-        assert_eq!(sheet(true, &[&row]), "\u{feff}3;taxon_unmatched;;\"'=Aus \"\"bus\"\" L., 1758\"\n");
-    }
-
-    #[test]
-    fn text_is_aligned_and_ends_with_its_last_value() {
-        let rows: [&[&str]; 2] = [&["12", "own_data", "71", ""], &["7", "count_zero", "72", "Aus bus"]];
-        assert_eq!(
-            sheet(false, &rows),
-            "       12  own_data              71\n        7  count_zero            72          Aus bus\n"
-        );
-    }
 }

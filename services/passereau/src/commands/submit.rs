@@ -36,6 +36,9 @@ pub struct Submit {
     /// File with the subscription's settings, a JSON object (docs/settings.md); they replace those that it has.
     #[arg(long)]
     settings: Option<PathBuf>,
+    /// Stop once the plan is made, before the first row moves: `passereau harvest plan` shows it, `harvest approve` applies it.
+    #[arg(long)]
+    plan: bool,
     #[command(flatten)]
     broker: BrokerConfig,
 }
@@ -53,6 +56,7 @@ impl Submit {
             archive: self.archive,
             all_datasets: self.all_datasets,
             settings: self.settings.as_deref().map(|path| read(path, "the settings")).transpose()?,
+            plan: self.plan,
         };
         let problems = problems(&request);
         ensure!(problems.is_empty(), "the request is not right:\n  {}", problems.join("\n  "));

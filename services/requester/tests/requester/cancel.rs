@@ -206,6 +206,7 @@ async fn of_two_requests_of_one_subscription_at_the_same_moment_one_waits() {
         id,
         subscription: Some("aura".into()),
         settings: None,
+        plan_only: false,
         request: json!({}),
         digest: id.to_string(),
         joins: false,

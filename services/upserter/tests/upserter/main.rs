@@ -1,8 +1,11 @@
 //! The upserter's SQL functions against a GeoNature-shaped database.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod approval;
 mod dates;
+mod delta;
 mod destination;
+mod edits;
 mod functions;
 mod hours;
 mod identity;
@@ -17,5 +20,6 @@ mod reports;
 mod sensitivity;
 mod slow;
 mod taxa;
+mod vanished;
 mod vocabulary;
 mod waiting;

@@ -185,6 +185,58 @@ impl Platform {
         harvest
     }
 
+    /// The same from a download that GBIF says is whole: only then can records vanish. `predicate` is what was asked.
+    pub async fn land_whole(&self, subscription: &str, predicate: &str, records: &[Record]) -> Uuid {
+        let harvest = self.land(subscription, records).await;
+        sqlx::query("UPDATE pinv_gbif.generation SET complete = true WHERE harvest_id = $1")
+            .bind(harvest)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        sqlx::query("UPDATE passereau.harvest SET request = $2 WHERE id = $1")
+            .bind(harvest)
+            .bind(json!({"query": {"predicate": {"type": "equals", "key": "DATASET_KEY", "value": predicate}}}))
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        harvest
+    }
+
+    /// Plans a harvest whole; why it waits for approval, if it does.
+    pub async fn plan(&self, harvest: Uuid) -> Option<String> {
+        while !functions::plan(&self.pool, harvest, 1000).await.unwrap().done {}
+        functions::awaits_approval(&self.pool, harvest).await.unwrap()
+    }
+
+    /// What the plan of a harvest is, for people.
+    pub async fn summary(&self, harvest: Uuid) -> Value {
+        sqlx::query_scalar("SELECT plan_summary FROM passereau.harvest WHERE id = $1")
+            .bind(harvest)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// One column of the synthèse's row of a record, as text.
+    pub async fn value(&self, gbif_id: i64, column: &str) -> Option<String> {
+        sqlx::query_scalar(AssertSqlSafe(format!(
+            "SELECT ({column})::text FROM gn_synthese.synthese WHERE entity_source_pk_value = '{gbif_id}'"
+        )))
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    /// The records that stand in the synthèse, in the order of their numbers.
+    pub async fn standing(&self) -> Vec<i64> {
+        sqlx::query_scalar(
+            "SELECT entity_source_pk_value::bigint FROM gn_synthese.synthese WHERE entity_source_pk_value ~ '^[0-9]+$' ORDER BY 1",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .unwrap()
+    }
+
     pub async fn run(&self, harvest: Uuid) -> Counts {
         self.run_in_chunks(harvest, 1000).await
     }

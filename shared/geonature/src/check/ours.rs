@@ -58,6 +58,8 @@ pub struct Ours {
     pub creating: Vec<String>,
     /// Subscriptions that write media.
     pub with_media: Vec<String>,
+    /// Subscriptions that delete the rows of vanished records.
+    pub removing: Vec<String>,
     /// The acquisition framework, where a subscription makes datasets.
     pub framework: Option<Framework>,
     /// A dataset written and taken back, where a subscription makes datasets.
@@ -120,6 +122,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
     let territory = attempt(connection, async |c| territory(c).await).await?;
     let creating = subscriptions(connection, "settings ->> 'metadata' = 'create'").await?;
     let with_media = subscriptions(connection, "(settings ->> 'media')::boolean").await?;
+    let removing = subscriptions(connection, "settings ->> 'vanished' = 'delete'").await?;
     let (framework, metadata_probe) = if creating.is_empty() {
         (None, None)
     } else {
@@ -139,6 +142,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
         territory,
         creating,
         with_media,
+        removing,
         framework,
         metadata_probe,
         has_location,

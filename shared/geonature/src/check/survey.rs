@@ -151,6 +151,9 @@ async fn facts(
         if !ours.with_media.is_empty() {
             wanted.extend(rights(&catalogue, Feature::Media));
         }
+        if !ours.removing.is_empty() {
+            wanted.extend(rights(&catalogue, Feature::Removal));
+        }
     }
     let rights = held(connection, wanted).await?;
     Ok(Survey { role, catalogue, srid, source, links, taxref, rights, probe, invisible, ours })

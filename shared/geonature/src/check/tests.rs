@@ -62,6 +62,7 @@ fn survey() -> Survey {
             territory: Ok(vec![TerritoryType { code: "DEP".into(), areas: 12 }]),
             creating: vec!["birds".into()],
             with_media: vec!["birds".into()],
+            removing: Vec::new(),
             framework: Some(Framework { setting: Some("f".into()), known: Ok(true) }),
             metadata_probe: Some(Probe::default()),
             has_location: Some(Ok(true)),

@@ -15,7 +15,8 @@ use crate::worker::Worker;
 /// that gives it back. With all of them, nothing is refused (no right is missing from the list).
 #[tokio::test]
 async fn a_role_without_one_of_its_rights_is_told_which_one_and_how_to_get_it_back() {
-    let worker = Worker::installed(Variant::V2_17, Wanted { metadata: true, media: true, role: None }).await;
+    let worker =
+        Worker::installed(Variant::V2_17, Wanted { metadata: true, media: true, removal: false, role: None }).await;
     worker
         .execute(
             "INSERT INTO passereau.subscription (name, request, settings)
@@ -63,8 +64,8 @@ async fn the_documentation_lists_every_right() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check.md")).expect("page");
     let rows: Vec<Vec<&str>> =
         page.lines().map(|line| line.split('|').collect()).filter(|row: &Vec<_>| row.len() == 5).collect();
-    for right in [Feature::Harvest, Feature::Metadata, Feature::Media].into_iter().flat_map(|of| rights(&catalogue, of))
-    {
+    let features = [Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal];
+    for right in features.into_iter().flat_map(|of| rights(&catalogue, of)) {
         let (privilege, name) = (format!("`{}`", right.privilege), format!("`{}`", right.name));
         let listed =
             rows.iter().any(|row| row[2].contains(&privilege) && (row[3].contains(&name) || right.kind == "DATABASE"));
@@ -96,6 +97,7 @@ async fn what_our_functions_do_to_geonatures_tables_is_granted() {
         let allowed = match name.as_str() {
             "65_metadata.sql" => granted(&[Feature::Harvest, Feature::Metadata]),
             "75_media.sql" => granted(&[Feature::Harvest, Feature::Media]),
+            "61_vanished.sql" | "73_vanished.sql" => granted(&[Feature::Harvest, Feature::Removal]),
             _ => granted(&[Feature::Harvest]),
         };
         for (privilege, table) in statements(&fs::read_to_string(&path).expect("text")) {
@@ -120,7 +122,7 @@ async fn what_our_functions_do_to_geonatures_tables_is_granted() {
         "ref_nomenclatures.t_nomenclatures",
         "utilisateurs.bib_organismes",
     ];
-    for (privilege, table) in granted(&[Feature::Harvest, Feature::Metadata, Feature::Media]) {
+    for (privilege, table) in granted(&[Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal]) {
         assert!(
             touched.contains(&table) || by_geonature.contains(&table.as_str()),
             "nobody needs {privilege} on {table}"

@@ -171,6 +171,7 @@ impl Bench {
             request: json!({"archive": "archives/test.zip"}),
             digest: id.to_string(),
             joins: false,
+            plan_only: false,
             state: State::Loading,
             account: None,
             download_key: None,

@@ -53,6 +53,25 @@ async fn while_postgresql_is_away_a_message_waits_and_loses_no_attempt() {
     bench.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_a_session_is_absence_and_what_an_administrator_must_mend_is_not() {
+    let database = passereau_testing::TestDatabase::migrated().await;
+    let name = database.url.rsplit('/').next().unwrap().to_owned();
+    let mut admin = PgConnection::connect(&passereau_testing::database_url()).await.unwrap();
+    let absent = passereau_runner::is_database_absent;
+
+    let mut ended = PgConnection::connect(&database.url).await.unwrap();
+    allow_connections(&mut admin, &name, false).await;
+    assert!(absent(&sqlx::query("SELECT 1").execute(&mut ended).await.unwrap_err()), "a session that was ended");
+    assert!(absent(&PgConnection::connect(&database.url).await.unwrap_err()), "a database that takes no connection");
+
+    let elsewhere = format!("{}_gone", database.url);
+    assert!(!absent(&PgConnection::connect(&elsewhere).await.unwrap_err()), "a database that does not exist");
+    let refused = sqlx::query("SELECT 1 FROM passereau.no_such_table").execute(&mut admin).await.unwrap_err();
+    assert!(!absent(&refused), "a statement that is wrong");
+    allow_connections(&mut admin, &name, true).await;
+}
+
 async fn allow_connections(admin: &mut PgConnection, database: &str, allowed: bool) {
     let statement = format!("ALTER DATABASE \"{database}\" ALLOW_CONNECTIONS {allowed}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut *admin).await.unwrap();
