@@ -14,6 +14,7 @@ pub mod harvest;
 pub mod install;
 pub mod language;
 pub mod migrate;
+pub mod privacy;
 pub mod reconvert;
 pub mod rejects;
 mod spreadsheet;

@@ -437,6 +437,7 @@ async fn a_setting_that_is_none_is_refused_where_it_is_written() {
         already_present: Some(passereau_contracts::AlreadyPresent::Update),
         metadata: Some(passereau_contracts::Metadata::Create),
         media: true,
+        observers: Some(passereau_contracts::Observers::Login),
     })
     .unwrap();
     platform.decide("one", right).await;

@@ -11,6 +11,7 @@ mod meeting;
 mod metadata;
 mod place;
 mod platform;
+mod privacy;
 mod reports;
 mod sensitivity;
 mod taxa;
