@@ -95,8 +95,8 @@ BEGIN
         RETURN NULL;
     END IF;
     parts := regexp_split_to_array(value, separator, 'i');
-    SELECT COALESCE(array_agg(found[1] ORDER BY place), '{}') INTO separators
-    FROM regexp_matches(value, '(' || separator || ')', 'gi') WITH ORDINALITY AS m (found, place);
+    SELECT COALESCE(array_agg(m.matched[1] ORDER BY m.place), '{}') INTO separators
+    FROM regexp_matches(value, '(' || separator || ')', 'gi') WITH ORDINALITY AS m (matched, place);
     FOR place IN 1 .. cardinality(parts) LOOP
         part := passereau.part_without_names(parts[place], digests, salt);
         changed := changed OR part IS DISTINCT FROM parts[place];

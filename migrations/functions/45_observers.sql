@@ -20,8 +20,11 @@ LANGUAGE sql STABLE AS $$
     SELECT s.name, s.current_generation, s.settings ->> 'observers' = 'login'
     FROM passereau.subscription s
     WHERE s.name <> of_subscription AND s.current_generation IS NOT NULL
-      AND (s.settings ->> 'observers' = 'none' OR (s.settings ->> 'observers' = 'login' AND settings ->> 'observers' IS DISTINCT FROM 'login'))
-      AND settings ->> 'observers' IS DISTINCT FROM 'none'
+      AND CASE s.settings ->> 'observers'
+              WHEN 'none' THEN stricter_subscriptions.settings ->> 'observers' IS DISTINCT FROM 'none'
+              WHEN 'login' THEN COALESCE(stricter_subscriptions.settings ->> 'observers', 'name') = 'name'
+              ELSE false
+          END
 $$;
 
 -- The records of a chunk whose people are not named as published, with the account that may be; a record that is not returned

@@ -182,8 +182,11 @@ async fn one_person_is_found_however_written_and_nobody_else() {
         ("Paul Martin AND Zoé Müller-Dupont", Some("Paul Martin")),
         ("Zoé Müller-Dupont & Zoé Müller-Dupont", None),
         ("CC BY · Zoé Müller-Dupont · GBIF", Some("CC BY · GBIF")),
-        ("http://creativecommons.org/licenses/by/4.0/ · Zoé Müller-Dupont · GBIF", Some("http://creativecommons.org/licenses/by/4.0/ · GBIF")),
-        ("(c) Zoé Müller-Dupont, some rights reserved (CC BY)", Some("some rights reserved (CC BY)")),
+        (
+            "http://creativecommons.org/licenses/by/4.0/ · Zoé Müller-Dupont · GBIF",
+            Some("http://creativecommons.org/licenses/by/4.0/ · GBIF"),
+        ),
+        ("(c) Zoé Müller-Dupont, some rights reserved (CC BY)", None),
         // Somebody else.
         ("Zoé Müller", Some("Zoé Müller")),
         ("Zoé Müller-Dupont-Martin", Some("Zoé Müller-Dupont-Martin")),
@@ -242,17 +245,15 @@ async fn a_name_goes_from_everywhere_and_the_next_harvest_brings_nothing_back() 
     assert_eq!(erased.changed["synthese"], 4 + 2 + 2, "observers, determiners, holders of rights: {erased:?}");
     let expected = [
         ("1", None, None, None),
-        ("2", Some("A. Nonyme | Paul Martin"), Some("Paul Martin"), Some("Muséum")),
+        ("2", Some("A. Nonyme; Paul Martin"), Some("Paul Martin"), Some("Muséum")),
         ("3", Some("Martin, Paul"), Some("Zoé Müller"), Some("Muséum")),
         ("4", Some("Zoé Müller-Dupont-Martin"), Some("Z. Müller-Dupont"), Some("Muséum")),
         ("5", Some("Paul Martin"), Some("A. Nonyme"), None),
         ("6", Some("A. Nonyme"), Some("B. Nonyme"), Some("Muséum")),
     ];
     let people = privacy.people().await;
-    let shown: Vec<_> = people
-        .iter()
-        .map(|(id, a, b, c)| (id.as_str(), a.as_deref(), b.as_deref(), c.as_deref()))
-        .collect();
+    let shown: Vec<_> =
+        people.iter().map(|(id, a, b, c)| (id.as_str(), a.as_deref(), b.as_deref(), c.as_deref())).collect();
     assert_eq!(shown, expected);
     let media: Vec<(Option<String>, Option<String>)> =
         sqlx::query_as("SELECT author, description_fr FROM gn_commons.t_medias ORDER BY media_url")
@@ -285,9 +286,12 @@ async fn a_name_goes_from_everywhere_and_the_next_harvest_brings_nothing_back() 
             .fetch_all(&privacy.platform.pool)
             .await
             .unwrap();
-    assert_eq!(landed, [None, Some("A. Nonyme | Paul Martin".into()), Some("Martin, Paul".into())]);
+    assert_eq!(landed, [None, Some("A. Nonyme; Paul Martin".into()), Some("Martin, Paul".into())]);
     assert_eq!(
-        privacy.platform.count("SELECT count(*) FROM pinv_gbif.multimedia WHERE creator IS NULL AND rights_holder IS NULL").await,
+        privacy
+            .platform
+            .count("SELECT count(*) FROM pinv_gbif.multimedia WHERE creator IS NULL AND rights_holder IS NULL")
+            .await,
         1
     );
     // A record that changes is written without the name as well.
@@ -305,12 +309,11 @@ async fn the_name_itself_is_kept_nowhere_and_counts_add_up() {
     privacy.erase(&[NAME]).await;
     privacy.harvest("two", json!({}), &[record(50)], &[]).await;
     privacy.erase(&[NAME]).await;
-    let kept: Vec<(Option<String>, bool, Value, i32)> = sqlx::query_as(
-        "SELECT reference, erased_at IS NOT NULL, counts, octet_length(digest) FROM passereau.erasure",
-    )
-    .fetch_all(&privacy.platform.pool)
-    .await
-    .unwrap();
+    let kept: Vec<(Option<String>, bool, Value, i32)> =
+        sqlx::query_as("SELECT reference, erased_at IS NOT NULL, counts, octet_length(digest) FROM passereau.erasure")
+            .fetch_all(&privacy.platform.pool)
+            .await
+            .unwrap();
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!((kept[0].0.as_deref(), kept[0].1, kept[0].3), (Some("2026-7"), true, 32));
     assert_eq!(kept[0].2["synthese"], json!(8));
@@ -400,11 +403,14 @@ async fn a_subscription_that_names_nobody_writes_no_name() {
 async fn a_subscription_that_names_accounts_writes_the_account_of_the_observer_and_nobody_else() {
     let privacy = Privacy::new().await;
     passereau_testing::seed_dataset(&privacy.platform.pool, INATURALIST.parse().unwrap(), "iNaturalist").await.unwrap();
-    privacy.platform.execute(
-        "INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid, asked_at)
+    privacy
+        .platform
+        .execute(
+            "INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid, asked_at)
          SELECT n, gen_random_uuid(), now() FROM generate_series(1, 3) n;
          INSERT INTO pinv_gbif.cor_login_inaturalist (id_inaturalist, login) VALUES (1, 'paul_m'), (2, NULL)",
-    ).await;
+        )
+        .await;
     let records = [
         of_inaturalist(1, "Paul Martin").with("identified_by", "Zoé Müller".into()),
         of_inaturalist(2, "Gone Person"),
@@ -426,7 +432,10 @@ async fn a_subscription_that_names_accounts_writes_the_account_of_the_observer_a
     assert_eq!(privacy.platform.count(named).await, 1, "an account is an attribution: the file may be shown");
 
     // The account becomes known: that row alone is written.
-    privacy.platform.execute("INSERT INTO pinv_gbif.cor_login_inaturalist (id_inaturalist, login) VALUES (3, 'n_asked')").await;
+    privacy
+        .platform
+        .execute("INSERT INTO pinv_gbif.cor_login_inaturalist (id_inaturalist, login) VALUES (3, 'n_asked')")
+        .await;
     let second = privacy.harvest("one", settings, &records, &photos).await;
     assert_eq!((second.updated, second.unchanged), (1, 3), "{second:?}");
     let account = Some("n_asked".to_owned());
