@@ -149,27 +149,28 @@ LANGUAGE sql STABLE AS $$
     WHERE to_regclass(format('pinv_gbif.%s_%s', c.stem, of_generation)) IS NOT NULL
 $$;
 
--- Takes them out of a whole generation before anybody reads it. content_hash stays that of what was published: a record from
+-- Takes them out of a whole generation before anybody reads it, and returns how many values changed. content_hash stays that of what was published: a record from
 -- which a name was taken is not another record, and the next archive gives the same hash.
 --
 -- Lock: passereau.erasure against new rows until the caller's commit. An erasure that comes meanwhile waits, and then meets this
 -- generation among those it goes through: a name falls between the two in no order of events.
-CREATE OR REPLACE FUNCTION passereau.suppress_names(of_generation bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION passereau.suppress_names(of_generation bigint) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     erased record;
 BEGIN
     LOCK TABLE passereau.erasure IN SHARE MODE;
     SELECT * INTO erased FROM passereau.erased_names();
-    IF erased.digests IS NOT NULL THEN
-        PERFORM passereau.suppress_in(c.of_table, c.of_column, erased.digests, erased.salt)
-        FROM passereau.landed_names(of_generation) c;
+    IF erased.digests IS NULL THEN
+        RETURN 0;
     END IF;
+    RETURN (SELECT COALESCE(sum(passereau.suppress_in(c.of_table, c.of_column, erased.digests, erased.salt)), 0)
+            FROM passereau.landed_names(of_generation) c);
 END $$;
 
 -- As in state/0002_generations.sql; the names first, while the table has no key that an update would have to keep up.
 CREATE OR REPLACE FUNCTION pinv_gbif.complete_generation(generation bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM passereau.suppress_names(generation);
+    UPDATE pinv_gbif.generation g SET suppressed = passereau.suppress_names(g.id) WHERE g.id = complete_generation.generation;
     EXECUTE format('ALTER TABLE pinv_gbif.occurrence_%1$s
                         ADD CONSTRAINT occurrence_%1$s_pkey PRIMARY KEY (gbif_id),
                         ADD CONSTRAINT occurrence_%1$s_generation CHECK (generation_id = %1$s)', generation);

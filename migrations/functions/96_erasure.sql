@@ -145,4 +145,17 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Archives that hold a name that is suppressed, and that no harvest needs any more: what GBIF still publishes comes with each
+-- download. `passereau privacy sweep` deletes them.
+CREATE OR REPLACE FUNCTION passereau.archives_to_sweep() RETURNS TABLE (archive_key text)
+LANGUAGE sql STABLE AS $$
+    SELECT h.archive_key
+    FROM passereau.harvest h
+    LEFT JOIN pinv_gbif.generation g ON g.harvest_id = h.id
+    WHERE h.archive_key IS NOT NULL AND h.archive_erased_at IS NULL
+    GROUP BY h.archive_key
+    HAVING bool_or(g.suppressed > 0) AND bool_and(h.state NOT IN ('fetching', 'loading'))
+    ORDER BY h.archive_key
+$$;
+
 RESET check_function_bodies;

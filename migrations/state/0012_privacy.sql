@@ -71,5 +71,8 @@ CREATE TABLE passereau.erasure (
 );
 COMMENT ON TABLE passereau.erasure IS 'Names to be suppressed wherever they are landed. Rows are written by `passereau privacy erase`; docs/privacy.en.md, docs/privacy.fr.md.';
 
+-- Values out of which a name was taken when the generation was landed: while GBIF publishes the name, each archive holds it again.
+ALTER TABLE pinv_gbif.generation ADD COLUMN suppressed bigint NOT NULL DEFAULT 0;
+
 -- The archive held a name that was erased: it was deleted from the store, its key and SHA-256 stay.
 ALTER TABLE passereau.harvest ADD COLUMN archive_erased_at timestamptz;

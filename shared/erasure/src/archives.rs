@@ -92,6 +92,25 @@ pub(crate) async fn archives(
     Ok(found)
 }
 
+/// Deletes the archives that brought a name that is suppressed and that no harvest needs any more; returns their keys.
+///
+/// # Errors
+/// PostgreSQL or the store failed; what was deleted is noted.
+pub async fn sweep(pool: &PgPool, store: &Store) -> Result<Vec<String>, ErasureError> {
+    let keys: Vec<String> = sqlx::query_scalar("SELECT archive_key FROM passereau.archives_to_sweep()")
+        .fetch_all(pool)
+        .await
+        .map_err(ErasureError::database("looking for archives to sweep"))?;
+    let mut swept = Vec::new();
+    for key in keys {
+        let archive = Archive { key, verdict: Verdict::Holds };
+        if drop_archive(pool, store, &archive).await? {
+            swept.push(archive.key);
+        }
+    }
+    Ok(swept)
+}
+
 /// Deletes an archive that holds the name, and says whether it did.
 pub(crate) async fn drop_archive(pool: &PgPool, store: &Store, archive: &Archive) -> Result<bool, ErasureError> {
     let (Verdict::Holds, Ok(key)) = (&archive.verdict, ObjectKey::parse(&archive.key)) else { return Ok(false) };

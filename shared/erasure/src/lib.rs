@@ -18,7 +18,7 @@ mod erase;
 mod error;
 mod plan;
 
-pub use archives::{Archive, Verdict};
+pub use archives::{Archive, Verdict, sweep};
 pub use erase::{Erased, erase};
 pub use error::ErasureError;
 pub use plan::{Plan, Text, Value, plan};

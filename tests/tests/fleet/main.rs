@@ -9,3 +9,4 @@ mod harvest;
 mod metadata;
 mod platform;
 mod prepared;
+mod privacy;

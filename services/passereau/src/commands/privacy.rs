@@ -1,4 +1,4 @@
-//! `passereau privacy erase | list`: what docs/privacy.en.md and docs/privacy.fr.md tell a data manager to do.
+//! `passereau privacy erase | sweep | list`: what docs/privacy.en.md and docs/privacy.fr.md tell a data manager to do.
 
 use std::fmt::{Error, Write};
 use std::io::{self, BufRead};
@@ -22,6 +22,8 @@ const SHOWN: usize = 20;
 pub enum Privacy {
     /// Show where a person is named; with --yes, take the name out and never land it again.
     Erase(Erase),
+    /// Delete the kept archives that brought a suppressed name again, once their harvests no longer need them.
+    Sweep(Sweep),
     /// The erasures that were done, by the reference of their request; the names themselves are kept nowhere.
     List(List),
 }
@@ -56,6 +58,15 @@ pub struct Erase {
     database: DatabaseConfig,
 }
 
+/// Where the archives are.
+#[derive(Args, Debug)]
+pub struct Sweep {
+    #[command(flatten)]
+    store: StoreConfig,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
 /// How to list.
 #[derive(Args, Debug)]
 pub struct List {
@@ -74,6 +85,7 @@ impl Privacy {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Erase(erase) => erase.run().await,
+            Self::Sweep(sweep) => sweep.run().await,
             Self::List(list) => list.run().await,
         }
     }
@@ -202,6 +214,15 @@ fn erased_text(erased: &Erased) -> Result<String, Error> {
     let what = if erased.recorded > 0 { "is recorded" } else { "was recorded before" };
     writeln!(text, "The name {what}: no harvest brings it back.")?;
     Ok(text)
+}
+
+impl Sweep {
+    async fn run(self) -> anyhow::Result<()> {
+        let swept = passereau_erasure::sweep(&open(&self.database).await?, &Store::open(&self.store)?).await?;
+        let mut text: String = swept.iter().map(|key| format!("{key}\n")).collect();
+        writeln!(text, "{} archives deleted", swept.len())?;
+        show(&text)
+    }
 }
 
 type Row = (Option<String>, String, Option<String>, Json);

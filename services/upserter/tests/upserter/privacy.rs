@@ -474,3 +474,31 @@ async fn of_two_subscriptions_with_one_record_the_stricter_decides_and_no_row_go
     assert_eq!(privacy.people().await[0].1.as_deref(), Some("Paul Martin"));
     assert!(privacy.platform.look_out().await.is_empty());
 }
+
+#[tokio::test]
+async fn an_erasure_is_no_edit_of_a_persons_and_a_persons_edit_stays_theirs() {
+    let privacy = Privacy::new().await;
+    privacy
+        .harvest("one", json!({}), &[seen_by(1, NAME, "B. Nonyme", NAME), seen_by(2, NAME, "B. Nonyme", NAME)], &[])
+        .await;
+    // What the plan compares rows by, where it does.
+    privacy
+        .platform
+        .execute(
+            "ALTER TABLE passereau.written ADD COLUMN IF NOT EXISTS columns integer[];
+             DO $do$ BEGIN IF to_regprocedure('passereau.row_columns(gn_synthese.synthese)') IS NULL THEN
+                 CREATE FUNCTION passereau.row_columns(s gn_synthese.synthese) RETURNS integer[] LANGUAGE sql STABLE AS
+                 $$ SELECT ARRAY[hashtext(s.observers), hashtext(s.determiner), hashtext(s.comment_description), hashtext(s.additional_data::text)] $$;
+             END IF; END $do$;
+             UPDATE passereau.written w SET columns = passereau.row_columns(s) FROM gn_synthese.synthese s WHERE s.id_synthese = w.id_synthese;
+             UPDATE gn_synthese.synthese SET comment_description = 'corrected by a person' WHERE entity_source_pk_value = '2'",
+        )
+        .await;
+    let differing = "SELECT count(*) FROM passereau.written w JOIN gn_synthese.synthese s USING (id_synthese)
+                     CROSS JOIN LATERAL unnest(w.columns, passereau.row_columns(s)) c (before, now)
+                     WHERE c.before IS DISTINCT FROM c.now";
+    assert_eq!(privacy.platform.count(differing).await, 1);
+    privacy.erase(&[NAME]).await;
+    assert_eq!(privacy.people().await[1], ("2".into(), None, Some("B. Nonyme".into()), None));
+    assert_eq!(privacy.platform.count(differing).await, 1, "the person's column and no other");
+}
