@@ -28,22 +28,23 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The records of a chunk whose people are not named as published, with the account that may be; a record that is not returned
--- names them. The account of an observation that iNaturalist was not asked about yet is nobody until it was.
+-- names them. The account of an observation that iNaturalist was not asked about yet is nobody until it was; where the observer
+-- asked to be forgotten (the landed name is empty) the account is not told either.
 CREATE OR REPLACE FUNCTION passereau.hidden_names(of_generation bigint, after_id bigint, upto_id bigint, settings jsonb)
 RETURNS TABLE (gbif_id bigint, login text)
 LANGUAGE sql STABLE AS $$
     SELECT h.gbif_id, CASE WHEN h.login THEN a.login END
     FROM (SELECT c.gbif_id, bool_and(c.login) AS login, max(c.inaturalist_id) AS inaturalist_id
-          FROM (SELECT o.gbif_id, settings ->> 'observers' = 'login' AS login, o.inaturalist_id
+          FROM (SELECT o.gbif_id, settings ->> 'observers' = 'login' AND o.recorded_by IS NOT NULL AS login, o.inaturalist_id
                 FROM pinv_gbif.occurrence o
                 WHERE settings ->> 'observers' IN ('login', 'none')
                   AND o.generation_id = of_generation AND o.gbif_id > after_id AND o.gbif_id <= upto_id
                 UNION ALL
-                SELECT o.gbif_id, s.login, o.inaturalist_id
+                SELECT o.gbif_id, s.login AND o.recorded_by IS NOT NULL, o.inaturalist_id
                 FROM passereau.stricter_subscriptions(
                          settings, (SELECT g.subscription FROM pinv_gbif.generation g WHERE g.id = of_generation)) s
                 -- One generation after the other, so that only its partition is read.
-                CROSS JOIN LATERAL (SELECT o.gbif_id, o.inaturalist_id FROM pinv_gbif.occurrence o
+                CROSS JOIN LATERAL (SELECT o.gbif_id, o.inaturalist_id, o.recorded_by FROM pinv_gbif.occurrence o
                                     WHERE o.generation_id = s.generation_id AND o.gbif_id > after_id AND o.gbif_id <= upto_id
                                     OFFSET 0) o) c
           GROUP BY c.gbif_id) h

@@ -14,7 +14,7 @@
 --   passereau.written.written_key, media_hash   where the row was made from exactly these media
 -- content_hash of what is landed stays: it is the hash of what was published.
 --
--- Cost: a slice of 5,000 rows 0.2 to 1.5 s, most of it GeoNature's own triggers. A column without an index is read once a slice.
+-- Cost: that of an update of the rest group (71_write.sql) of as many rows. A column without an index is read once a slice.
 -- Locks: the rows of the slice, those of passereau.written in the order of gbif_id first, as in 71_write.sql.
 SET check_function_bodies = off;
 

@@ -36,7 +36,7 @@ pub struct Text {
     pub of_column: String,
     /// Rows of which that is true.
     pub records: i64,
-    /// The key of one of them: `id_synthese`, `id_media`, gbifID or the dataset's key.
+    /// The key of one of them: `id_synthese`, `id_media`, gbifID or the dataset's key; of an account, its name.
     pub example: String,
 }
 

@@ -441,6 +441,14 @@ async fn a_subscription_that_names_accounts_writes_the_account_of_the_observer_a
     let account = Some("n_asked".to_owned());
     expected[2] = ("3".to_owned(), account.clone(), account.clone(), account);
     assert_eq!(privacy.people().await, expected);
+
+    // Who is forgotten by name is told that there is an account, and it is not told any more even if nobody names it.
+    let planned = privacy.plan(&["MARTIN Paul"]).await.unwrap();
+    assert!(planned.texts.iter().any(|text| text.of_column == "login" && text.example == "paul_m"), "{planned:?}");
+    privacy.erase(&["MARTIN Paul"]).await;
+    privacy.harvest("one", json!({ "observers": "login", "media": true }), &records, &photos).await;
+    expected[0] = ("1".to_owned(), None, None, None);
+    assert_eq!(privacy.people().await, expected);
 }
 
 #[tokio::test]
