@@ -17,7 +17,7 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN (SELECT d.taxref_version, passereau.platform_digest(d.srid) AS digest FROM passereau.destination() d OFFSET 0) destination
     CROSS JOIN LATERAL (
         SELECT CASE
-            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.digest)
+            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.digest, s.name)
                 THEN 'settings, vocabulary or conversion have changed'
             WHEN s.taxref_version IS DISTINCT FROM destination.taxref_version THEN 'TAXREF has another version'
             WHEN s.taxon_revision IS DISTINCT FROM (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')

@@ -25,7 +25,9 @@ pub use catalogue::{Contract, contracts};
 pub use event::{Counts, Event, EventKind};
 pub use message::{DecodeError, MAX_BODY_BYTES, Message, VERSION_HEADER, decode};
 pub use request::{HarvestApprove, HarvestRequest, Origin, RequestProblem};
-pub use settings::{Acceptable, AlreadyPresent, Metadata, Obscured, SubscriptionSettings, UuidAbsent, Vanished};
+pub use settings::{
+    Acceptable, AlreadyPresent, Metadata, Obscured, Observers, SubscriptionSettings, UuidAbsent, Vanished,
+};
 pub use stage::{
     ArchiveFetch, ArchiveLoad, DatasetDescribe, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich,
     SyntheseUpsert,

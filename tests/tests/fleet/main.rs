@@ -11,3 +11,4 @@ mod life;
 mod metadata;
 mod platform;
 mod prepared;
+mod privacy;

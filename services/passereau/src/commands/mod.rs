@@ -18,6 +18,7 @@ pub mod language;
 pub mod life;
 pub mod migrate;
 pub mod plan;
+pub mod privacy;
 pub mod reconvert;
 pub mod rejects;
 mod report;

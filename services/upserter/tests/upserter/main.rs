@@ -16,6 +16,7 @@ mod meeting;
 mod metadata;
 mod place;
 mod platform;
+mod privacy;
 mod reports;
 mod sensitivity;
 mod slow;
