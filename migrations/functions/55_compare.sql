@@ -1,7 +1,8 @@
 -- Comparison: a row of the synthèse as it stands, as we left it, and as GBIF says today.
 --
 -- A column that differs from what we left was changed by a person (or by another program): it is kept, and reported as
--- edited_locally, unless GBIF says by now what the person wrote. A column that is as we left it is written when GBIF says
+-- edited_locally, unless GBIF says by now what the person wrote. Columns that mean something only together are kept or written
+-- together (column_unit): one end of an interval beside the other one of somebody else may break GeoNature's checks. A column that is as we left it is written when GBIF says
 -- otherwise. What is compared are the values in the row, defaults of the instance included, so a correction that somebody made
 -- before us costs no write, and the costly triggers of GeoNature fire for columns that really change.
 --
@@ -43,6 +44,16 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT ARRAY['cd_nom', 'date_min', 'date_max', 'id_nomenclature_bio_status', 'id_nomenclature_behaviour']
 $$;
 
+-- Columns that are kept or written as one.
+CREATE OR REPLACE FUNCTION passereau.column_unit(column_name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN column_name IN ('date_min', 'date_max') THEN 'dates'
+        WHEN column_name IN ('count_min', 'count_max', 'id_nomenclature_obj_count', 'id_nomenclature_type_count') THEN 'count'
+        WHEN column_name IN ('the_geom_4326', 'precision', 'id_nomenclature_geo_object_nature', 'id_nomenclature_blurring') THEN 'place'
+        ELSE column_name END
+$$;
+
 -- A geometry as text, with the projection of its local twin.
 CREATE OR REPLACE FUNCTION passereau.place_text(place geometry, local_srid integer) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT concat(ST_AsText(place), ' ', local_srid) $$;
@@ -51,12 +62,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT concat(ST_AsText(place), ' ', 
 CREATE OR REPLACE FUNCTION passereau.moment_text(moment timestamp) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
 
--- Our part of additional_data, without provenance; another program's keys are its own business.
+-- Our part of additional_data, without provenance and without the mark of a vanished record; another program's keys are its own
+-- business.
 CREATE OR REPLACE FUNCTION passereau.own_content(additional_data jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT COALESCE(jsonb_object_agg(e.key, e.value), '{}')::text
     FROM jsonb_each(CASE WHEN jsonb_typeof(additional_data) = 'object' THEN additional_data ELSE '{}' END) e
-    WHERE e.key = ANY (passereau.additional_data_keys()) AND NOT e.key = ANY (passereau.provenance_keys())
+    WHERE e.key = ANY (passereau.additional_data_keys()) AND NOT e.key = ANY (passereau.provenance_keys() || 'vanished_at'::text)
 $$;
 
 -- A row of gn_synthese.synthese, one text for each column of column_names(). Polymorphic, so that no function of ours depends on
@@ -107,7 +119,8 @@ $$;
 --   here, gbif       the columns as they stand, and as GBIF would have them
 --   writes           columns to write
 --   edited           columns that a person changed and GBIF says otherwise
--- Another source's place is not made coarser.
+-- Another source's place is not made coarser. A position that has become obscured is written whatever a person has done to it:
+-- what stands would go on telling where the organism is.
 CREATE OR REPLACE FUNCTION passereau.compared(of_harvest uuid, first_id bigint, last_id bigint, source integer, srid integer)
 RETURNS TABLE (gbif_id bigint, id_synthese integer, here text[], gbif text[], seen integer[], "left" integer[], writes text[],
                edited text[], validated boolean)
@@ -134,7 +147,8 @@ LANGUAGE sql STABLE AS $$
                      COALESCE(p.id_nomenclature_determination_method, d.determination_method)::text,
                      passereau.own_content(p.additional_data)] AS gbif,
                w.adopted AND s.the_geom_4326 IS NOT NULL
-                   AND (p.cell OR COALESCE(p.precision_m, 2147483647) > COALESCE(s."precision", 2147483647)) AS coarser
+                   AND (p.cell OR COALESCE(p.precision_m, 2147483647) > COALESCE(s."precision", 2147483647)) AS coarser,
+               p.cell AND NOT w.adopted AS obscured
         FROM passereau.plan p
         JOIN passereau.written w ON w.gbif_id = p.gbif_id
         JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese
@@ -153,18 +167,19 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN LATERAL (
         SELECT COALESCE(array_agg(x.name ORDER BY x.n) FILTER (WHERE NOT x.touched), '{}') AS writes,
                COALESCE(array_agg(x.name ORDER BY x.n) FILTER (WHERE x.touched), '{}') AS edited
-        FROM (SELECT u.name, u.n, COALESCE(u."left" <> u.seen, false) AS touched
+        FROM (SELECT u.name, u.n,
+                     bool_or(COALESCE(u."left" <> u.seen, false)) OVER (PARTITION BY passereau.column_unit(u.name))
+                         AND NOT (h.obscured AND passereau.column_unit(u.name) = 'place') AS touched
               FROM unnest(passereau.column_names(), h.here, h.gbif, h."left", h.seen)
                    WITH ORDINALITY u (name, here, gbif, "left", seen, n)
               WHERE u.here IS DISTINCT FROM u.gbif AND NOT u.name = ANY (passereau.watched_names())
-                AND NOT (h.coarser AND u.name IN ('the_geom_4326', 'precision', 'id_nomenclature_geo_object_nature',
-                                                  'id_nomenclature_blurring'))) x) c
+                AND NOT (h.coarser AND passereau.column_unit(u.name) = 'place')) x) c
 $$;
 
--- The columns of a compared row that are named, with both values.
+-- The columns of a compared row that are named, with both values, cut at 1000 characters.
 CREATE OR REPLACE FUNCTION passereau.both_values(names text[], here text[], gbif text[]) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT COALESCE(jsonb_object_agg(c.name, jsonb_build_object('here', here[c.n], 'gbif', gbif[c.n])), '{}')
+    SELECT COALESCE(jsonb_object_agg(c.name, jsonb_build_object('here', left(here[c.n], 1000), 'gbif', left(gbif[c.n], 1000))), '{}')
     FROM unnest(passereau.column_names()) WITH ORDINALITY c (name, n)
     WHERE c.name = ANY (names)
 $$;
@@ -182,7 +197,7 @@ LANGUAGE sql STABLE AS $$
         WHEN column_name = 'cd_nom' THEN COALESCE(
             (SELECT value || ' ' || t.nom_complet FROM taxonomie.taxref t WHERE t.cd_nom = value::integer), value)
         WHEN column_name IN ('date_min', 'date_max') THEN regexp_replace(replace(value, 'T', ' '), '( 00:00:00)?\.000000$', '')
-        WHEN column_name = 'the_geom_4326' THEN regexp_replace(value, ' \d*$', '')
+        WHEN column_name = 'the_geom_4326' THEN left(regexp_replace(value, ' \d*$', ''), 300)
         ELSE value
     END
 $$;
@@ -202,7 +217,8 @@ BEGIN
     END IF;
     PERFORM passereau.keep_of_adopted(of_harvest, first_id, last_id);
     UPDATE passereau.plan p
-    SET seen = c.seen, writes = c.writes, edited = c.edited, validated = c.validated
+    SET seen = c.seen, writes = c.writes, edited = c.edited, validated = c.validated,
+        told = passereau.both_values(c.writes || c.edited, c.here, c.gbif) - CASE WHEN p.cell THEN 'the_geom_4326' ELSE '' END
     FROM passereau.compared(of_harvest, first_id, last_id, source, srid) c
     WHERE p.harvest_id = of_harvest AND p.gbif_id = c.gbif_id;
 
@@ -217,8 +233,11 @@ BEGIN
         DELETE FROM passereau.plan p USING passereau.written w
         WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
           AND p.seen IS NOT NULL AND p.writes = '{}' AND p.edited = '{}' AND w.gbif_id = p.gbif_id
+          AND w.vanished_how IS DISTINCT FROM 'marked'
           AND (p.media_hash IS NULL OR p.media_hash = COALESCE(w.media_hash, uuid_nil()))
         RETURNING p.*
+    ), agreed AS (
+        DELETE FROM pinv_gbif.edited_locally e USING said WHERE e.gbif_id = said.gbif_id
     )
     UPDATE passereau.written w
     SET written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash, rest_hash = p.rest_hash,

@@ -56,6 +56,7 @@ DECLARE
     digest      uuid;
     after_id    bigint;
     upto_id     bigint;
+    upto_before bigint;         -- where a chunk of the generation before would end, if it goes on behind that
     same        integer;        -- planned records of which nothing that we write had changed
     as_it_is    integer;        -- planned records whose row says already what GBIF says
     gone        bigint;
@@ -114,6 +115,20 @@ BEGIN
     done := read < max_records;
     IF done THEN
         upto_id := end_of_ids;
+    END IF;
+    -- What the generation before held is looked at in the same chunks: a request that was narrowed leaves much behind.
+    IF previous IS NOT NULL AND previous <> generation.id THEN
+        SELECT max(chunk.gbif_id) INTO upto_before
+        FROM (SELECT o.gbif_id FROM pinv_gbif.occurrence o
+              WHERE o.generation_id = previous AND o.gbif_id > after_id
+              ORDER BY o.gbif_id LIMIT max_records) chunk
+        HAVING count(*) = max_records;
+        IF upto_before < upto_id THEN
+            upto_id := upto_before;
+            done := false;
+            SELECT count(*) INTO read FROM pinv_gbif.occurrence o
+            WHERE o.generation_id = generation.id AND o.gbif_id > after_id AND o.gbif_id <= upto_id;
+        END IF;
     END IF;
 
     -- First what has changed at all: the rest is a query over these alone, unless they are many.

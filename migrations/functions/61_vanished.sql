@@ -8,13 +8,15 @@
 -- A row that another source brought (adopted) is never touched.
 --
 -- Nothing is marked or deleted, and the note says why, when
---   incomplete          the archive is not known to be complete: GBIF announced another number of records, lines were malformed
---                       (pinv_gbif.generation.complete), or nobody announced any, as for an archive of the store
 --   predicate_changed   the harvest asked for something else than the one that brought the generation before, or what one of
---                       them asked for is not known: its records are out of the question, not gone
--- Rows left alone because an archive was incomplete are looked at again by the next complete harvest; those of a changed
--- predicate are not, unless passereau.release_vanished(subscription) says that they may. When the setting becomes stricter, the
--- rows that were kept or marked before follow.
+--                       them asked for is not known (an archive of the store): its records are out of the question, not gone
+--   incomplete          the archive is not known to be complete: GBIF announced another number of records, or lines were
+--                       malformed (pinv_gbif.generation.complete); or a harvest of another subscription that is on its way has
+--                       landed the record
+-- Rows left alone because an archive was incomplete are looked at again by the next complete harvest that asks the same; those of a
+-- changed predicate are not, unless passereau.release_vanished(subscription) says that they may. When the setting becomes
+-- stricter, the rows that were kept or marked before follow. With `keep` the reason is noted all the same, so that a stricter
+-- setting does not take it for a loss.
 --
 -- Brake (62_summary.sql): a person has to approve the plan when more than 5 % of a dataset and at least 50 records would be
 -- marked or deleted, or when a row would be deleted that a person has validated or reported on.
@@ -35,8 +37,8 @@ $$;
 CREATE OR REPLACE FUNCTION passereau.vanishing_suspended(of_harvest uuid, previous bigint) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT CASE
-        WHEN NOT g.complete THEN 'incomplete'
         WHEN (passereau.predicate_of(of_harvest) = passereau.predicate_of(before.harvest_id)) IS NOT TRUE THEN 'predicate_changed'
+        WHEN NOT g.complete THEN 'incomplete'
     END
     FROM passereau.harvest h
     JOIN pinv_gbif.generation g ON g.id = h.generation_id
@@ -72,12 +74,15 @@ DECLARE
     setting   text;
     suspended text;
     intended  text;     -- what becomes of a row
+    landing   bigint[]; -- generations that harvests of other subscriptions have landed and not applied yet
+    reported  integer[];
     gone      bigint;
 BEGIN
     SELECT * INTO harvest FROM passereau.harvest h WHERE h.id = of_harvest;
     setting := COALESCE(harvest.settings ->> 'vanished', 'keep');
     suspended := passereau.vanishing_suspended(of_harvest, previous);
-    intended := CASE WHEN setting = 'keep' THEN 'keep' ELSE COALESCE(suspended, setting) END;
+    intended := COALESCE(suspended, setting);
+    landing := passereau.landing_elsewhere(harvest.subscription);
 
     WITH lost AS (
         SELECT before.gbif_id
@@ -86,7 +91,9 @@ BEGIN
           AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
                           WHERE o.generation_id = harvest.generation_id AND o.gbif_id > after_id AND o.gbif_id <= upto_id
                             AND o.gbif_id = before.gbif_id)
-          AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.generation_id = ANY (others) AND o.gbif_id = before.gbif_id)
+          AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
+                          WHERE o.generation_id = ANY (others) AND o.gbif_id > after_id AND o.gbif_id <= upto_id
+                            AND o.gbif_id = before.gbif_id)
     ), left_before AS (
         -- What an earlier harvest left alone, and this one need not.
         SELECT w.gbif_id
@@ -95,31 +102,55 @@ BEGIN
           AND w.vanished_from = harvest.subscription AND intended IN ('mark', 'delete')
           AND w.vanished_how <> 'predicate_changed' AND NOT (w.vanished_how = 'marked' AND intended = 'mark')
           AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
-                          WHERE o.generation_id = ANY (harvest.generation_id || others) AND o.gbif_id = w.gbif_id)
+                          WHERE o.generation_id = ANY (harvest.generation_id || others) AND o.gbif_id > after_id
+                            AND o.gbif_id <= upto_id AND o.gbif_id = w.gbif_id)
     ), planned AS (
         INSERT INTO passereau.plan (harvest_id, gbif_id, action, reason, dataset_key, taxon_key, id_synthese, unique_id_sinp, nom_cite,
                                     date_min, date_max, seen, edited, validated)
-        SELECT of_harvest, c.gbif_id, 'vanish', intended, w.dataset_key, NULL, s.id_synthese, s.unique_id_sinp, s.nom_cite, s.date_min,
+        SELECT of_harvest, c.gbif_id, 'vanish',
+               CASE WHEN cardinality(landing) > 0 AND EXISTS (SELECT FROM pinv_gbif.occurrence o
+                                                              WHERE o.generation_id = ANY (landing) AND o.gbif_id = c.gbif_id)
+                    THEN 'incomplete' ELSE intended END, w.dataset_key, NULL, s.id_synthese, s.unique_id_sinp, s.nom_cite, s.date_min,
                s.date_max, t.seen, passereau.touched(w.columns, t.seen), passereau.is_validated(s, t.seen, w.columns)
         FROM (SELECT l.gbif_id FROM lost l UNION SELECT b.gbif_id FROM left_before b) c
         JOIN passereau.written w ON w.gbif_id = c.gbif_id AND NOT w.adopted
         JOIN gn_synthese.synthese s
              ON s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = c.gbif_id::text
-        CROSS JOIN LATERAL (SELECT passereau.hashed(passereau.row_texts(s)) AS seen OFFSET 0) t
+        -- Only what is to be touched is compared again.
+        CROSS JOIN LATERAL (SELECT CASE WHEN intended IN ('mark', 'delete') THEN passereau.hashed(passereau.row_texts(s)) END AS seen
+                            OFFSET 0) t
         ON CONFLICT (harvest_id, gbif_id) DO NOTHING
         RETURNING 1
     )
     SELECT count(*) INTO gone FROM lost;
 
     IF intended = 'delete' THEN
+        reported := passereau.reported(ARRAY(
+            SELECT v.id_synthese FROM passereau.plan v
+            WHERE v.harvest_id = of_harvest AND v.gbif_id > after_id AND v.gbif_id <= upto_id AND v.action = 'vanish'));
         UPDATE passereau.plan p SET validated = true
-        WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'vanish'
-          AND p.id_synthese = ANY (passereau.reported((
-              SELECT array_agg(v.id_synthese) FROM passereau.plan v
-              WHERE v.harvest_id = of_harvest AND v.gbif_id > after_id AND v.gbif_id <= upto_id AND v.action = 'vanish')));
+        WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'vanish' AND NOT p.validated
+          AND (p.id_synthese = ANY (reported)
+               OR EXISTS (SELECT FROM gn_commons.t_validations v
+                          WHERE v.uuid_attached_row = p.unique_id_sinp AND v.validation_auto IS NOT TRUE));
+    END IF;
+    IF EXISTS (SELECT FROM passereau.plan p
+               WHERE p.harvest_id = of_harvest AND p.gbif_id > after_id AND p.gbif_id <= upto_id AND p.action = 'vanish') THEN
+        -- As after the other rows of a chunk (60_plan.sql).
+        ANALYZE passereau.plan (harvest_id, gbif_id, action, id_synthese);
     END IF;
     RETURN gone;
 END $$;
+
+-- Generations that harvests of other subscriptions have landed, and that are not the current ones yet: what they hold has not
+-- vanished, even if their plan finds it unchanged and locks nothing.
+CREATE OR REPLACE FUNCTION passereau.landing_elsewhere(of_subscription text) RETURNS bigint[]
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg(g.id), '{}')
+    FROM pinv_gbif.generation g
+    JOIN passereau.harvest h ON h.id = g.harvest_id
+    WHERE g.state = 'landed' AND g.subscription <> of_subscription AND h.state NOT IN ('completed', 'failed', 'cancelled')
+$$;
 
 -- The columns of a row that are no longer as we left them, but for those that are only watched.
 CREATE OR REPLACE FUNCTION passereau.touched(before integer[], here integer[]) RETURNS text[]

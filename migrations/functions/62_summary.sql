@@ -4,7 +4,8 @@
 -- it was made from is its basis; when a part of it is another one today, or after seven days, the plan is out of date: it is
 -- thrown away and made anew, and waits once more (passereau.renew_plan).
 --
--- Cost: one pass over the plan's rows, 0.01 ms each, and a few dozen rows looked up for the samples.
+-- Cost: some passes over the plan's rows, and a few dozen rows looked up for the samples; where rows are to be marked or deleted,
+-- one pass over the generation before and one over passereau.written.
 -- Locks: renew_plan the harvest's row.
 SET check_function_bodies = off;
 
@@ -49,26 +50,44 @@ BEGIN
     DELETE FROM passereau.plan p WHERE p.harvest_id = of_harvest;
     DELETE FROM passereau.slice s WHERE s.harvest_id = of_harvest AND s.stage = 'upsert';
     UPDATE passereau.harvest h
-    SET plan_only = true, plan_renewed = why, reason = NULL, plan_cursor = NULL, plan_basis = NULL, planned_at = NULL, plan_summary = NULL, slices_left = 0,
-        unchanged = 0, vanished = 0, updated_at = now()
-    WHERE h.id = of_harvest;
+    SET plan_only = true, plan_renewed = why, reason = NULL, plan_cursor = NULL, plan_basis = NULL, planned_at = NULL,
+        plan_summary = NULL, slices_left = 0, unchanged = 0, vanished = 0, updated_at = now(),
+        -- What was edited meanwhile is what the new plan is made with.
+        settings = s.settings
+    FROM passereau.subscription s
+    WHERE h.id = of_harvest AND s.name = h.subscription;
 END $$;
 
--- Of the vanished records, how many of each dataset are to be marked or deleted, and how many the generation before held.
+-- Of the vanished records, how many of each dataset are to be marked or deleted, and of how many: the dataset's rows that are ours,
+-- or its records in the generation before where these are fewer. Records that never entered make no share smaller.
 CREATE OR REPLACE FUNCTION passereau.vanishing_datasets(of_harvest uuid)
 RETURNS TABLE (dataset_key uuid, records bigint, of_records bigint, brakes boolean)
 LANGUAGE sql STABLE AS $$
-    SELECT v.dataset_key, v.records, b.records, v.records >= 50 AND v.records > 0.05 * b.records
-    FROM (SELECT p.dataset_key, count(*) AS records
-          FROM passereau.plan p
-          WHERE p.harvest_id = of_harvest AND p.action = 'vanish' AND p.reason IN ('mark', 'delete')
-          GROUP BY p.dataset_key) v
-    -- Rows left alone by an earlier harvest are in no generation any more: they count among those of which they are missing.
-    CROSS JOIN LATERAL (SELECT greatest(count(*), v.records) AS records
-                        FROM passereau.harvest h
-                        JOIN passereau.subscription s ON s.name = h.subscription
-                        JOIN pinv_gbif.occurrence o ON o.generation_id = s.current_generation AND o.dataset_key = v.dataset_key
-                        WHERE h.id = of_harvest) b
+    WITH v AS MATERIALIZED (
+        SELECT p.dataset_key, count(*) AS records
+        FROM passereau.plan p
+        WHERE p.harvest_id = of_harvest AND p.action = 'vanish' AND p.reason IN ('mark', 'delete')
+        GROUP BY p.dataset_key
+    ), landed AS (
+        -- One pass over the generation, whatever the number of datasets.
+        SELECT o.dataset_key, count(*) AS records
+        FROM pinv_gbif.occurrence o
+        WHERE o.generation_id = (SELECT s.current_generation FROM passereau.harvest h
+                                 JOIN passereau.subscription s ON s.name = h.subscription WHERE h.id = of_harvest)
+          AND o.dataset_key IN (SELECT v.dataset_key FROM v)
+        GROUP BY o.dataset_key
+    ), ours AS (
+        SELECT w.dataset_key, count(*) AS records
+        FROM passereau.written w
+        WHERE NOT w.adopted AND w.dataset_key IN (SELECT v.dataset_key FROM v)
+        GROUP BY w.dataset_key
+    )
+    SELECT v.dataset_key, v.records, t.records, v.records >= 50 AND v.records > 0.05 * t.records
+    FROM v
+    LEFT JOIN landed l ON l.dataset_key = v.dataset_key
+    LEFT JOIN ours o ON o.dataset_key = v.dataset_key
+    -- Rows left alone by an earlier harvest are in no generation any more.
+    CROSS JOIN LATERAL (SELECT greatest(v.records, least(COALESCE(l.records, v.records), COALESCE(o.records, v.records))) AS records) t
 $$;
 
 -- Why a complete plan waits for a person, in words; NULL when it may be applied at once. Keeps the rest of the plan's basis.
@@ -82,7 +101,9 @@ BEGIN
                     WHEN h.plan_only THEN 'a plan was asked for' END,
                (SELECT string_agg(format('%s of the %s records of dataset %s have vanished', v.records, v.of_records, v.dataset_key), '; '
                                   ORDER BY v.records DESC)
-                FROM passereau.vanishing_datasets(of_harvest) v WHERE v.brakes),
+                FROM jsonb_to_recordset(h.plan_summary #> '{vanished,datasets}')
+                     v (dataset_key uuid, records bigint, of_records bigint, brakes boolean)
+                WHERE v.brakes),
                (SELECT format('%s rows would be deleted that a person has validated or reported on', count(*))
                 FROM passereau.plan p
                 WHERE p.harvest_id = of_harvest AND p.action = 'vanish' AND p.reason = 'delete' AND p.validated
@@ -188,8 +209,10 @@ END $$;
 CREATE OR REPLACE FUNCTION passereau.planned_values(of_harvest uuid, of_record bigint, of_column text, source integer, srid integer)
 RETURNS TABLE (id_synthese integer, here text, gbif text)
 LANGUAGE sql STABLE AS $$
-    SELECT c.id_synthese, c.here[n.n], c.gbif[n.n]
+    -- Where a position has become obscured, the one from before is not told.
+    SELECT c.id_synthese, CASE WHEN p.cell AND of_column = 'the_geom_4326' THEN '…' ELSE c.here[n.n] END, c.gbif[n.n]
     FROM passereau.compared(of_harvest, of_record, of_record, source, srid) c
+    JOIN passereau.plan p ON p.harvest_id = of_harvest AND p.gbif_id = of_record
     CROSS JOIN (SELECT array_position(passereau.column_names(), of_column) AS n) n
 $$;
 

@@ -22,7 +22,7 @@
 -- committed before that statement, so the first one's rows appear between two statements; what did not enter is therefore
 -- settled by one statement, after the last write, and only counted after that.
 --
--- Statements are planned anew for each slice (EXECUTE): the tables grow between two slices of one session, and a plan made
+-- Statements that search these tables are planned anew for each slice (EXECUTE), but for those of the updates: the tables grow between two slices of one session, and a plan made
 -- while they were empty searches them row by row.
 --
 -- The plan's rows of the slice are consumed. Called again, the slice changes nothing and answers already = true.
@@ -75,8 +75,9 @@ BEGIN
     inserted := passereau.apply_inserts(of_harvest, first_id, last_id, destination.id_source, destination.srid,
                                         destination.taxref_version);
     PERFORM passereau.apply_settle(of_harvest, first_id, last_id);
+    PERFORM passereau.apply_returned(of_harvest, first_id, last_id);
     SELECT * INTO gone FROM passereau.apply_vanished(of_harvest, first_id, last_id, destination.id_source);
-    PERFORM passereau.note_edits(of_harvest, harvest.subscription, first_id, last_id, destination.id_source, destination.srid);
+    PERFORM passereau.note_edits(of_harvest, harvest.subscription, first_id, last_id);
     PERFORM passereau.apply_areas(of_harvest, first_id, last_id);
     PERFORM passereau.apply_sensitivity(of_harvest, first_id, last_id);
     IF (harvest.settings ->> 'media')::boolean THEN

@@ -3,7 +3,8 @@
 -- Three statements update: the geometries, what decides the sensitivity (taxon, dates, status), and the rest. Each is sent only for
 -- rows of which one of its columns really changes (55_compare.sql): GeoNature's triggers are declared UPDATE OF, and look at the
 -- columns named, not at their values. A column that a person has changed is given its own value again. Validation columns are
--- never named, neither is the level of diffusion: an insert gets the instance's defaults, an update leaves what people set. A nomenclature that GBIF does not tell is the instance's default
+-- never named, neither is the level of diffusion: an insert gets the instance's defaults, an update leaves what people set. A
+-- nomenclature that GBIF does not tell is the instance's default
 -- (gn_synthese.get_default_nomenclature_value): the default of the column would apply only if the column were not named.
 --
 -- The sensitivity is emptied together with what it depends on. GeoNature's trigger computes it again in the same statement;
@@ -113,7 +114,8 @@ RETURNS void LANGUAGE sql AS $$
         count_max = CASE WHEN o.absent THEN NULL ELSE COALESCE(p.count_max, s.count_max) END,
         -- The hour that the other source knows.
         date_min = CASE WHEN p.date_min = s.date_min::date THEN s.date_min ELSE p.date_min END,
-        date_max = CASE WHEN p.date_max = s.date_max::date THEN s.date_max ELSE p.date_max END,
+        date_max = greatest(CASE WHEN p.date_max = s.date_max::date THEN s.date_max ELSE p.date_max END,
+                            CASE WHEN p.date_min = s.date_min::date THEN s.date_min ELSE p.date_min END),
         id_dataset = COALESCE(s.id_dataset, p.id_dataset),
         precision_m = COALESCE(p.precision_m, s."precision"),
         id_nomenclature_geo_object_nature = COALESCE(p.id_nomenclature_geo_object_nature, s.id_nomenclature_geo_object_nature),
@@ -162,7 +164,10 @@ BEGIN
     UPDATE passereau.plan p
     SET action = v.action, reason = CASE WHEN v.action = 'keep' THEN v.reason END,
         detail = CASE v.reason WHEN 'edited_locally' THEN array_to_string(c.edited, ', ') END,
-        writes = c.writes, edited = c.edited, validated = c.validated
+        writes = c.writes, edited = c.edited, validated = c.validated,
+        -- Where a position has become obscured, the one from before is not kept.
+        told = CASE WHEN c.validated OR c.edited <> '{}'
+                    THEN passereau.both_values(c.writes || c.edited, c.here, c.gbif) - CASE WHEN q.cell THEN 'the_geom_4326' ELSE '' END END
     FROM passereau.compared(of_harvest, first_id, last_id, source, srid) c
     JOIN passereau.plan q ON q.harvest_id = of_harvest AND q.gbif_id = c.gbif_id AND q.action = 'update'
     JOIN passereau.written w ON w.gbif_id = c.gbif_id

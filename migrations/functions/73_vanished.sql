@@ -11,6 +11,7 @@ CREATE OR REPLACE FUNCTION passereau.apply_vanished(of_harvest uuid, first_id bi
 LANGUAGE plpgsql AS $$
 DECLARE
     harvest passereau.harvest;
+    theirs  integer[];      -- rows on which people have reported
 BEGIN
     marked := 0;
     deleted := 0;
@@ -38,6 +39,11 @@ BEGIN
       AND EXISTS (SELECT FROM pinv_gbif.occurrence o
                   JOIN pinv_gbif.generation g ON g.id = o.generation_id AND g.state = 'current'
                   WHERE o.gbif_id = p.gbif_id AND g.subscription <> harvest.subscription);
+    UPDATE passereau.plan p SET reason = 'incomplete'
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
+      AND p.reason IN ('keep', 'mark', 'delete')
+      AND EXISTS (SELECT FROM pinv_gbif.occurrence o
+                  WHERE o.generation_id = ANY (passereau.landing_elsewhere(harvest.subscription)) AND o.gbif_id = p.gbif_id);
     UPDATE passereau.plan p SET reason = 'row_gone'
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish' AND p.reason <> 'claimed'
       AND NOT EXISTS (SELECT FROM passereau.written w
@@ -49,6 +55,18 @@ BEGIN
     JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
       AND p.reason IN ('mark', 'delete') AND w.gbif_id = p.gbif_id AND passereau.hashed(passereau.row_texts(s)) <> p.seen;
+    IF EXISTS (SELECT FROM passereau.plan p
+               WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
+                 AND p.reason = 'delete' AND NOT p.validated) THEN
+        -- A report changes no row of the synthèse. From here on a new one waits for us: its foreign key needs the row.
+        theirs := passereau.reported(ARRAY(
+            SELECT p.id_synthese FROM passereau.plan p
+            WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
+              AND p.reason = 'delete' AND NOT p.validated));
+        UPDATE passereau.plan p SET reason = 'changed_since_plan'
+        WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
+          AND p.reason = 'delete' AND NOT p.validated AND p.id_synthese = ANY (theirs);
+    END IF;
 
     -- Nothing else: last_action stays, too.
     UPDATE gn_synthese.synthese s
@@ -61,12 +79,10 @@ BEGIN
 
     UPDATE passereau.written w
     SET vanished_at = COALESCE(w.vanished_at, now()), vanished_from = harvest.subscription,
-        vanished_how = CASE p.reason WHEN 'keep' THEN 'kept' WHEN 'mark' THEN 'marked' ELSE p.reason END,
-        columns = CASE WHEN p.reason = 'mark'
-                       THEN passereau.columns_left(w.columns, passereau.hashed(passereau.row_texts(s)), p.edited)
-                       ELSE w.columns END
+        -- A mark stays one, whatever keeps it from being more.
+        vanished_how = CASE WHEN w.vanished_how = 'marked' THEN 'marked'
+                            WHEN p.reason = 'keep' THEN 'kept' WHEN p.reason = 'mark' THEN 'marked' ELSE p.reason END
     FROM passereau.plan p
-    JOIN gn_synthese.synthese s ON s.id_synthese = p.id_synthese
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
       AND p.reason IN ('keep', 'mark', 'incomplete', 'predicate_changed', 'changed_since_plan') AND w.gbif_id = p.gbif_id;
 
@@ -75,6 +91,21 @@ BEGIN
                  AND p.action = 'vanish' AND p.reason = 'delete') THEN
         deleted := passereau.delete_vanished(of_harvest, harvest.subscription, first_id, last_id);
     END IF;
+END $$;
+
+-- Takes the mark off the rows of records that are back, whatever else becomes of them.
+CREATE OR REPLACE FUNCTION passereau.apply_returned(of_harvest uuid, first_id bigint, last_id bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE gn_synthese.synthese s SET additional_data = s.additional_data - 'vanished_at'
+    FROM passereau.plan p
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id AND w.vanished_how = 'marked'
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action <> 'vanish'
+      AND s.id_synthese = w.id_synthese AND jsonb_typeof(s.additional_data) = 'object';
+    UPDATE passereau.written w SET vanished_at = NULL, vanished_from = NULL, vanished_how = NULL
+    FROM passereau.plan p
+    WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action <> 'vanish'
+      AND w.gbif_id = p.gbif_id AND w.vanished_how = 'marked';
 END $$;
 
 -- Archives and deletes. Media and validations hang on the UUID without a foreign key and would stay behind; areas, observers and
@@ -131,29 +162,24 @@ BEGIN
     RETURN deleted;
 END $$;
 
--- Remembers what a person changed and GBIF says otherwise about, and what GBIF changed on validated rows; forgets what this slice
--- has settled. After the writes: what was written stands in the row, so only what was kept still differs.
-CREATE OR REPLACE FUNCTION passereau.note_edits(of_harvest uuid, of_subscription text, first_id bigint, last_id bigint, source integer,
-                                                srid integer)
+-- Remembers what a person changed and GBIF says otherwise about, and what GBIF changed on validated rows, with the values from before
+-- anything was written; forgets what this slice has settled.
+DROP FUNCTION IF EXISTS passereau.note_edits(uuid, text, bigint, bigint, integer, integer);
+CREATE OR REPLACE FUNCTION passereau.note_edits(of_harvest uuid, of_subscription text, first_id bigint, last_id bigint)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     DELETE FROM pinv_gbif.edited_locally e
     USING passereau.plan p
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND e.gbif_id = p.gbif_id
-      AND p.action = 'update' AND p.edited = '{}' AND NOT (p.validated AND p.writes <> '{}');
-    IF NOT EXISTS (SELECT FROM passereau.plan p
-                   WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action IN ('update', 'keep')
-                     AND (p.edited <> '{}' OR (p.validated AND p.writes <> '{}'))) THEN
-        RETURN;
-    END IF;
+      AND p.action IN ('update', 'vanish', 'reject') AND p.edited = '{}' AND NOT (p.validated AND p.writes <> '{}');
     INSERT INTO pinv_gbif.edited_locally AS e (gbif_id, id_synthese, subscription, harvest_id, validated, kept, written, content)
-    SELECT p.gbif_id, c.id_synthese, of_subscription, of_harvest, p.validated, p.edited,
-           CASE WHEN p.validated AND p.action = 'update' THEN p.writes ELSE '{}' END,
-           passereau.both_values(p.edited || CASE WHEN p.validated AND p.action = 'update' THEN p.writes ELSE '{}' END, c.here, c.gbif)
+    SELECT p.gbif_id, w.id_synthese, of_subscription, of_harvest, p.validated, p.edited, n.written,
+           (SELECT COALESCE(jsonb_object_agg(t.key, t.value), '{}') FROM jsonb_each(p.told) t WHERE t.key = ANY (p.edited || n.written))
     FROM passereau.plan p
-    JOIN passereau.compared(of_harvest, first_id, last_id, source, srid) c ON c.gbif_id = p.gbif_id
+    JOIN passereau.written w ON w.gbif_id = p.gbif_id
+    CROSS JOIN LATERAL (SELECT CASE WHEN p.validated AND p.action = 'update' THEN p.writes ELSE '{}' END AS written) n
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action IN ('update', 'keep')
-      AND (p.edited <> '{}' OR (p.validated AND p.writes <> '{}'))
+      AND (p.edited <> '{}' OR n.written <> '{}')
     ON CONFLICT (gbif_id) DO UPDATE
     SET id_synthese = excluded.id_synthese, subscription = excluded.subscription, harvest_id = excluded.harvest_id,
         validated = excluded.validated, kept = excluded.kept, written = excluded.written, content = excluded.content,

@@ -66,12 +66,17 @@ BEGIN
         RETURN;
     END IF;
 
+    SELECT s.current_generation INTO previous FROM passereau.subscription s WHERE s.name = harvest.subscription FOR UPDATE;
+    IF previous IS NOT NULL AND passereau.vanishing_suspended(of_harvest, previous) = 'predicate_changed' THEN
+        -- What an incomplete archive left open was asked for in other words: the next complete one does not answer that question.
+        UPDATE passereau.written w SET vanished_how = 'predicate_changed'
+        WHERE w.vanished_at IS NOT NULL AND w.vanished_from = harvest.subscription AND w.vanished_how = 'incomplete';
+    END IF;
     UPDATE passereau.written w
     SET vanished_at = NULL, vanished_from = NULL, vanished_how = NULL
     WHERE w.vanished_at IS NOT NULL AND w.vanished_how <> 'marked'
       AND EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.generation_id = generation.id AND o.gbif_id = w.gbif_id);
     UPDATE pinv_gbif.generation g SET state = 'current' WHERE g.id = generation.id;
-    SELECT s.current_generation INTO previous FROM passereau.subscription s WHERE s.name = harvest.subscription FOR UPDATE;
     UPDATE passereau.subscription s SET current_generation = generation.id, updated_at = now()
     WHERE s.name = harvest.subscription;
     -- Last, because of its locks.

@@ -35,6 +35,8 @@ LANGUAGE sql STABLE AS $$
            ('copied by hand', 'pinv_gbif.manual_occurrence', 'identified_by'),
            ('planned', 'passereau.plan', 'observers'), ('planned', 'passereau.plan', 'determiner'),
            ('planned', 'passereau.plan', 'additional_data.rightsHolder'),
+           ('planned', 'passereau.plan', 'told.observers.here'), ('planned', 'passereau.plan', 'told.observers.gbif'),
+           ('planned', 'passereau.plan', 'told.determiner.here'), ('planned', 'passereau.plan', 'told.determiner.gbif'),
            ('accounts', 'pinv_gbif.cor_login_inaturalist', 'login'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.observers.here'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.observers.gbif'),

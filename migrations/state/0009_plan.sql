@@ -64,6 +64,8 @@ ALTER TABLE passereau.plan
     -- columns that are to be written; columns that a person changed and GBIF says otherwise
     ADD COLUMN writes    text[] NOT NULL DEFAULT '{}',
     ADD COLUMN edited    text[] NOT NULL DEFAULT '{}',
+    -- both values of these columns, before anything is written: {"observers": {"here": …, "gbif": …}}
+    ADD COLUMN told      jsonb,
     -- a person has validated the row, or reported on it
     ADD COLUMN validated boolean NOT NULL DEFAULT false;
 

@@ -21,6 +21,8 @@ pub(crate) fn stop(error: sqlx::Error) -> Stop {
         Some(code) if code.starts_with("PS") => Stop::reject(
             error.as_database_error().map_or_else(|| error.to_string(), |database| database.message().to_owned()),
         ),
+        // Two slices that take the same rows in another order: one of them is undone, and comes again.
+        Some("40P01") => Stop::snooze(Duration::from_secs(1), "another harvest was at the same rows"),
         Some("55P03") => {
             tracing::warn!(%error, "another session holds a lock that is needed, tried again in 10 s");
             Stop::snooze(Duration::from_secs(10), "another session reads or writes what is to be changed")

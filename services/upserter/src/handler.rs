@@ -62,17 +62,21 @@ impl Upserter {
 
     /// Applies exactly the plan that was looked at; one that is out of date is made anew, and waits once more.
     async fn approve(&self, context: &Context, message: &HarvestApprove) -> Outcome {
-        let HarvestApprove { harvest_id, by } = message;
-        let Some(harvest) = find(context.pool(), *harvest_id).await? else {
+        let HarvestApprove { harvest_id, by, planned_at } = message;
+        let mut tx = context.begin().await?;
+        let Some(harvest) = find(&mut *tx, *harvest_id).await? else {
             return Err(Stop::reject(format!(
                 "there is no harvest {harvest_id} to approve: `passereau harvest list` shows those that there are"
             )));
         };
-        if harvest.state != State::AwaitingApproval {
-            tracing::info!(%harvest_id, state = %harvest.state, "approved, but it does not wait for approval");
-            return Ok(Done::nothing());
+        if harvest.state == State::Planning {
+            return Err(Stop::snooze(Duration::from_secs(2), "the plan is being made"));
         }
-        let mut tx = context.begin().await?;
+        let is_meant = planned_at.is_none_or(|meant| Some(meant) == harvest.planned_at);
+        if harvest.state != State::AwaitingApproval || !is_meant {
+            tracing::info!(%harvest_id, state = %harvest.state, is_meant, "approved, but this plan does not wait for approval");
+            return Ok(Done::with(tx));
+        }
         if let Some(reason) = functions::plan_out_of_date(&mut *tx, *harvest_id).await.map_err(stop)? {
             if !advance(&mut tx, *harvest_id, State::AwaitingApproval, State::Planning).await? {
                 return Ok(Done::with(tx));

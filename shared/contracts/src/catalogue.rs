@@ -55,7 +55,11 @@ pub fn contracts() -> Vec<Contract> {
         contract(&InatEnrich { harvest_id, batch: 0 }),
         contract(&DatasetDescribe { harvest_id, batch: 1 }),
         contract(&HarvestPlan { harvest_id }),
-        contract(&HarvestApprove { harvest_id, by: Some("M. Martin".into()) }),
+        contract(&HarvestApprove {
+            harvest_id,
+            by: Some("M. Martin".into()),
+            planned_at: Some(DateTime::<Utc>::UNIX_EPOCH),
+        }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),
         contract(&HarvestCancel {
@@ -75,6 +79,7 @@ pub fn contracts() -> Vec<Contract> {
             reason: reason(kind).map(Into::into),
             download_key: Some("0015000-260108000000665".into()),
             doi: Some("10.15468/dl.4gbcs6".into()),
+            planned_at: (kind == EventKind::AwaitingApproval).then_some(DateTime::<Utc>::UNIX_EPOCH),
             at: DateTime::<Utc>::UNIX_EPOCH,
         }),
     }));

@@ -95,6 +95,9 @@ pub struct Event {
     /// DOI of the GBIF download, once it is known. GBIF asks users to cite it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doi: Option<String>,
+    /// When the plan was made that waits for approval: `harvest.approve` may name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<DateTime<Utc>>,
     /// When, UTC.
     pub at: DateTime<Utc>,
 }

@@ -1,5 +1,6 @@
 //! The messages that anyone may publish: `harvest.request` and `harvest.approve`.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,6 +52,10 @@ pub struct HarvestApprove {
     /// Who approves, for the record: a name, or another word for a person or system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Which plan is meant: `planned_at` of the event. A plan that was made anew meanwhile is then not taken for it. Without it,
+    /// whatever plan waits is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_at: Option<DateTime<Utc>>,
 }
 
 impl Message for HarvestApprove {

@@ -22,6 +22,7 @@ pub async fn announce(connection: &mut PgConnection, harvest_id: Uuid, kind: Eve
         reason: harvest.reason,
         download_key: harvest.download_key,
         doi: harvest.doi,
+        planned_at: harvest.planned_at.filter(|_| kind == EventKind::AwaitingApproval),
         at: Utc::now(),
     };
     let body = serde_json::to_value(&event).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;

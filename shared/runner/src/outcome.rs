@@ -121,8 +121,8 @@ impl Stop {
 
 /// Whether an error means that the server is away rather than that the statement is wrong. A fatal error ended the session or
 /// never let it begin, so it says nothing of any statement: a shutdown, too many connections, a database that takes none for
-/// now. Of those, only what an administrator has to mend is not waited for: a wrong password or role, a database that does
-/// not exist. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; severities:
+/// now. Of those, only what waiting does not mend is not waited for: a wrong password or role, a database that does not exist or
+/// may not be connected to, and a session that was ended because of what we did with it (25P03, idle in a transaction). Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; severities:
 /// <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-SEVERITY-LEVELS>.
 #[must_use]
 pub fn is_database_absent(error: &sqlx::Error) -> bool {
@@ -130,7 +130,7 @@ pub fn is_database_absent(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => {
             let code = database.code().unwrap_or_default();
-            if code.starts_with("28") || code == "3D000" {
+            if code.starts_with("28") || matches!(&*code, "3D000" | "42501" | "25P03") {
                 return false;
             }
             let fatal = database

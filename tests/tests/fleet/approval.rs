@@ -67,8 +67,15 @@ async fn a_plan_waits_until_somebody_approves_it_and_then_does_what_it_told() {
 
     // GBIF gives the same download again for two days; then there is another one, some of whose records have vanished.
     fleet.sandbox.advance(Duration::from_secs(3 * 24 * 3600));
-    let id = fleet.submit(&asked).await.unwrap();
+    // Nobody asks for a plan this time: it waits because a person has validated the rows that would go.
+    sqlx::query("UPDATE gn_synthese.synthese SET validator = 'Anne Martin'")
+        .execute(&fleet.database.pool)
+        .await
+        .unwrap();
+    let id = fleet.submit(&HarvestRequest { plan: false, ..asked.clone() }).await.unwrap();
     let planned = waiting(&fleet, id).await;
+    assert!(planned.reason.as_deref().unwrap().contains("validated or reported on"), "{:?}", planned.reason);
+    let seen = planned.planned_at.unwrap();
     let plan = planned.plan_summary.unwrap();
     let gone = plan["vanished"]["rows"]["delete"].as_i64().unwrap_or_default();
     assert!(gone > 0, "{plan}");
@@ -89,6 +96,13 @@ async fn a_plan_waits_until_somebody_approves_it_and_then_does_what_it_told() {
     })
     .await;
     assert!(renewed.reason.unwrap().contains("vocabulary"), "the settings are part of it");
+    // Somebody else approves what he has seen, which is not this plan; the stray one behind it tells when it was handled.
+    let former = json!({"harvest_id": id, "planned_at": seen});
+    fleet.publish(HarvestApprove::KIND, former.to_string().into_bytes()).await.unwrap();
+    let stray = json!({"harvest_id": Uuid::now_v7()}).to_string().into_bytes();
+    let stray = fleet.publish(HarvestApprove::KIND, stray).await.unwrap();
+    fleet.dead_letter(stray, SOON).await;
+    assert_eq!(fleet.harvest(id).await.unwrap().unwrap().state, State::AwaitingApproval);
     approve().await;
     let second = fleet.ended(id, SOON).await;
     assert_eq!(second.state, State::Completed, "{:?}", second.reason);

@@ -37,7 +37,8 @@ impl Approve {
         if harvest.state != State::AwaitingApproval {
             bail!("harvest {} does not wait for approval: it is {}", self.id, harvest.state);
         }
-        publish(&self.broker, &HarvestApprove { harvest_id: self.id, by: self.by }).await?;
+        let approval = HarvestApprove { harvest_id: self.id, by: self.by, planned_at: harvest.planned_at };
+        publish(&self.broker, &approval).await?;
         eprintln!(
             "approved; a plan that is out of date is made anew instead: follow it with `passereau harvest show {}`",
             self.id

@@ -1,6 +1,6 @@
 //! What people change in GeoNature stays, and is told.
 
-use crate::platform::{Platform, record};
+use crate::platform::{INATURALIST, Platform, record};
 use passereau_upserter::functions;
 use serde_json::{Value, json};
 
@@ -102,6 +102,7 @@ async fn an_edit_is_seen_at_each_harvest_and_forgotten_once_gbif_agrees() {
     let counts = platform.run(platform.land("one", &[agreed]).await).await;
     assert_eq!((counts.unchanged, counts.kept, counts.updated), (1, 0, 0));
     assert_eq!(platform.fingerprint().await, before);
+    assert!(edited(&platform).await.is_empty(), "nothing differs any more");
     let counts = platform
         .run(platform.land("one", &[remark("three birds").with("verbatim_locality", json!("Meylan"))]).await)
         .await;
@@ -129,6 +130,11 @@ async fn what_gbif_changes_on_a_validated_row_is_written_and_listed() {
     assert_eq!(platform.value(1, "validation_comment").await.as_deref(), Some("photo checked"));
     assert_eq!(platform.value(1, "id_nomenclature_valid_status").await, validated);
     assert_eq!(edited(&platform).await, [(1, vec![], vec!["the_geom_4326".into()], true)]);
+    let told: Value = sqlx::query_scalar("SELECT content -> 'the_geom_4326' FROM pinv_gbif.edited_locally")
+        .fetch_one(&platform.pool)
+        .await
+        .unwrap();
+    assert_eq!(told, json!({"here": "POINT(5.72 45.18) 2154", "gbif": "POINT(5.72 45.6) 2154"}), "as it was validated");
 }
 
 #[tokio::test]
@@ -218,4 +224,53 @@ async fn a_plan_that_cannot_be_applied_whole_changes_nothing() {
     let refused = functions::apply(&platform.pool, second, 0).await.unwrap_err();
     assert_eq!(crate::platform::code(&refused), "PS003");
     assert_eq!(platform.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn columns_that_belong_together_stay_together() {
+    let platform = Platform::new().await;
+    platform.run(platform.land("one", &[record(1), record(2), record(3)]).await).await;
+    edit(&platform, 1, "count_max = 10").await;
+    edit(&platform, 2, "date_max = '2021-06-15'").await;
+    edit(&platform, 3, "the_geom_4326 = ST_SetSRID(ST_MakePoint(5.9, 45.3), 4326), the_geom_point = ST_SetSRID(ST_MakePoint(5.9, 45.3), 4326), the_geom_local = ST_Transform(ST_SetSRID(ST_MakePoint(5.9, 45.3), 4326), 2154)").await;
+    let counts = platform
+        .run(
+            platform
+                .land(
+                    "one",
+                    &[
+                        record(1).with("individual_count", json!(20)),
+                        record(2).with("date_start", json!("2021-07-01T00:00:00")),
+                        record(3)
+                            .with("coordinate_uncertainty_in_meters", json!(5000))
+                            .with("occurrence_remarks", json!("far")),
+                    ],
+                )
+                .await,
+        )
+        .await;
+    assert_eq!((counts.updated, counts.kept), (1, 2), "GeoNature's checks of counts and dates hold");
+    assert_eq!(platform.value(1, "count_min").await.as_deref(), Some("4"));
+    assert_eq!(platform.value(2, "date_min").await.as_deref(), Some("2021-05-01 00:00:00"));
+    assert_eq!(platform.value(3, "\"precision\"").await.as_deref(), Some("13"), "that of the place that a person gave");
+    assert_eq!(platform.value(3, "comment_description").await.as_deref(), Some("far"));
+}
+
+#[tokio::test]
+async fn a_position_that_becomes_obscured_becomes_its_cell_even_where_a_person_moved_it() {
+    let platform = Platform::new().await;
+    platform.execute("INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid) VALUES (10, 'aaaaaaaa-0000-4000-8000-000000000000')").await;
+    let observation = || record(1).with("dataset_key", json!(INATURALIST)).with("inaturalist_id", json!(10));
+    platform.run(platform.land("one", &[observation()]).await).await;
+    edit(&platform, 1, "the_geom_4326 = ST_SetSRID(ST_MakePoint(5.7201, 45.1801), 4326), the_geom_point = ST_SetSRID(ST_MakePoint(5.7201, 45.1801), 4326), the_geom_local = ST_Transform(ST_SetSRID(ST_MakePoint(5.7201, 45.1801), 4326), 2154), validator = 'Anne Martin'").await;
+    let obscured = observation()
+        .with("information_withheld", json!("Coordinate uncertainty increased to 26691m to protect threatened taxon"))
+        .with("coordinate_uncertainty_in_meters", json!(26691))
+        .with("decimal_latitude", json!(45.11));
+    let harvest = platform.land("one", &[obscured]).await;
+    platform.run(harvest).await;
+    assert_eq!(platform.value(1, "ST_GeometryType(the_geom_4326)").await.as_deref(), Some("ST_Polygon"));
+    let told = "SELECT count(*) FROM (SELECT content::text AS text FROM pinv_gbif.edited_locally
+                UNION ALL SELECT plan_summary::text FROM passereau.harvest) t WHERE t.text LIKE '%45.1801%'";
+    assert_eq!(platform.count(told).await, 0, "the point is told nowhere any more");
 }

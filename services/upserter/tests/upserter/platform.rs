@@ -202,6 +202,17 @@ impl Platform {
         harvest
     }
 
+    /// The same from a download that was cut short.
+    pub async fn land_cut(&self, subscription: &str, predicate: &str, records: &[Record]) -> Uuid {
+        let harvest = self.land_whole(subscription, predicate, records).await;
+        sqlx::query("UPDATE pinv_gbif.generation SET complete = false WHERE harvest_id = $1")
+            .bind(harvest)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        harvest
+    }
+
     /// Plans a harvest whole; why it waits for approval, if it does.
     pub async fn plan(&self, harvest: Uuid) -> Option<String> {
         while !functions::plan(&self.pool, harvest, 1000).await.unwrap().done {}

@@ -523,11 +523,7 @@ async fn what_is_kept_of_edits_plans_and_deleted_rows_names_nobody_either() {
     whole(&[seen_by(1, NAME, NAME, NAME)]).await;
     let kept = "SELECT count(*) FROM (SELECT content::text AS text FROM pinv_gbif.edited_locally UNION ALL SELECT content::text FROM passereau.deleted
                 UNION ALL SELECT plan_summary::text FROM passereau.harvest) t WHERE t.text LIKE '%Müller-Dupont%'";
-    assert_eq!(
-        privacy.platform.count(kept).await,
-        3,
-        "the edit, the deleted row, and the plan in which both were samples"
-    );
+    assert!(privacy.platform.count(kept).await >= 3, "the edit, the deleted row, and plans in which they were samples");
 
     privacy.erase(&[NAME]).await;
     assert_eq!(privacy.platform.count(kept).await, 0);
