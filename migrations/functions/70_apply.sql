@@ -70,12 +70,12 @@ BEGIN
     END IF;
     PERFORM passereau.apply_recheck(of_harvest, first_id, last_id);
     PERFORM passereau.apply_identities(of_harvest, first_id, last_id, destination.id_source);
+    PERFORM passereau.apply_returned(of_harvest, first_id, last_id);
     updated := passereau.apply_updates(of_harvest, first_id, last_id, destination.id_source, destination.srid,
                                        destination.taxref_version);
     inserted := passereau.apply_inserts(of_harvest, first_id, last_id, destination.id_source, destination.srid,
                                         destination.taxref_version);
     PERFORM passereau.apply_settle(of_harvest, first_id, last_id);
-    PERFORM passereau.apply_returned(of_harvest, first_id, last_id);
     SELECT * INTO gone FROM passereau.apply_vanished(of_harvest, first_id, last_id, destination.id_source);
     PERFORM passereau.note_edits(of_harvest, harvest.subscription, first_id, last_id);
     PERFORM passereau.apply_areas(of_harvest, first_id, last_id);
