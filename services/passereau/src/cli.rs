@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, dead, harvest, install, migrate, taxon, taxon_keys, topology, up, vocabulary};
+use crate::commands::{check, dead, harvest, install, migrate, retention, taxon, taxon_keys, topology, up, vocabulary};
 
 /// Carries biodiversity observations from GBIF into GeoNature.
 #[derive(Debug, Parser)]
@@ -44,6 +44,9 @@ enum Command {
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// What is kept for a time: what has expired, and taking it away.
+    #[command(subcommand)]
+    Retention(retention::Retention),
 }
 
 impl Cli {
@@ -65,6 +68,7 @@ impl Cli {
             Command::TaxonKeys(keys) => keys.run().await,
             Command::Vocabulary(vocabulary) => vocabulary.run().await,
             Command::Dead(dead) => dead.run().await,
+            Command::Retention(retention) => retention.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)
     }

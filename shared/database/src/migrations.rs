@@ -29,6 +29,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("75_media.sql", include_str!("../../../migrations/functions/75_media.sql")),
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
     ("85_reconvert.sql", include_str!("../../../migrations/functions/85_reconvert.sql")),
+    ("87_retention.sql", include_str!("../../../migrations/functions/87_retention.sql")),
     ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
 ];

@@ -10,6 +10,7 @@ use passereau_downloader::fetch::{Fetch, Fetched, Until};
 use passereau_downloader::joined::Joined;
 use passereau_downloader::ledger::{Ledger, Progress};
 use passereau_downloader::parts::Cutting;
+use passereau_downloader::room::Room;
 use passereau_dwca::Limits;
 use passereau_http::{HttpClient, HttpConfig, HttpError};
 use passereau_runner::Stop;
@@ -39,6 +40,7 @@ struct Bench {
     _folder: TempDir,
     store: Store,
     http: HttpClient,
+    room: Room,
     ledger: Memory,
     harvest_id: Uuid,
     host: FileHost,
@@ -70,8 +72,10 @@ fn in_time() -> Until {
 impl Bench {
     async fn new(body: Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&store(&folder)).unwrap();
         Self {
-            store: Store::open(&store(&folder)).unwrap(),
+            room: Room::of(&store, 0),
+            store,
             http: HttpClient::new(&http()).unwrap(),
             ledger: Memory::default(),
             harvest_id: Uuid::new_v4(),
@@ -85,6 +89,7 @@ impl Bench {
         Fetch {
             http: &self.http,
             store: &self.store,
+            room: &self.room,
             ledger: &self.ledger,
             harvest_id: self.harvest_id,
             announced_bytes: self.announced_bytes,

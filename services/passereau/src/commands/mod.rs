@@ -20,6 +20,7 @@ pub mod plan;
 pub mod reconvert;
 pub mod rejects;
 mod report;
+pub mod retention;
 mod spreadsheet;
 pub mod submit;
 pub mod taxon;
