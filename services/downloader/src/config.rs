@@ -21,7 +21,12 @@ pub struct FetchConfig {
 
 impl Default for FetchConfig {
     fn default() -> Self {
-        Self { fetch_part_bytes: 8 << 20, fetch_patience_s: 24 * 3600, fetch_reserve_bytes: 1 << 30, retention_look_s: 3600 }
+        Self {
+            fetch_part_bytes: 8 << 20,
+            fetch_patience_s: 24 * 3600,
+            fetch_reserve_bytes: 1 << 30,
+            retention_look_s: 3600,
+        }
     }
 }
 

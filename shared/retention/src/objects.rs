@@ -13,11 +13,7 @@ use crate::{Amount, Kind, RetentionError};
 const BATCH: usize = 1_000;
 
 /// Objects that have expired, with their sizes in bytes.
-pub(crate) async fn expired(
-    pool: &PgPool,
-    store: &Store,
-    kind: Kind,
-) -> Result<Vec<(ObjectKey, u64)>, RetentionError> {
+pub(crate) async fn expired(pool: &PgPool, store: &Store, kind: Kind) -> Result<Vec<(ObjectKey, u64)>, RetentionError> {
     let prefix = if kind == Kind::Archive { "archives" } else { "parts" };
     let found = store.list(prefix).await.map_err(|source| RetentionError::Store { kind, source })?;
     let mut expired = Vec::new();

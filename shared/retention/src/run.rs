@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use chrono::{DateTime, Utc};
 use passereau_runner::Claim;
 use passereau_store::Store;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgPool};
 
@@ -19,7 +19,7 @@ const BATCH: i32 = 10_000;
 const CLAIM: &str = "retention";
 
 /// How much of something.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Amount {
     /// Generations, objects or rows.
     pub count: u64,
@@ -89,10 +89,12 @@ pub async fn plan(pool: &PgPool, store: &Store) -> Result<Vec<Expired>, Retentio
 /// # Errors
 /// Those of PostgreSQL.
 pub async fn last_run(pool: &PgPool) -> Result<Option<Run>, RetentionError> {
-    sqlx::query_as("SELECT started_at, finished_at, removed, error FROM passereau.retention_run ORDER BY id DESC LIMIT 1")
-        .fetch_optional(pool)
-        .await
-        .map_err(RetentionError::database("reading the last run of the retention"))
+    sqlx::query_as(
+        "SELECT started_at, finished_at, removed, error FROM passereau.retention_run ORDER BY id DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(RetentionError::database("reading the last run of the retention"))
 }
 
 /// Takes away what has expired, now. What fails is named in [`Run::error`] and holds up nothing else.

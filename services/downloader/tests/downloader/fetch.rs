@@ -1,7 +1,8 @@
 //! Fetching in parts from a file server that misbehaves.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use passereau_downloader::FetchError;
@@ -148,6 +149,32 @@ async fn a_broken_connection_costs_one_part() {
     assert_eq!(asked, ["bytes=0-999", "bytes=1000-1999", "bytes=1000-1999", "bytes=2000-2999", "bytes=3000-3499"]);
     assert_eq!(bench.joined(cutting).await, body);
     assert_eq!(bench.restarts(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_stops_a_fetch_and_room_lets_it_go_on() {
+    let body = noise(3_500);
+    let mut bench = Bench::new(body.clone()).await;
+    let free = Arc::new(AtomicU64::new(7_099));
+    let measured = Arc::clone(&free);
+    bench.room = Room::measured(100, move || Ok(Some(measured.load(Ordering::Relaxed))));
+    // Nobody announced a size: the file server's first answer tells it, and nothing of it is kept.
+    let error = bench.run(&in_time()).await.unwrap_err();
+    let full = |error: &FetchError, needed| matches!(error, FetchError::NoRoom { needed_bytes, reserve_bytes: 100, .. } if *needed_bytes == needed);
+    assert!(full(&error, 7_000), "{error}");
+    assert_eq!(bench.store.list("").await.unwrap(), []);
+    free.store(7_100, Ordering::Relaxed);
+    bench.host.set(|script| script.faults.extend([Fault::Replace(body.clone(), "\"a\""), Fault::Cut(400)]));
+    bench.run(&in_time()).await.unwrap_err();
+    // One part of 1,000 bytes is there. Others fill the disk meanwhile: no further byte is asked for.
+    free.store(6_099, Ordering::Relaxed);
+    let asked = bench.host.ranges().len();
+    let error = bench.run(&in_time()).await.unwrap_err();
+    assert!(full(&error, 6_000), "{error}");
+    assert_eq!(bench.host.ranges().len(), asked);
+    free.store(6_100, Ordering::Relaxed);
+    let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
+    assert_eq!(bench.joined(cutting).await, body);
 }
 
 #[tokio::test]

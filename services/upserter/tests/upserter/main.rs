@@ -15,6 +15,7 @@ mod metadata;
 mod place;
 mod platform;
 mod reports;
+mod retention;
 mod sensitivity;
 mod taxa;
 mod vanished;
