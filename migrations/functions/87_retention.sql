@@ -68,13 +68,15 @@ FROM passereau.slice s JOIN passereau.v_left_behind l ON l.id = s.harvest_id;
 
 -- Memory of rows that somebody deleted from the synthèse. It is what keeps their records from entering again, so it stays for as
 -- long as any generation holds the record; passereau.note_gone() says since when none does. Looked at again here, because a
--- record may be back since.
-CREATE OR REPLACE VIEW passereau.v_expired_written AS
-SELECT w.gbif_id, pg_column_size(w.*) AS bytes
-FROM passereau.written w
-WHERE w.gone_since < (SELECT passereau.kept_until('retention_written_days'))
-  AND NOT EXISTS (SELECT FROM gn_synthese.synthese s WHERE s.id_synthese = w.id_synthese)
-  AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.gbif_id = w.gbif_id);
+-- record may be back since. A function and no view: a view would keep GeoNature from changing its own table.
+CREATE OR REPLACE FUNCTION passereau.expired_written() RETURNS TABLE (gbif_id bigint, bytes integer)
+LANGUAGE sql STABLE AS $$
+    SELECT w.gbif_id, pg_column_size(w.*) AS bytes
+    FROM passereau.written w
+    WHERE w.gone_since < (SELECT passereau.kept_until('retention_written_days'))
+      AND NOT EXISTS (SELECT FROM gn_synthese.synthese s WHERE s.id_synthese = w.id_synthese)
+      AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.gbif_id = w.gbif_id)
+$$;
 
 -- Notes since when written rows have been gone, and takes the note back where they are there again: the next `most` rows after a
 -- gbif_id. Returns the last one looked at; NULL at the end, and at once when they are kept for ever.
@@ -120,7 +122,7 @@ BEGIN
             FROM passereau.dead_letter d
             WHERE d.state <> 'waiting' AND d.settled_at < (SELECT passereau.kept_until('retention_dead_letter_days'));
         WHEN 'written' THEN
-            SELECT count(*), sum(w.bytes) INTO expired.count, expired.bytes FROM passereau.v_expired_written w;
+            SELECT count(*), sum(w.bytes) INTO expired.count, expired.bytes FROM passereau.expired_written() w;
         WHEN 'deleted' THEN
             SELECT count(*), sum(pg_column_size(d.*)) INTO expired.count, expired.bytes
             FROM passereau.deleted d WHERE d.deleted_at < (SELECT passereau.kept_until('retention_deleted_days'));
@@ -171,7 +173,7 @@ BEGIN
             SELECT count(*), sum(g.bytes) INTO retain.count, retain.bytes FROM gone g;
         WHEN 'written' THEN
             WITH gone AS (
-                DELETE FROM passereau.written w USING (SELECT e.gbif_id, e.bytes FROM passereau.v_expired_written e LIMIT most) e
+                DELETE FROM passereau.written w USING (SELECT e.gbif_id, e.bytes FROM passereau.expired_written() e LIMIT most) e
                 WHERE w.gbif_id = e.gbif_id RETURNING e.bytes)
             SELECT count(*), sum(g.bytes) INTO retain.count, retain.bytes FROM gone g;
         WHEN 'deleted' THEN
