@@ -36,7 +36,7 @@ for method, _properties, body in channel.consume(queue, auto_ack=True, inactivit
         sys.exit("no event within two minutes: is the fleet running?")
     event = json.loads(body)
     print(method.routing_key, event["harvest_id"], json.dumps(event["counts"]))
-    if method.routing_key == "harvest.failed":
+    if method.routing_key in ("harvest.failed", "harvest.cancelled"):
         sys.exit(event["reason"])
     if method.routing_key == "harvest.completed":
         break

@@ -30,7 +30,8 @@ END $$;
 -- functions, projection, revisions of the edited tables, the codes that this instance offers, own data. It is part of
 -- passereau.written.written_key, so that an edit converts every record again. Names of TAXREF are not: they are matched at each
 -- plan, and stand in the key themselves. Settings of the subscription are not either: they decide who enters, not as what, and
--- two subscriptions with one record would make each other's rows look changed at each harvest.
+-- two subscriptions with one record would make each other's rows look changed at each harvest. (`observers` alone decides as
+-- what: it stands in the key of the records whose names it hides, 40_judge.sql.)
 CREATE OR REPLACE FUNCTION passereau.platform_digest(srid integer) RETURNS uuid
 LANGUAGE sql STABLE AS $$
     SELECT md5(concat_ws('|', passereau.conversion_version(), srid,
@@ -44,10 +45,15 @@ LANGUAGE sql STABLE AS $$
                          (SELECT md5(string_agg(r.dataset_key::text, ',' ORDER BY r.dataset_key)) FROM passereau.refused_datasets() r)))::uuid
 $$;
 
--- The same with the settings of a subscription: when it is no longer what it was, waiting records may enter.
-CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb, platform uuid) RETURNS uuid
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT md5(platform || settings::text)::uuid $$;
+-- The same with the settings of a subscription: when it is no longer what it was, waiting records may enter. Other subscriptions
+-- that are stricter about the observers' names bind the records that they hold too (45_observers.sql).
 DROP FUNCTION IF EXISTS passereau.conversion_digest(jsonb, integer);
+DROP FUNCTION IF EXISTS passereau.conversion_digest(jsonb, uuid);
+CREATE OR REPLACE FUNCTION passereau.conversion_digest(settings jsonb, platform uuid, of_subscription text) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+    SELECT md5(concat(platform, settings, (SELECT string_agg(format('%s %s', s.name, s.generation_id), ',' ORDER BY s.name)
+                                           FROM passereau.stricter_subscriptions(settings, of_subscription) s)))::uuid
+$$;
 
 -- Whether an interval lies ahead: it begins after tomorrow (the day of the easternmost observer), or ends after this year,
 -- whose records without a month end with it.

@@ -110,7 +110,9 @@ LANGUAGE sql STABLE AS $$
                CASE WHEN w.vanished_how IS DISTINCT FROM 'marked' THEN w.written_key END AS last_key,
                w.unique_id_sinp AS entered_as, w.adopted,
                -- NULL: the subscription wants none; nil: the record has none.
-               CASE WHEN (settings ->> 'media')::boolean THEN COALESCE(m.media_hash, uuid_nil()) END AS media_hash,
+               CASE WHEN (settings ->> 'media')::boolean
+                    THEN COALESCE(passereau.hidden_digest(m.media_hash, n.gbif_id IS NOT NULL, n.login), uuid_nil()) END AS media_hash,
+               passereau.hidden_digest(digest, n.gbif_id IS NOT NULL, n.login) AS shown_digest,
                COALESCE(w.unique_id_sinp, o.producer_uuid, i.uuid,
                         CASE WHEN o.dataset_key IS DISTINCT FROM passereau.inaturalist_dataset() OR o.inaturalist_id IS NULL
                                   OR (passereau.is_absent(i.absent_since, i.asked_at)
@@ -123,6 +125,7 @@ LANGUAGE sql STABLE AS $$
         -- An empty range when the subscription wants no media.
         LEFT JOIN passereau.media_of(of_generation, CASE WHEN (settings ->> 'media')::boolean THEN after_id ELSE upto_id END, upto_id) m
                ON m.gbif_id = o.gbif_id
+        LEFT JOIN passereau.hidden_names(of_generation, after_id, upto_id, settings) n ON n.gbif_id = o.gbif_id
         -- By the key, and only for what never entered: a hash of all answers was a fifth of the cost of an unchanged record.
         LEFT JOIN LATERAL (SELECT a.uuid, a.absent_since, a.asked_at FROM pinv_gbif.cor_uuid_inaturalist a
                            WHERE w.gbif_id IS NULL AND o.dataset_key = passereau.inaturalist_dataset()
@@ -133,7 +136,7 @@ LANGUAGE sql STABLE AS $$
         OFFSET 0    -- each value is computed once, not wherever it is named below
     )
     SELECT k.gbif_id, k.cd_nom, k.taxon_path, k.id_synthese, k.last_key, k.entered_as, k.adopted, k.media_hash, k.identity,
-           k.absent_at_inaturalist, passereau.written_key(k.content_hash, k.cd_nom, k.identity, digest, k.media_hash)
+           k.absent_at_inaturalist, passereau.written_key(k.content_hash, k.cd_nom, k.identity, k.shown_digest, k.media_hash)
     FROM known k
     OFFSET 0
 $$;

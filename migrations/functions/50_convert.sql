@@ -47,7 +47,9 @@ $$;
 -- records that the caller keeps are converted.
 DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint);
 DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint, bigint[]);
-CREATE FUNCTION passereau.converted(of_generation bigint, after_id bigint, upto_id bigint, only_ids bigint[] DEFAULT NULL)
+DROP FUNCTION IF EXISTS passereau.converted(bigint, bigint, bigint, bigint[], jsonb);
+CREATE FUNCTION passereau.converted(of_generation bigint, after_id bigint, upto_id bigint, only_ids bigint[] DEFAULT NULL,
+                                    settings jsonb DEFAULT NULL)
 RETURNS TABLE (gbif_id bigint, dataset_key uuid, taxon_key text, nom_cite text, date_min timestamp, date_max timestamp,
                longitude double precision, latitude double precision, precision_m integer,
                count_min integer, count_max integer, observers text, determiner text,
@@ -67,7 +69,7 @@ LANGUAGE sql STABLE AS $$
            o.date_start, COALESCE(o.date_end, o.date_start),
            o.decimal_longitude, o.decimal_latitude, passereau.precision_of(o.coordinate_uncertainty_in_meters),
            r.count, r.count,
-           passereau.observers_cut(o.recorded_by), left(o.identified_by, 1000),
+           passereau.observers_cut(r.observers), left(r.determiner, 1000),
            -- Platforms take iNaturalist's number out of this address: it is `references` whenever there is one.
            COALESCE(o."references", r.media_url), r.specimen,
            -- SINP asks for a reference where the source is the literature.
@@ -75,7 +77,7 @@ LANGUAGE sql STABLE AS $$
                 THEN left(COALESCE(o."references", o.dataset_name, 'https://www.gbif.org/occurrence/' || o.gbif_id), 5000) END,
            left(o.verbatim_locality, 500), o.occurrence_remarks,
            jsonb_strip_nulls(jsonb_build_object(
-               'datasetKey', o.dataset_key, 'datasetName', o.dataset_name, 'license', o.license, 'rightsHolder', o.rights_holder,
+               'datasetKey', o.dataset_key, 'datasetName', o.dataset_name, 'license', o.license, 'rightsHolder', r.rights_holder,
                'basisOfRecord', o.basis_of_record, 'issue', array_to_string(i.noted, ';'), 'caste', o.caste,
                'occurrenceID', o.occurrence_id, 'institutionCode', o.institution_code, 'collectionCode', o.collection_code,
                'catalogNumber', o.catalog_number, 'eventDate', o.event_date, 'eventTime', o.event_time,
@@ -128,8 +130,14 @@ LANGUAGE sql STABLE AS $$
                                                            passereau.web_address(m."references")) AS url) a
                        WHERE m.generation_id = of_generation AND m.gbif_id = o.gbif_id AND a.url IS NOT NULL
                        ORDER BY m.type = 'StillImage' DESC NULLS LAST, a.url LIMIT 1) media ON true
+    LEFT JOIN passereau.hidden_names(of_generation, after_id, upto_id, settings) n ON n.gbif_id = o.gbif_id
     CROSS JOIN LATERAL (
         SELECT lower(btrim(o.occurrence_status)) = 'absent' AS absent,
+               -- The account is the observer's: of another person nothing is left.
+               CASE WHEN n.gbif_id IS NULL THEN o.recorded_by ELSE n.login END AS observers,
+               CASE WHEN n.gbif_id IS NULL THEN o.identified_by WHEN o.identified_by = o.recorded_by THEN n.login END AS determiner,
+               CASE WHEN n.gbif_id IS NULL THEN o.rights_holder WHEN o.rights_holder = o.recorded_by THEN n.login END
+                   AS rights_holder,
                media.url AS media_url,
                media.url IS NOT NULL OR o.media_type IS NOT NULL AS has_media,
                CASE WHEN passereau.vocabulary_key(o.basis_of_record) = 'preservedspecimen'

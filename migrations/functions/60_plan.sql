@@ -96,7 +96,8 @@ BEGIN
         END IF;
         -- As of the first chunk: an edit in the middle of a plan is then still to be converted.
         UPDATE passereau.harvest h
-        SET converted_digest = passereau.conversion_digest(harvest.settings, digest), taxref_version = destination.taxref_version,
+        SET converted_digest = passereau.conversion_digest(harvest.settings, digest, harvest.subscription),
+            taxref_version = destination.taxref_version,
             taxon_revision = (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon'),
             plan_basis = passereau.plan_basis(of_harvest)
         WHERE h.id = of_harvest;
@@ -159,7 +160,7 @@ BEGIN
         FROM (SELECT v.verdict, v.reason, v.detail, v.id_synthese, v.unique_id_sinp, v.id_dataset, v.cd_nom, v.taxon_path, v.cell,
                      v.media_hash, v.written_key, r.*
               FROM passereau.judge(generation.id, others, after_id, upto_id, destination.srid, harvest.settings, digest, only_ids) v
-              JOIN passereau.converted(generation.id, after_id, upto_id, only_ids) r ON r.gbif_id = v.gbif_id
+              JOIN passereau.converted(generation.id, after_id, upto_id, only_ids, harvest.settings) r ON r.gbif_id = v.gbif_id
               OFFSET 0) c;    -- each column is converted once, not once more for its hash
         GET DIAGNOSTICS planned = ROW_COUNT;
     END IF;

@@ -6,7 +6,8 @@
 --   type         TYPE_MEDIA: 2 photo, 5 audio, 6 video, by GBIF's type, else by its format; a link is 3, web page, as is a
 --                file of another type, or of a type whose value is not active on this platform
 --   title_fr     its title, else the name that the record cites: GeoNature shows an empty one as "null"
---   author       `creator`, cut at 100 characters; the title is cut at 255
+--   author       `creator`, cut at 100 characters; the title is cut at 255. Where the observers' names are hidden
+--                (45_observers.sql) it is the account or nobody, and a file whose licence asks for the name stays a link
 --   description_fr  licence, rights holder, and GBIF as the place it comes from
 -- An address of more than 255 characters, or that is no http address, is left out: its row in passereau.media has no
 -- id_media. An address that stands twice with one record enters once.
@@ -49,6 +50,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                     AND licence !~* '^\s*(no|not)\M', false)
 $$;
 
+-- Whether a licence asks for no name: CC0 and the public domain mark (https://creativecommons.org/public-domain/).
+CREATE OR REPLACE FUNCTION passereau.is_public_domain(licence text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT COALESCE(licence ~* 'publicdomain|public ?domain|domaine public|\mcc[-_ ]?(0|zero)', false)
+$$;
+
 -- One row for each record of a chunk that has media. The hash does not depend on their order, and media_url neither: the
 -- first address in the order of bytes, pictures before the rest.
 CREATE OR REPLACE FUNCTION passereau.media_of(of_generation bigint, after_id bigint, upto_id bigint)
@@ -79,10 +86,24 @@ LANGUAGE sql STABLE AS $$
         SELECT DISTINCT ON (r.gbif_id, a.address)
                r.gbif_id, a.address, f.file,
                COALESCE(f.file, passereau.web_address(r."references"), passereau.web_address(r.identifier)) AS url,
-               lower(COALESCE(r.type, r.format)) AS kind, r.title, r.creator, r.license, r.rights_holder
+               lower(COALESCE(r.type, r.format)) AS kind, r.title, p.creator, r.license, p.rights_holder,
+               COALESCE(o.verbatim_scientific_name, o.scientific_name) AS name
         FROM pinv_gbif.multimedia r
+        JOIN pinv_gbif.occurrence o ON o.generation_id = of_generation AND o.gbif_id = r.gbif_id
+        LEFT JOIN passereau.hidden_names(of_generation, first_id - 1, last_id,
+                                         (SELECT h.settings FROM passereau.harvest h WHERE h.id = of_harvest)) n ON n.gbif_id = r.gbif_id
+        -- Whom the record does not name, its media do not name either: the observer by the account, others not at all.
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN n.gbif_id IS NULL THEN r.creator WHEN r.creator = o.recorded_by THEN n.login END AS creator,
+                   CASE WHEN n.gbif_id IS NULL THEN r.rights_holder WHEN r.rights_holder = o.recorded_by THEN n.login END
+                       AS rights_holder
+            OFFSET 0) p
         CROSS JOIN LATERAL (SELECT COALESCE(NULLIF(btrim(r.identifier), ''), NULLIF(btrim(r."references"), '')) AS address OFFSET 0) a
-        CROSS JOIN LATERAL (SELECT CASE WHEN passereau.is_licence(r.license) THEN passereau.web_address(r.identifier) END AS file
+        -- A file that is shown without its author breaks a licence that asks for the name: the page that tells it is linked.
+        CROSS JOIN LATERAL (SELECT CASE WHEN passereau.is_licence(r.license)
+                                             AND (n.gbif_id IS NULL OR p.creator IS NOT NULL OR p.rights_holder IS NOT NULL
+                                                  OR passereau.is_public_domain(r.license))
+                                        THEN passereau.web_address(r.identifier) END AS file
                             OFFSET 0) f
         WHERE r.generation_id = of_generation AND r.gbif_id BETWEEN first_id AND last_id AND a.address IS NOT NULL
         ORDER BY r.gbif_id, a.address, f.file IS NULL, ROW (r.*)::text
@@ -90,12 +111,11 @@ LANGUAGE sql STABLE AS $$
         SELECT l.gbif_id, w.unique_id_sinp, l.address,
                CASE WHEN length(l.url) <= 255 THEN l.url END AS media_url,
                k.id AS id_nomenclature_media_type,
-               left(COALESCE(l.title, o.verbatim_scientific_name, o.scientific_name), 255) AS title,
+               left(COALESCE(l.title, l.name), 255) AS title,
                left(l.creator, 100) AS author,
                concat_ws(' · ', l.license, l.rights_holder, 'GBIF') AS description
         FROM landed l
         JOIN passereau.written w ON w.gbif_id = l.gbif_id AND w.harvest_id = of_harvest
-        JOIN pinv_gbif.occurrence o ON o.generation_id = of_generation AND o.gbif_id = l.gbif_id
         JOIN kind k ON k.code = CASE WHEN l.file IS NULL THEN '3'
                                      WHEN l.kind = 'stillimage' OR l.kind LIKE 'image/%' THEN '2'
                                      WHEN l.kind = 'sound' OR l.kind LIKE 'audio/%' THEN '5'

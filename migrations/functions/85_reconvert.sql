@@ -17,7 +17,7 @@ LANGUAGE sql STABLE AS $$
     CROSS JOIN (SELECT d.taxref_version, passereau.platform_digest(d.srid) AS digest FROM passereau.destination() d OFFSET 0) destination
     CROSS JOIN LATERAL (
         SELECT CASE
-            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.digest)
+            WHEN s.converted_digest IS DISTINCT FROM passereau.conversion_digest(s.settings, destination.digest, s.name)
                 THEN 'settings, vocabulary or conversion have changed'
             WHEN s.taxref_version IS DISTINCT FROM destination.taxref_version THEN 'TAXREF has another version'
             WHEN s.taxon_revision IS DISTINCT FROM (SELECT r.number FROM passereau.revision r WHERE r.name = 'taxon')
@@ -60,9 +60,11 @@ LANGUAGE sql STABLE AS $$
       AND NOT EXISTS (SELECT FROM passereau.harvest h
                       WHERE h.subscription = s.name AND h.state NOT IN ('completed', 'failed', 'cancelled'))
       -- What failed fails again until somebody has mended it: replayed or harvested anew.
-      -- A download that failed or was cancelled says nothing about the generation that there is.
+      -- A download that failed or was cancelled says nothing about the generation that there is; a reconversion that somebody
+      -- cancelled does: it does not come back by itself.
       AND (SELECT h.state FROM passereau.harvest h
-           WHERE h.subscription = s.name AND h.generation_id IS NOT NULL AND h.state <> 'cancelled'
+           WHERE h.subscription = s.name AND h.generation_id IS NOT NULL
+             AND (h.state <> 'cancelled' OR h.origin = 'reconvert')
            ORDER BY h.created_at DESC LIMIT 1) = 'completed'
     ORDER BY s.name
 $$;

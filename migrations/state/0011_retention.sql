@@ -21,25 +21,15 @@ BEGIN
 END $$;
 ALTER TABLE pinv_gbif.setting ADD CONSTRAINT setting_retention CHECK (passereau.check_retention(name, value));
 
--- How long something is kept decides no conversion: an edit of these rows must not convert every record again. One trigger for
--- each statement cannot tell the rows apart, so there is one for each kind of edit and row.
-DROP TRIGGER setting_revision ON pinv_gbif.setting;
-CREATE TRIGGER setting_inserted AFTER INSERT ON pinv_gbif.setting
-    FOR EACH ROW WHEN (NEW.name NOT LIKE 'retention\_%') EXECUTE FUNCTION passereau.bump_revision('setting');
-CREATE TRIGGER setting_updated AFTER UPDATE ON pinv_gbif.setting
-    FOR EACH ROW WHEN (NEW.name NOT LIKE 'retention\_%' OR OLD.name NOT LIKE 'retention\_%')
-    EXECUTE FUNCTION passereau.bump_revision('setting');
-CREATE TRIGGER setting_deleted AFTER DELETE ON pinv_gbif.setting
-    FOR EACH ROW WHEN (OLD.name NOT LIKE 'retention\_%') EXECUTE FUNCTION passereau.bump_revision('setting');
-
-INSERT INTO pinv_gbif.setting (name, value, meaning) VALUES
-    ('retention_failed_days', '30', 'Days after its end that what a harvest left behind is kept: a generation that never became current, rows of its plan, slices, parts of its archive. What can still be replayed stays. Empty: for ever.'),
-    ('retention_archive_days', '30', 'Days after the last harvest that used it that a fetched archive is kept. The newest of a named subscription stays. Empty: for ever.'),
-    ('retention_one_off_days', NULL, 'Days that the records of a one-off request are kept. Without them the request no longer holds its records (docs/retention.md). Empty (the default): for ever.'),
-    ('retention_inbox_days', '30', 'Days that a handled message is remembered; 7 at least. Empty: for ever.'),
-    ('retention_dead_letter_days', '90', 'Days that a dead letter is kept once it was replayed or dropped. One that waits stays. Empty: for ever.'),
-    ('retention_written_days', NULL, 'Days that a row which somebody deleted from the synthèse is remembered once GBIF no longer publishes its record. Forgotten, the record would enter again if it came back. Empty (the default): for ever.'),
-    ('retention_deleted_days', NULL, 'Days that the archive of rows which were deleted because their record vanished (passereau.deleted) is kept. Empty (the default): for ever.');
+-- How long something is kept decides no conversion: an edit of these rows converts nothing again.
+INSERT INTO pinv_gbif.setting (name, value, meaning, converts) VALUES
+    ('retention_failed_days', '30', 'Days after its end that what a harvest left behind is kept: a generation that never became current, rows of its plan, slices, parts of its archive. What can still be replayed stays. Empty: for ever.', false),
+    ('retention_archive_days', '30', 'Days after the last harvest that used it that a fetched archive is kept. The newest of a named subscription stays. Empty: for ever.', false),
+    ('retention_one_off_days', NULL, 'Days that the records of a one-off request are kept. Without them the request no longer holds its records (docs/retention.md). Empty (the default): for ever.', false),
+    ('retention_inbox_days', '30', 'Days that a handled message is remembered; 7 at least. Empty: for ever.', false),
+    ('retention_dead_letter_days', '90', 'Days that a dead letter is kept once it was replayed or dropped. One that waits stays. Empty: for ever.', false),
+    ('retention_written_days', NULL, 'Days that a row which somebody deleted from the synthèse is remembered once GBIF no longer publishes its record. Forgotten, the record would enter again if it came back. Empty (the default): for ever.', false),
+    ('retention_deleted_days', NULL, 'Days that the archive of rows which were deleted because their record vanished (passereau.deleted) is kept. Empty (the default): for ever.', false);
 
 -- Since when neither the synthèse nor any generation holds what was written: noted by the first run that sees it.
 ALTER TABLE passereau.written ADD COLUMN gone_since timestamptz;

@@ -38,8 +38,9 @@ impl Enricher {
         if in_state(context.pool(), harvest_id, &[State::Enriching]).await?.is_none() {
             return Ok(Done::nothing());
         }
-        let unanswered =
-            answers::unanswered(context.pool(), harvest_id, ordinal, self.config.lookup.absent_again).await?;
+        let fields = answers::wanted(context.pool(), harvest_id).await?;
+        let absent_again = self.config.lookup.absent_again;
+        let unanswered = answers::unanswered(context.pool(), harvest_id, ordinal, fields, absent_again).await?;
         let Some(mut ids) = unanswered else {
             return Ok(Done::nothing());
         };
@@ -52,10 +53,10 @@ impl Enricher {
             tracing::info!(%harvest_id, batch, ids = ids.len(), "iNaturalist rests, going on without these UUIDs");
             return finish(context.begin().await?, message, ordinal).await;
         };
-        match self.client.lookup(&ids).await {
+        match self.client.lookup(&ids, fields).await {
             Ok(lookup) => {
                 let mut tx = context.begin().await?;
-                answers::keep(&mut tx, &lookup).await?;
+                answers::keep(&mut tx, &lookup, fields).await?;
                 pace::succeeded(&mut tx, &self.budget).await?;
                 count(context, &lookup);
                 if is_last_call {

@@ -129,7 +129,7 @@ impl Loader {
 
 /// Makes the generation before any of its rows, so that whoever takes the work over goes on with the same one.
 async fn open(context: &Context, harvest: &Harvest) -> Result<i64, Stop> {
-    let mut tx = context.pool().begin().await?;
+    let mut tx = context.begin_early().await?;
     let key = harvest.archive_key.as_deref().unwrap_or_default();
     let sha256 = harvest.archive_sha256.as_deref();
     let generation_id = open_generation(&mut tx, &harvest.subscription, harvest.id, key, sha256).await?;

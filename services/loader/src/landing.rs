@@ -100,11 +100,14 @@ pub async fn land(pool: &PgPool, input: LandingInput) -> Result<Landed, LandingE
             return Err(LandingError::NotLoading { generation: id, state });
         }
     };
+    let mut transaction = pool.begin().await.map_err(database("beginning to make its tables"))?;
+    hold(&mut transaction, id).await?;
     sqlx::query("SELECT pinv_gbif.begin_generation($1)")
         .bind(id)
-        .execute(pool)
+        .execute(&mut *transaction)
         .await
         .map_err(database("making its tables"))?;
+    transaction.commit().await.map_err(database("making its tables"))?;
 
     let LandingInput { file, multimedia, deadline, cancel, fence, config, .. } = input;
     let limits = config.limits.clone();
@@ -207,6 +210,7 @@ impl Landing<'_> {
         let (mut read, mut rows) = (0, 0);
 
         let mut transaction = self.pool.begin().await.map_err(self.database("beginning a part"))?;
+        hold(&mut transaction, id).await?;
         let mut copy = transaction.copy_in_raw(&statement).await.map_err(self.database("beginning to copy"))?;
         copy.send(&HEADER[..]).await.map_err(self.database("copying"))?;
         let end = loop {
@@ -269,6 +273,7 @@ impl Landing<'_> {
         let id = self.generation.id;
         let from = self.generation.cursor;
         let mut transaction = self.pool.begin().await.map_err(self.database("beginning to complete it"))?;
+        hold(&mut transaction, id).await?;
         self.check_fence(&mut transaction).await?;
         let attempt = attach(&mut transaction, id).await;
         let duplicate = match attempt {
@@ -293,6 +298,18 @@ impl Landing<'_> {
         self.generation = after;
         Ok(())
     }
+}
+
+/// Keeps the generation's harvest from being cancelled until the end of the transaction: its tables would be dropped under
+/// the work. First of all locks, as everywhere.
+async fn hold(connection: &mut PgConnection, generation: i64) -> Result<(), LandingError> {
+    let held: Option<bool> =
+        sqlx::query_scalar("SELECT passereau.hold(g.harvest_id) FROM pinv_gbif.generation g WHERE g.id = $1")
+            .bind(generation)
+            .fetch_optional(connection)
+            .await
+            .map_err(|source| LandingError::Database { generation, doing: "holding its harvest", source })?;
+    if held == Some(false) { Err(LandingError::ClaimLost { generation }) } else { Ok(()) }
 }
 
 /// Why a part ended.

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, dead, harvest, install, migrate, retention, taxon, taxon_keys, topology, up, vocabulary};
+use crate::commands::{
+    check, dead, harvest, install, migrate, privacy, retention, taxon, taxon_keys, topology, up, vocabulary,
+};
 
 /// Carries biodiversity observations from GBIF into GeoNature.
 #[derive(Debug, Parser)]
@@ -41,6 +43,9 @@ enum Command {
     /// Words of GBIF that the mapping to nomenclatures does not know.
     #[command(subcommand)]
     Vocabulary(vocabulary::Vocabulary),
+    /// People who asked to be forgotten: where they are named, and taking the name out.
+    #[command(subcommand)]
+    Privacy(privacy::Privacy),
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
@@ -67,6 +72,7 @@ impl Cli {
             Command::Taxon(taxon) => taxon.run().await,
             Command::TaxonKeys(keys) => keys.run().await,
             Command::Vocabulary(vocabulary) => vocabulary.run().await,
+            Command::Privacy(privacy) => privacy.run().await,
             Command::Dead(dead) => dead.run().await,
             Command::Retention(retention) => retention.run().await,
         };

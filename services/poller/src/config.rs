@@ -27,8 +27,10 @@ pub struct PollConfig {
     /// Longest time between two looks, in seconds.
     #[arg(long, env = "PASSEREAU_POLL_LONGEST_S", default_value = "300", value_parser = parse_seconds)]
     pub poll_longest: Duration,
-    /// How long a download may take, in seconds, counted from the first look; then it is cancelled and the harvest
-    /// fails. GBIF needs a minute for small downloads and may need a day or two for large ones.
+    /// How long a download may be PREPARING, RUNNING or SUSPENDED, in seconds, counted from the first look (the default is
+    /// three days). Then it is cancelled at GBIF and asked for once more, in other words; when that one takes too long as
+    /// well, the harvest fails. GBIF needs a minute for small downloads and may need a day or two for large ones. A pause
+    /// of the harvest does not count.
     #[arg(long, env = "PASSEREAU_POLL_DEADLINE_S", default_value = "259200", value_parser = parse_seconds)]
     pub poll_deadline: Duration,
 }

@@ -4,13 +4,17 @@ use crate::config::PollerConfig;
 use crate::ledger::{self, Wait};
 use crate::schedule::{interval, next_look};
 use crate::verdict::{Verdict, judge};
-use passereau_contracts::{ArchiveFetch, PollerTask};
+use passereau_contracts::{ArchiveFetch, DownloadRequest, PollerTask};
+use passereau_gbif::predicate::rephrase;
 use passereau_gbif::{Download, DownloadKey, GbifClient, GbifError};
-use passereau_harvest::{Harvest, State, advance, fail, in_state};
+use passereau_harvest::{Harvest, State, advance, fail, in_state, shares_download};
 use passereau_http::{HttpClient, HttpError, chain};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use std::time::Duration;
 use uuid::Uuid;
+
+/// Times that a download is asked for again because it took too long.
+const MOST_RENEWALS: i32 = 1;
 
 /// The worker.
 #[derive(Clone, Debug)]
@@ -50,9 +54,10 @@ impl Poller {
     async fn conclude(&self, context: &Context, harvest: &Harvest, wait: &Wait, download: &Download) -> Outcome {
         let harvest_id = harvest.id;
         let verdict = judge(download, wait.is_late());
-        // A download that a request named was asked for by somebody else: it is left alone.
-        if matches!(verdict, Verdict::TooLate(_)) && harvest.account.is_some() {
-            self.cancel(&download.key).await;
+        if let Verdict::TooLate(reason) = &verdict
+            && harvest.account.is_some()
+        {
+            return self.renew(context, harvest_id, wait, download, reason).await;
         }
         let mut tx = context.begin().await?;
         ledger::keep(&mut tx, harvest_id, download).await?;
@@ -78,6 +83,33 @@ impl Poller {
         }
     }
 
+    /// A download of ours took too long: it is cancelled and asked for once more, or the harvest has failed.
+    async fn renew(
+        &self,
+        context: &Context,
+        harvest_id: Uuid,
+        wait: &Wait,
+        download: &Download,
+        reason: &str,
+    ) -> Outcome {
+        self.cancel(context, harvest_id, &download.key).await?;
+        let mut tx = context.begin().await?;
+        ledger::keep(&mut tx, harvest_id, download).await?;
+        if wait.renewals >= MOST_RENEWALS {
+            let reason = format!("{reason} (it was asked for {} times)", wait.renewals + 1);
+            tracing::warn!(%harvest_id, reason, "the harvest has failed");
+            fail(&mut tx, harvest_id, &reason).await?;
+            return Ok(Done::with(tx));
+        }
+        if !advance(&mut tx, harvest_id, State::Preparing, State::Requesting).await? {
+            return Ok(Done::with(tx));
+        }
+        tracing::warn!(%harvest_id, reason, "cancelled, and asked for once more");
+        // In other words: GBIF might give the old download back.
+        ledger::renew(&mut tx, harvest_id, &rephrase::wrap(&wait.body)).await?;
+        Done::with(tx).send(&DownloadRequest { harvest_id })
+    }
+
     /// GBIF is away: the wait goes on at no cost, up to the deadline.
     async fn look_later(&self, context: &Context, harvest_id: Uuid, wait: &Wait, error: &GbifError) -> Outcome {
         let mut tx = context.begin().await?;
@@ -98,14 +130,15 @@ impl Poller {
         interval(polls, self.config.poll.poll_first, self.config.poll.poll_longest)
     }
 
-    /// Best effort: the harvest has failed whether or not GBIF hears of it.
-    async fn cancel(&self, key: &DownloadKey) {
-        if !self.config.gbif.has_account() {
-            return;
+    /// Best effort: the wait is over whether or not GBIF hears of it. A download that another harvest waits for goes on.
+    async fn cancel(&self, context: &Context, harvest_id: Uuid, key: &DownloadKey) -> Result<(), Stop> {
+        if !self.config.gbif.has_account() || shares_download(context.pool(), harvest_id, key.as_str()).await? {
+            return Ok(());
         }
         if let Err(error) = self.gbif.cancel(key).await {
             tracing::warn!(download_key = %key, error = chain(&error), "the download could not be cancelled");
         }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The row of `passereau.download`, as the poller reads and writes it.
 
 use passereau_gbif::Download;
+use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
@@ -13,6 +14,10 @@ pub(crate) struct Wait {
     pub polls: i32,
     /// Seconds to the deadline, by the clock that has set it: PostgreSQL's. Zero or less when it has taken too long.
     pub left_seconds: f64,
+    /// What was asked for.
+    pub body: Value,
+    /// How often it was asked for again because it took too long.
+    pub renewals: i32,
 }
 
 impl Wait {
@@ -32,7 +37,7 @@ pub(crate) async fn read(pool: &PgPool, harvest_id: Uuid, deadline: Duration) ->
     sqlx::query_as(
         "UPDATE passereau.download SET deadline_at = coalesce(deadline_at, now() + make_interval(secs => $2))
          WHERE harvest_id = $1 AND key IS NOT NULL
-         RETURNING key, polls, extract(epoch FROM deadline_at - now())::float8 AS left_seconds",
+         RETURNING key, polls, extract(epoch FROM deadline_at - now())::float8 AS left_seconds, body, renewals",
     )
     .bind(harvest_id)
     .bind(deadline.as_secs_f64())
@@ -69,6 +74,21 @@ pub(crate) async fn keep(
     .bind(number(download.total_records))
     .bind(&download.license)
     .bind(download.created)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Starts again with another body: the download took too long. What is kept of it is its number of renewals.
+pub(crate) async fn renew(connection: &mut PgConnection, harvest_id: Uuid, body: &Value) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE passereau.download
+         SET body = $2, key = NULL, status = NULL, polls = 0, deadline_at = NULL, intended_at = now(), asked_at = NULL,
+             renewals = renewals + 1
+         WHERE harvest_id = $1",
+    )
+    .bind(harvest_id)
+    .bind(body)
     .execute(connection)
     .await?;
     Ok(())

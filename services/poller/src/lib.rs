@@ -1,7 +1,8 @@
 //! The poller: asks GBIF how a download goes, until it has ended.
 //!
 //! It never waits with a delivery in hand: between two looks the message is a row with a date. Looks become rarer with
-//! their number ([`schedule`]); a deadline ends the wait for a download that GBIF has forgotten.
+//! their number ([`schedule`]); a deadline ends the wait for a download that GBIF has forgotten: it is cancelled there and
+//! asked for once more, in other words, before the harvest fails.
 //!
 //! Every state that ends a download ends the wait, each with its own outcome ([`verdict`]): a success keeps DOI, size and
 //! number of records and goes on to `archive.fetch`; the others fail the harvest, each with its reason and what to do.

@@ -9,7 +9,8 @@ pub enum Verdict {
     Fetch,
     /// Look again.
     Wait,
-    /// It took too long: the harvest has failed, and the download is cancelled if it is ours.
+    /// It took too long. If it is ours it is cancelled, and asked for once more; otherwise the harvest has failed, for this
+    /// reason.
     TooLate(String),
     /// It ended without a file: the harvest has failed.
     Failed(String),
@@ -34,8 +35,8 @@ pub fn judge(download: &Download, is_late: bool) -> Verdict {
             ended("has no file any more (FILE_ERASED): files are kept for six months; ask for it with a query")
         }
         status if is_late => Verdict::TooLate(format!(
-            "GBIF's download {key} was still {status} at its deadline; submit the request again, or \
-             give it more time with PASSEREAU_POLL_DEADLINE_S"
+            "GBIF's download {key} was still {status} at its deadline; look at https://www.gbif.org/system-health, submit \
+             the request again later or in smaller parts, or give it more time with PASSEREAU_POLL_DEADLINE_S"
         )),
         DownloadStatus::Preparing | DownloadStatus::Running | DownloadStatus::Suspended | DownloadStatus::Other(_) => {
             Verdict::Wait

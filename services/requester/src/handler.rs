@@ -4,12 +4,12 @@ use crate::accept::{self, Accepted, Source};
 use crate::answer::{self, Decision, Existing};
 use crate::config::RequesterConfig;
 use crate::intent::{self, Intent};
-use crate::{describe, lookup, rephrase, slot};
+use crate::{cancel, describe, lookup, slot};
 use chrono::TimeDelta;
 use passereau_contracts::{
     ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestRequest, Metadata, RequesterTask,
 };
-use passereau_gbif::predicate::same_request;
+use passereau_gbif::predicate::{rephrase, same_request};
 use passereau_gbif::{Download, DownloadKey, GbifClient};
 use passereau_harvest::{Harvest, NewHarvest, Started, State, advance, in_state, start};
 use passereau_http::HttpClient;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 /// GBIF's clock and the database's may differ: a download made this long before the intent may still be ours.
-const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(10);
 
 /// The worker.
 #[derive(Clone, Debug)]
@@ -125,12 +125,13 @@ impl Requester {
 
     /// `download.request`: a place, the intent, the question, and a look at what GBIF gave.
     async fn download(&self, context: &Context, harvest_id: Uuid) -> Outcome {
+        let claim = context.claim(&format!("download {harvest_id}")).await?;
+        // Behind the claim, which a cancellation holds: nothing is asked of GBIF for a harvest that has just ended.
         let states = [State::Requested, State::Requesting];
         let Some(harvest) = in_state(context.pool(), harvest_id, &states).await? else {
             return Ok(Done::nothing());
         };
         let (account, original) = self.question(&harvest)?;
-        let claim = context.claim(&format!("download {harvest_id}")).await?;
         if !slot::take(context.pool(), harvest_id, account, self.config.request.gbif_places).await? {
             let because = format!("all {} places of the GBIF account are taken", self.config.request.gbif_places);
             return Err(Stop::snooze(self.config.request.gbif_place_wait, because));
@@ -218,7 +219,7 @@ impl Requester {
             return Err(Stop::reject(format!("{difference}; {advice}")));
         }
         tracing::warn!(%harvest_id, difference, "asking in other words");
-        intent::reword(context.pool(), harvest_id, &rephrase::rephrase(&intent.body)).await?;
+        intent::reword(context.pool(), harvest_id, &rephrase::wrap(&intent.body)).await?;
         Err(Stop::snooze(Duration::ZERO, "asking GBIF in other words"))
     }
 }
@@ -251,6 +252,7 @@ impl Worker for Requester {
     async fn handle(&self, context: &Context, task: RequesterTask) -> Outcome {
         match task {
             RequesterTask::Harvest(request) => self.accept(context, &request).await,
+            RequesterTask::Cancel(message) => cancel::cancel(&self.gbif, context, &message).await,
             RequesterTask::Download(message) => self.download(context, message.harvest_id).await,
             RequesterTask::Describe(message) => describe::describe(&self.gbif, &self.config, context, &message).await,
         }

@@ -16,6 +16,14 @@ pub(crate) struct Intent {
     pub key: Option<String>,
 }
 
+/// The intent of a harvest, if it has one.
+pub(crate) async fn find(pool: &PgPool, harvest_id: Uuid) -> Result<Option<Intent>, sqlx::Error> {
+    sqlx::query_as("SELECT body, intended_at, asked_at, key FROM passereau.download WHERE harvest_id = $1")
+        .bind(harvest_id)
+        .fetch_optional(pool)
+        .await
+}
+
 /// The intent of a harvest, written if it is the first time.
 pub(crate) async fn open(pool: &PgPool, harvest_id: Uuid, account: &str, body: &Value) -> Result<Intent, sqlx::Error> {
     sqlx::query_as(

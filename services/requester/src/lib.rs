@@ -9,8 +9,10 @@
 //!
 //! `download.request` takes a place, writes the intent, and asks. Invariants: nothing is sent that GBIF would refuse for
 //! its form; after a lost answer it first looks among the account's downloads ([`lookup`]), so no second download is
-//! made; a download that GBIF gives back is compared with what was asked, and asked for in other words ([`rephrase`])
-//! when it is another's.
+//! made; a download that GBIF gives back is compared with what was asked, and asked for in other words
+//! ([`passereau_gbif::predicate::rephrase`]) when it is another's.
+//!
+//! `harvest.cancel` cancels the download at GBIF where it is ours, and then ends the harvest.
 //!
 //! `dataset.describe` asks GBIF's registry, which needs no account, who publishes the datasets of a harvest, and about those
 //! that no archive has described. It is one batch of the enrichment.
@@ -21,12 +23,12 @@
 
 pub mod accept;
 pub mod answer;
+mod cancel;
 mod config;
 mod describe;
 mod handler;
 mod intent;
 pub mod lookup;
-pub mod rephrase;
 mod slot;
 
 pub use config::{RegistryConfig, RequestConfig, RequesterConfig};

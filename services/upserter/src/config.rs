@@ -11,4 +11,8 @@ pub struct UpserterConfig {
     /// answered, GeoNature knows a dataset, a setting was edited. 0 never looks.
     #[arg(long, env = "PASSEREAU_RECONVERT_SECONDS", default_value_t = 60)]
     pub reconvert_seconds: u64,
+    /// Longest time that a transaction on the synthèse may take, in seconds: a slice or a step of the plan that takes longer
+    /// is taken back and done in halves. The default leaves five seconds of a minute for the commit.
+    #[arg(long, env = "PASSEREAU_TRANSACTION_S", default_value = "55", value_parser = clap::value_parser!(u32).range(1..))]
+    pub transaction_s: u32,
 }

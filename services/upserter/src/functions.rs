@@ -96,3 +96,41 @@ pub async fn finish(executor: impl PgExecutor<'_>, harvest_id: Uuid) -> Result<(
 pub async fn trim_areas(executor: impl PgExecutor<'_>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT passereau.trim_areas()").fetch_one(executor).await
 }
+
+/// What keeps a slice from being applied now.
+#[derive(Clone, Copy, Debug, PartialEq, FromRow)]
+pub struct Gate {
+    /// Seconds until the platform's hours begin; `None` in them.
+    pub opens_in_seconds: Option<f64>,
+    /// It is larger than one that has turned out to take too long.
+    pub is_too_large: bool,
+}
+
+/// Asks whether a slice may be applied now; `None` when there is no such slice.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn gate(executor: impl PgExecutor<'_>, harvest_id: Uuid, slice: i32) -> Result<Option<Gate>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT extract(epoch FROM passereau.upsert_opens_at() - now())::float8 AS opens_in_seconds,
+                s.done_at IS NULL AND s.records > coalesce(h.slice_limit, s.records) AS is_too_large
+         FROM passereau.harvest h JOIN passereau.slice s ON s.harvest_id = h.id AND s.stage = 'upsert' AND s.ordinal = $2
+         WHERE h.id = $1",
+    )
+    .bind(harvest_id)
+    .bind(slice)
+    .fetch_optional(executor)
+    .await
+}
+
+/// Cuts a slice in two; gives the number of the second half, `None` when there is nothing to cut.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn split_slice(
+    executor: impl PgExecutor<'_>,
+    harvest_id: Uuid,
+    slice: i32,
+) -> Result<Option<i32>, sqlx::Error> {
+    sqlx::query_scalar("SELECT passereau.split_slice($1, $2)").bind(harvest_id).bind(slice).fetch_one(executor).await
+}

@@ -9,8 +9,9 @@ use passereau_telemetry::{RecordOutcome, Stage as Counted};
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
+use crate::bounded;
 use crate::config::UpserterConfig;
-use crate::error::stop;
+use crate::error::{stop, took_too_long};
 use crate::functions::{self, Applied};
 
 /// The worker.
@@ -32,8 +33,8 @@ impl Upserter {
             return Ok(Done::nothing());
         }
         loop {
-            let chunk =
-                functions::plan(context.pool(), harvest_id, self.config.plan_chunk_records).await.map_err(stop)?;
+            let (records, seconds) = (self.config.plan_chunk_records, self.config.transaction_s);
+            let chunk = bounded::plan(context.pool(), harvest_id, records, seconds).await?;
             tracing::info!(%harvest_id, read = chunk.read, planned = chunk.planned, done = chunk.done, "a chunk is planned");
             let unchanged = u64::try_from(chunk.read - chunk.planned).unwrap_or(0);
             context.metrics().records(Counted::Planned, RecordOutcome::Unchanged, unchanged);
@@ -94,8 +95,23 @@ impl Upserter {
         if in_state(context.pool(), harvest_id, &[State::Upserting]).await?.is_none() {
             return Ok(Done::nothing());
         }
+        let gate = functions::gate(context.pool(), harvest_id, ordinal).await?;
+        if let Some(seconds) = gate.and_then(|gate| gate.opens_in_seconds) {
+            return Err(Stop::snooze(Duration::from_secs_f64(seconds.max(1.0)), "the platform's hours are over"));
+        }
+        if gate.is_some_and(|gate| gate.is_too_large) {
+            return bounded::cut(context, message, ordinal, self.config.transaction_s).await;
+        }
         let mut tx = context.begin().await?;
-        let applied = functions::apply(&mut *tx, harvest_id, ordinal).await.map_err(stop)?;
+        bounded::set(&mut tx, self.config.transaction_s).await?;
+        let applied = match functions::apply(&mut *tx, harvest_id, ordinal).await {
+            Err(error) if took_too_long(&error) => {
+                tx.rollback().await?;
+                return bounded::cut(context, message, ordinal, self.config.transaction_s).await;
+            }
+            applied => applied.map_err(stop)?,
+        };
+        bounded::lift(&mut tx).await?;
         if applied.already {
             return Ok(Done::with(tx));
         }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::{
     ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind,
-    HarvestApprove, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured, SubscriptionSettings,
-    SyntheseUpsert,
+    HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured,
+    SubscriptionSettings, SyntheseUpsert,
 };
 
 /// A message or event as it is published to readers.
@@ -58,6 +58,11 @@ pub fn contracts() -> Vec<Contract> {
         contract(&HarvestApprove { harvest_id, by: Some("M. Martin".into()) }),
         contract(&SyntheseUpsert { harvest_id, slice: 0 }),
         contract(&HarvestFinish { harvest_id }),
+        contract(&HarvestCancel {
+            harvest_id,
+            by: Some("the data manager".into()),
+            reason: Some("the query names the wrong region".into()),
+        }),
     ];
     all.extend(EventKind::ALL.map(|kind| Contract {
         kind: kind.as_str(),
@@ -80,6 +85,7 @@ fn reason(kind: EventKind) -> Option<&'static str> {
     match kind {
         EventKind::Failed => Some("GBIF ended download 0015000-260108000000665 as KILLED; submit the request again"),
         EventKind::AwaitingApproval => Some("a plan was asked for"),
+        EventKind::Cancelled => Some("cancelled by the data manager: the query names the wrong region"),
         _ => None,
     }
 }

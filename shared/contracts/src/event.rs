@@ -25,11 +25,15 @@ pub enum EventKind {
     /// The harvest stopped; the reason says why.
     #[serde(rename = "harvest.failed")]
     Failed,
+    /// Somebody ended the harvest; the reason says who and why, as far as they said so.
+    #[serde(rename = "harvest.cancelled")]
+    Cancelled,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::Started, Self::Planned, Self::AwaitingApproval, Self::Completed, Self::Failed];
+    pub const ALL: [Self; 6] =
+        [Self::Started, Self::Planned, Self::AwaitingApproval, Self::Completed, Self::Failed, Self::Cancelled];
 
     /// The routing key.
     pub const fn as_str(self) -> &'static str {
@@ -39,6 +43,7 @@ impl EventKind {
             Self::AwaitingApproval => "harvest.awaiting_approval",
             Self::Completed => "harvest.completed",
             Self::Failed => "harvest.failed",
+            Self::Cancelled => "harvest.cancelled",
         }
     }
 }
@@ -81,7 +86,7 @@ pub struct Event {
     pub subscription: String,
     /// The counts so far.
     pub counts: Counts,
-    /// Why, when it failed or waits for approval.
+    /// Why, when it failed, was cancelled or waits for approval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Key of the GBIF download, once there is one.

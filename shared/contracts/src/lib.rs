@@ -11,6 +11,7 @@
 //! Failure. Decoding returns a [`DecodeError`] that says whether the kind, the version or the body is at fault; the
 //! runner turns it into a dead letter. Nothing here panics on input.
 
+mod cancel;
 mod catalogue;
 mod event;
 mod message;
@@ -19,11 +20,14 @@ mod settings;
 mod stage;
 mod task;
 
+pub use cancel::HarvestCancel;
 pub use catalogue::{Contract, contracts};
 pub use event::{Counts, Event, EventKind};
 pub use message::{DecodeError, MAX_BODY_BYTES, Message, VERSION_HEADER, decode};
 pub use request::{HarvestApprove, HarvestRequest, Origin, RequestProblem};
-pub use settings::{Acceptable, AlreadyPresent, Metadata, Obscured, SubscriptionSettings, UuidAbsent, Vanished};
+pub use settings::{
+    Acceptable, AlreadyPresent, Metadata, Obscured, Observers, SubscriptionSettings, UuidAbsent, Vanished,
+};
 pub use stage::{
     ArchiveFetch, ArchiveLoad, DatasetDescribe, DownloadPoll, DownloadRequest, HarvestFinish, HarvestPlan, InatEnrich,
     SyntheseUpsert,

@@ -37,6 +37,22 @@ pub struct SubscriptionSettings {
     /// Whether media enter GeoNature. Default no.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub media: bool,
+    /// How observers, determiners, holders of rights and authors of media are named. Default `name`. A record that several
+    /// subscriptions hold is written as the strictest of them says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observers: Option<Observers>,
+}
+
+/// How people are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Observers {
+    /// As GBIF publishes them.
+    Name,
+    /// The observer by the name of the account at iNaturalist; nobody else, and nobody in other datasets.
+    Login,
+    /// Nobody is named.
+    None,
 }
 
 /// What becomes of positions that iNaturalist has obscured.

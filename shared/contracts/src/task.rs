@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::{
     ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestApprove,
-    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
+    HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
 };
 
 /// The closed set of messages of one worker.
@@ -30,7 +30,10 @@ pub struct WorkerKinds {
 
 /// All workers, in the order in which a harvest meets them.
 pub const WORKERS: &[WorkerKinds] = &[
-    WorkerKinds { worker: "requester", kinds: &[HarvestRequest::KIND, DownloadRequest::KIND, DatasetDescribe::KIND] },
+    WorkerKinds {
+        worker: "requester",
+        kinds: &[HarvestRequest::KIND, HarvestCancel::KIND, DownloadRequest::KIND, DatasetDescribe::KIND],
+    },
     WorkerKinds { worker: "poller", kinds: &[DownloadPoll::KIND] },
     WorkerKinds { worker: "downloader", kinds: &[ArchiveFetch::KIND] },
     WorkerKinds { worker: "loader", kinds: &[ArchiveLoad::KIND] },
@@ -50,6 +53,8 @@ fn unknown(kind: &str) -> DecodeError {
 pub enum RequesterTask {
     /// Somebody asks for a harvest.
     Harvest(Box<HarvestRequest>),
+    /// Somebody ends a harvest.
+    Cancel(HarvestCancel),
     /// A harvest asks for its download.
     Download(DownloadRequest),
     /// A harvest asks about its datasets.
@@ -60,6 +65,7 @@ impl Task for RequesterTask {
     fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Self, DecodeError> {
         match kind {
             HarvestRequest::KIND => Ok(Self::Harvest(Box::new(decode(version, body)?))),
+            HarvestCancel::KIND => Ok(Self::Cancel(decode(version, body)?)),
             DownloadRequest::KIND => Ok(Self::Download(decode(version, body)?)),
             DatasetDescribe::KIND => Ok(Self::Describe(decode(version, body)?)),
             other => Err(unknown(other)),
@@ -68,7 +74,8 @@ impl Task for RequesterTask {
 
     fn harvest_id(&self) -> Option<Uuid> {
         match self {
-            Self::Harvest(_) => None,
+            // A cancellation that fails is none of the harvest's failures, and a paused harvest can be cancelled.
+            Self::Harvest(_) | Self::Cancel(_) => None,
             Self::Download(message) => Some(message.harvest_id),
             Self::Describe(message) => Some(message.harvest_id),
         }

@@ -12,10 +12,13 @@ const TABLE: &str = "passereau.schema_migration";
 const FUNCTIONS: &[(&str, &str)] = &[
     ("05_settings.sql", include_str!("../../../migrations/functions/05_settings.sql")),
     ("10_destination.sql", include_str!("../../../migrations/functions/10_destination.sql")),
+    ("15_hours.sql", include_str!("../../../migrations/functions/15_hours.sql")),
+    ("15_names.sql", include_str!("../../../migrations/functions/15_names.sql")),
     ("20_identity.sql", include_str!("../../../migrations/functions/20_identity.sql")),
     ("30_taxon.sql", include_str!("../../../migrations/functions/30_taxon.sql")),
     ("35_vocabulary.sql", include_str!("../../../migrations/functions/35_vocabulary.sql")),
     ("40_judge.sql", include_str!("../../../migrations/functions/40_judge.sql")),
+    ("45_observers.sql", include_str!("../../../migrations/functions/45_observers.sql")),
     ("50_convert.sql", include_str!("../../../migrations/functions/50_convert.sql")),
     ("55_compare.sql", include_str!("../../../migrations/functions/55_compare.sql")),
     ("60_plan.sql", include_str!("../../../migrations/functions/60_plan.sql")),
@@ -26,12 +29,16 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("71_write.sql", include_str!("../../../migrations/functions/71_write.sql")),
     ("72_sensitivity.sql", include_str!("../../../migrations/functions/72_sensitivity.sql")),
     ("73_vanished.sql", include_str!("../../../migrations/functions/73_vanished.sql")),
+    ("74_split.sql", include_str!("../../../migrations/functions/74_split.sql")),
     ("75_media.sql", include_str!("../../../migrations/functions/75_media.sql")),
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
     ("85_reconvert.sql", include_str!("../../../migrations/functions/85_reconvert.sql")),
-    ("87_retention.sql", include_str!("../../../migrations/functions/87_retention.sql")),
+    ("87_cancel.sql", include_str!("../../../migrations/functions/87_cancel.sql")),
+    ("88_retention.sql", include_str!("../../../migrations/functions/88_retention.sql")),
     ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
+    ("96_erasure.sql", include_str!("../../../migrations/functions/96_erasure.sql")),
+    ("97_erase.sql", include_str!("../../../migrations/functions/97_erase.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -1,7 +1,8 @@
 //! Rows of the outbox: messages that leave once the transaction that wrote them has committed.
 //!
 //! The row's id is the `message_id`. A row whose `due_at` lies ahead is a delay: nothing waits in RabbitMQ, so a delay is
-//! exact, visible and can be cancelled. The relay that publishes due rows is part of the runner.
+//! exact, visible and can be cancelled. A row whose `due_at` is `infinity` is *parked*: its harvest is paused, and somebody
+//! has to resume it. The relay that publishes due rows is part of the runner.
 
 use std::collections::BTreeMap;
 
@@ -106,4 +107,30 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Writes a row that is not due before somebody says so, in the caller's transaction.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn park(connection: &mut PgConnection, row: OutboxRow) -> Result<(), sqlx::Error> {
+    let id = row.id;
+    enqueue(connection, &[row]).await?;
+    sqlx::query("UPDATE passereau.outbox SET due_at = 'infinity' WHERE id = $1").bind(id).execute(connection).await?;
+    Ok(())
+}
+
+/// Makes the parked rows of a harvest due, in the caller's transaction; returns how many.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn unpark(connection: &mut PgConnection, harvest_id: Uuid) -> Result<u64, sqlx::Error> {
+    let due = sqlx::query("UPDATE passereau.outbox SET due_at = now() WHERE harvest_id = $1 AND due_at = 'infinity'")
+        .bind(harvest_id)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
+    // The trigger notifies of new rows only.
+    sqlx::query("SELECT pg_notify('passereau_outbox', '')").execute(connection).await?;
+    Ok(due)
 }

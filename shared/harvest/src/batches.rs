@@ -1,6 +1,6 @@
 //! The batches of the enrichment: what is to be asked of others before a generation can be planned.
 //!
-//! The iNaturalist ids whose UUIDs are not known yet go to the inat-enricher. Ids that iNaturalist did not know are among
+//! The iNaturalist ids whose UUIDs, or accounts where a subscription wants them, are not known yet go to the inat-enricher. Ids that iNaturalist did not know are among
 //! them: the inat-enricher decides when they are asked for again. The datasets that GBIF's registry was not asked about
 //! lately go to the requester.
 
@@ -53,6 +53,10 @@ async fn cut_ids(connection: &mut PgConnection, harvest_id: Uuid, generation_id:
                      WHERE generation_id = $2 AND inaturalist_id IS NOT NULL) wanted
                WHERE NOT EXISTS (SELECT FROM pinv_gbif.cor_uuid_inaturalist known
                                  WHERE known.id_inaturalist = wanted.id AND known.uuid IS NOT NULL)
+                  OR (NOT EXISTS (SELECT FROM pinv_gbif.cor_login_inaturalist account
+                                  WHERE account.id_inaturalist = wanted.id)
+                      AND EXISTS (SELECT FROM passereau.harvest h
+                                  WHERE h.id = $1 AND h.settings ->> 'observers' = 'login'))
               ) numbered
          GROUP BY (place - 1) / $3
          ON CONFLICT DO NOTHING",

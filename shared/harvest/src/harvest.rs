@@ -50,8 +50,12 @@ pub struct Harvest {
     pub marked: i64,
     /// Of the vanished records, rows of the synthèse that were archived and deleted.
     pub deleted: i64,
-    /// Why it failed, or what it waits for.
+    /// Why it failed or was cancelled, or what it waits for.
     pub reason: Option<String>,
+    /// Since when it is paused ([`crate::pause`]).
+    pub paused_at: Option<DateTime<Utc>>,
+    /// Why it is paused, if somebody said so.
+    pub paused_reason: Option<String>,
     /// What its plan is, once there is one (`passereau.plan_summary`).
     pub plan_summary: Option<Value>,
     /// When its plan was made.
@@ -99,6 +103,8 @@ impl<'r> FromRow<'r, PgRow> for Harvest {
             marked: row.try_get("marked")?,
             deleted: row.try_get("deleted")?,
             reason: row.try_get("reason")?,
+            paused_at: row.try_get("paused_at")?,
+            paused_reason: row.try_get("paused_reason")?,
             plan_summary: row.try_get("plan_summary")?,
             planned_at: row.try_get("planned_at")?,
             approved_by: row.try_get("approved_by")?,

@@ -1,20 +1,58 @@
 //! What operators ask about harvests.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
-use crate::Harvest;
+use crate::{Harvest, State};
+
+/// Which harvests are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of this subscription.
+    pub subscription: Option<&'a str>,
+    /// Only those that are paused.
+    pub paused: bool,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Wanted<'_> {
+    /// Whichever they are.
+    #[must_use]
+    pub fn newest(limit: i64) -> Self {
+        Self { state: None, subscription: None, paused: false, limit }
+    }
+}
 
 /// The newest harvests first.
 ///
 /// # Errors
 /// Those of PostgreSQL.
-pub async fn list(pool: &PgPool, limit: i64) -> Result<Vec<Harvest>, sqlx::Error> {
-    sqlx::query_as("SELECT * FROM passereau.harvest ORDER BY created_at DESC LIMIT $1")
-        .bind(limit)
-        .fetch_all(pool)
-        .await
+pub async fn list(pool: &PgPool, wanted: &Wanted<'_>) -> Result<Vec<Harvest>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT * FROM passereau.harvest
+         WHERE ($2::text IS NULL OR state = $2) AND ($3::text IS NULL OR subscription = $3)
+           AND (NOT $4 OR paused_at IS NOT NULL AND state NOT IN ('completed', 'failed', 'cancelled'))
+         ORDER BY created_at DESC LIMIT $1",
+    )
+    .bind(wanted.limit)
+    .bind(wanted.state.map(State::as_str))
+    .bind(wanted.subscription)
+    .bind(wanted.paused)
+    .fetch_all(pool)
+    .await
+}
+
+/// When slices may go into the synthèse again by the platform's hours; `None` when they may now.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn upsert_opens_at(pool: &PgPool) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar("SELECT passereau.upsert_opens_at()").fetch_one(pool).await
 }
 
 /// How far a stage that fans out has come.

@@ -35,7 +35,7 @@ pub enum Revived {
     Superseded(Uuid),
 }
 
-/// Brings a failed harvest back to the state in which it failed.
+/// Brings a failed harvest back to the state in which it failed. A pause that was ordered before it failed ends.
 ///
 /// # Errors
 /// Those of PostgreSQL.
@@ -58,7 +58,8 @@ pub async fn revive(connection: &mut PgConnection, id: Uuid) -> Result<Revived, 
     }
     let state: Option<String> = sqlx::query_scalar(
         "UPDATE passereau.harvest
-         SET state = failed_state, failed_state = NULL, reason = NULL, finished_at = NULL, updated_at = now()
+         SET state = failed_state, failed_state = NULL, reason = NULL, paused_at = NULL, paused_reason = NULL,
+             finished_at = NULL, updated_at = now()
          WHERE id = $1 AND state = 'failed' AND failed_state IS NOT NULL
          RETURNING state",
     )

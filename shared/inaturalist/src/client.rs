@@ -16,7 +16,7 @@ pub const MOST_IDS: usize = 200;
 /// inaturalist/iNaturalistAPI).
 const SHORTEST_WAIT: Duration = Duration::from_secs(60);
 
-/// A page of 200 times three fields is some 30 kB.
+/// A page of 200 times three or four fields is some 30 kB.
 const LIMIT_BYTES: usize = 1024 * 1024;
 
 /// One observation that exists.
@@ -28,6 +28,27 @@ pub struct Found {
     pub uuid: Uuid,
     /// Its address, as stored when it was made; not always on iNaturalist's host.
     pub uri: Option<String>,
+    /// The name of the observer's account, where it was asked for: personal data.
+    pub login: Option<String>,
+}
+
+/// What is asked of each observation besides its id and its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// Its UUID.
+    Uuid,
+    /// Its UUID and the name of the observer's account.
+    UuidAndLogin,
+}
+
+impl Fields {
+    /// The parameter `fields`: a list, dots for what is nested (inaturalist/iNaturalistAPI, `lib/inaturalist_api_v2.js`).
+    const fn parameter(self) -> &'static str {
+        match self {
+            Self::Uuid => "id,uri,uuid",
+            Self::UuidAndLogin => "id,uri,uuid,user.login",
+        }
+    }
 }
 
 /// What became of the ids of one lookup, each once.
@@ -62,9 +83,9 @@ impl InaturalistClient {
     }
 
     /// Looks up to [`MOST_IDS`] observations up, by one call. Repeated ids count once.
-    pub async fn lookup(&self, ids: &[i64]) -> Result<Lookup, InaturalistError> {
+    pub async fn lookup(&self, ids: &[i64], fields: Fields) -> Result<Lookup, InaturalistError> {
         let ids: Vec<i64> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        let url = self.url(&ids)?;
+        let url = self.url(&ids, fields)?;
         let failed = |source| InaturalistError::Http { ids: ids.len(), source };
         let answer = self.http.send(Call::get(url).limit_bytes(LIMIT_BYTES)).await.map_err(failed)?;
         match answer.status {
@@ -73,7 +94,7 @@ impl InaturalistClient {
         }
     }
 
-    fn url(&self, ids: &[i64]) -> Result<Url, InaturalistError> {
+    fn url(&self, ids: &[i64], fields: Fields) -> Result<Url, InaturalistError> {
         if ids.is_empty() {
             return Err(InaturalistError::NoIds);
         }
@@ -91,7 +112,7 @@ impl InaturalistClient {
         let list = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
         // Written by hand: the usual encoding would write each comma as three characters. An unknown parameter is
         // ignored by the API, so a misspelt `id` would be no filter.
-        url.set_query(Some(&format!("id={list}&fields=id,uri,uuid&per_page={MOST_IDS}")));
+        url.set_query(Some(&format!("id={list}&fields={}&per_page={MOST_IDS}", fields.parameter())));
         Ok(url)
     }
 }
@@ -118,20 +139,26 @@ mod tests {
     }
 
     #[test]
-    fn the_address_asks_for_a_full_page_of_three_fields() {
-        let url = client().url(&[1, 22]).expect("an address");
+    fn the_address_asks_for_a_full_page_and_for_no_more_of_a_person_than_is_wanted() {
+        let url = client().url(&[1, 22], Fields::Uuid).expect("an address");
         let expected = "https://api.inaturalist.org/v2/observations?id=1,22&fields=id,uri,uuid&per_page=200";
+        assert_eq!(url.as_str(), expected);
+        let url = client().url(&[1], Fields::UuidAndLogin).expect("an address");
+        let expected = "https://api.inaturalist.org/v2/observations?id=1&fields=id,uri,uuid,user.login&per_page=200";
         assert_eq!(url.as_str(), expected);
         // Two hundred numbers of ten digits stay far below the 8 kB that servers take.
         let most: Vec<i64> = (3_394_120_000..3_394_120_200).collect();
-        assert!(client().url(&most).expect("an address").as_str().len() < 2_500);
+        assert!(client().url(&most, Fields::UuidAndLogin).expect("an address").as_str().len() < 2_500);
     }
 
     #[test]
     fn what_would_ask_for_the_whole_site_is_not_sent() {
-        assert!(matches!(client().url(&[]), Err(InaturalistError::NoIds)));
-        assert!(matches!(client().url(&[5, 0]), Err(InaturalistError::BadId(0))));
+        assert!(matches!(client().url(&[], Fields::Uuid), Err(InaturalistError::NoIds)));
+        assert!(matches!(client().url(&[5, 0], Fields::Uuid), Err(InaturalistError::BadId(0))));
         let too_many: Vec<i64> = (1..=201).collect();
-        assert!(matches!(client().url(&too_many), Err(InaturalistError::TooManyIds { given: 201, most: 200 })));
+        assert!(matches!(
+            client().url(&too_many, Fields::Uuid),
+            Err(InaturalistError::TooManyIds { given: 201, most: 200 })
+        ));
     }
 }

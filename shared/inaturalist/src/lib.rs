@@ -20,6 +20,6 @@ mod config;
 mod error;
 mod page;
 
-pub use client::{Found, InaturalistClient, Lookup, MOST_IDS};
+pub use client::{Fields, Found, InaturalistClient, Lookup, MOST_IDS};
 pub use config::InaturalistConfig;
 pub use error::InaturalistError;

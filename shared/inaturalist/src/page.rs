@@ -19,6 +19,14 @@ struct Observation {
     uuid: Uuid,
     #[serde(default)]
     uri: Option<String>,
+    #[serde(default)]
+    user: Option<User>,
+}
+
+#[derive(Debug, Deserialize)]
+struct User {
+    #[serde(default)]
+    login: Option<String>,
 }
 
 /// Sorts a page into found and absent. `asked` holds each id once.
@@ -36,7 +44,10 @@ pub(crate) fn read(page: Page, asked: &[i64]) -> Result<Lookup, InaturalistError
     let mut lookup = Lookup::default();
     for id in asked {
         match by_id.remove(id) {
-            Some(Observation { id, uuid, uri }) => lookup.found.push(Found { id, uuid, uri }),
+            Some(Observation { id, uuid, uri, user }) => {
+                let login = user.and_then(|user| user.login).filter(|login| !login.is_empty());
+                lookup.found.push(Found { id, uuid, uri, login });
+            }
             None => lookup.absent.push(*id),
         }
     }

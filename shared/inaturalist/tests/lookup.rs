@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use passereau_http::{HttpClient, HttpConfig};
-use passereau_inaturalist::{InaturalistClient, InaturalistConfig, InaturalistError, Lookup};
+use passereau_inaturalist::{Fields, InaturalistClient, InaturalistConfig, InaturalistError, Lookup};
 use rstest::rstest;
 use serde_json::json;
 use std::path::Path;
@@ -68,7 +68,7 @@ async fn a_recorded_page_is_matched_by_id() {
         .map(|result| result["id"].as_i64().unwrap())
         .collect();
     let asked: Vec<i64> = every.iter().rev().copied().chain([7, 7]).collect();
-    let lookup = inaturalist(200, &[], body).await.lookup(&asked).await.unwrap();
+    let lookup = inaturalist(200, &[], body).await.lookup(&asked, Fields::Uuid).await.unwrap();
     assert_eq!((lookup.found.len(), lookup.absent), (12, vec![7]));
     let found = lookup.found.iter().find(|found| found.id == 339_412_090).unwrap();
     assert_eq!(found.uuid.to_string(), "b7727a2a-c6e0-4b39-9721-49c7eab74d8d");
@@ -78,7 +78,7 @@ async fn a_recorded_page_is_matched_by_id() {
 #[tokio::test]
 async fn a_recorded_empty_page_means_all_absent() {
     let Some(body) = recorded("zero_results.json") else { return };
-    let lookup = inaturalist(200, &[], body).await.lookup(&[3, 1, 2]).await.unwrap();
+    let lookup = inaturalist(200, &[], body).await.lookup(&[3, 1, 2], Fields::Uuid).await.unwrap();
     assert_eq!(lookup, Lookup { found: vec![], absent: vec![1, 2, 3] });
 }
 
@@ -86,20 +86,21 @@ async fn a_recorded_empty_page_means_all_absent() {
 async fn a_recorded_cut_page_is_an_error_worth_another_try() {
     let Some(body) = recorded("v2_page_truncated.assembled.json") else { return };
     let asked: Vec<i64> = (1..=12).collect();
-    let error = inaturalist(200, &[], body).await.lookup(&asked).await.unwrap_err();
+    let error = inaturalist(200, &[], body).await.lookup(&asked, Fields::Uuid).await.unwrap_err();
     assert!(matches!(error, InaturalistError::Truncated { total: 12, sent: 3 }), "{error:?}");
     assert!(error.is_transient());
 }
 
 #[tokio::test]
 async fn only_ids_that_were_asked_are_kept() {
-    let lookup = inaturalist(200, &[], page(2, &[9, 2])).await.lookup(&[1, 2]).await.unwrap();
+    let lookup = inaturalist(200, &[], page(2, &[9, 2])).await.lookup(&[1, 2], Fields::Uuid).await.unwrap();
     assert_eq!((ids(&lookup), lookup.absent), (vec![2], vec![1]));
 }
 
 #[tokio::test]
 async fn the_newest_of_the_whole_site_are_no_answer() {
-    let error = inaturalist(200, &[], page(250_000_000, &[9, 8, 7])).await.lookup(&[1, 2]).await.unwrap_err();
+    let error =
+        inaturalist(200, &[], page(250_000_000, &[9, 8, 7])).await.lookup(&[1, 2], Fields::Uuid).await.unwrap_err();
     assert!(matches!(error, InaturalistError::Unfiltered { total: 250_000_000, asked: 2 }), "{error:?}");
     assert!(!error.is_transient());
 }
@@ -107,7 +108,7 @@ async fn the_newest_of_the_whole_site_are_no_answer() {
 #[tokio::test]
 async fn an_address_is_optional() {
     let body = json!({"total_results": 1, "results": [{"id": 1, "uuid": "b7727a2a-c6e0-4b39-9721-49c7eab74d8d"}]});
-    let lookup = inaturalist(200, &[], body.to_string()).await.lookup(&[1]).await.unwrap();
+    let lookup = inaturalist(200, &[], body.to_string()).await.lookup(&[1], Fields::Uuid).await.unwrap();
     assert_eq!(lookup.found[0].uri, None);
 }
 
@@ -134,7 +135,7 @@ async fn every_failure_decides_for_itself(
     #[case] is_transient: bool,
     #[case] wait_s: Option<u64>,
 ) {
-    let error = inaturalist(status, headers, body).await.lookup(&[1]).await.unwrap_err();
+    let error = inaturalist(status, headers, body).await.lookup(&[1], Fields::Uuid).await.unwrap_err();
     assert_eq!(error.is_transient(), is_transient, "{error:?}");
     assert_eq!(error.retry_after(), wait_s.map(Duration::from_secs), "{error:?}");
     assert_eq!(error.is_ours(), matches!(status, 400 | 422), "{error:?}");
@@ -146,7 +147,7 @@ async fn a_call_that_never_arrived_is_told_from_the_others() {
     let inaturalist_url = "http://127.0.0.1:1".parse().unwrap();
     let http = HttpClient::new(&HttpConfig::new("passereau-test/1 (test@example.org)")).unwrap();
     let client = InaturalistClient::new(http, &InaturalistConfig { inaturalist_url }).unwrap();
-    let error = client.lookup(&[1]).await.unwrap_err();
+    let error = client.lookup(&[1], Fields::Uuid).await.unwrap_err();
     assert!(error.never_arrived() && error.is_transient() && !error.is_ours(), "{error:?}");
 }
 
@@ -156,7 +157,7 @@ async fn recorded_failures_are_read() {
         [("error_422_invalid_fields.constructed.json", 422), ("error_500_elasticsearch.constructed.json", 500)]
     {
         let Some(body) = recorded(name) else { return };
-        let error = inaturalist(status, &[], body).await.lookup(&[1]).await.unwrap_err();
+        let error = inaturalist(status, &[], body).await.lookup(&[1], Fields::Uuid).await.unwrap_err();
         assert_eq!(error.is_transient(), status == 500, "{error:?}");
     }
 }

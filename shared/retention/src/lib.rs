@@ -3,7 +3,7 @@
 //! Terms. A *kind* is one of the things that are kept ([`Kind`], a closed list; `docs/retention.md` is its table). What is
 //! *expired* may go now; a *run* takes it away and leaves a row in `passereau.retention_run`.
 //!
-//! The rules stand in `migrations/functions/87_retention.sql`, the days in `pinv_gbif.setting`. This crate calls the functions batch by
+//! The rules stand in `migrations/functions/88_retention.sql`, the days in `pinv_gbif.setting`. This crate calls the functions batch by
 //! batch, each in a transaction of its own, and deletes what they name from the store.
 //!
 //! Invariants. The synthèse does not change by a row. Nothing of a live harvest, of a named subscription's current generation or

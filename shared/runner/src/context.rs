@@ -21,6 +21,7 @@ pub struct Context {
     pub(crate) origin: Uuid,
     pub(crate) has_own_id: bool,
     pub(crate) attempt: i32,
+    pub(crate) harvest_id: Option<Uuid>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) deadline: Instant,
 }
@@ -69,13 +70,28 @@ impl Context {
         &self.shutdown
     }
 
-    /// Opens the transaction of the effects and claims the inbox row. Give it back with [`crate::Done::with`].
+    /// Opens the transaction of the effects and claims the inbox row. Give it back with [`crate::Done::with`]. Until it
+    /// ends, the harvest cannot be cancelled.
     ///
     /// # Errors
-    /// [`Stop::Duplicate`] when the message was handled before, otherwise those of PostgreSQL.
+    /// [`Stop::Duplicate`] when the message was handled before, [`Stop::Cancelled`] when its harvest is cancelled,
+    /// otherwise those of PostgreSQL.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Stop> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin_early().await?;
         if inbox::claim(&mut tx, self.consumer, self.message_id).await? { Ok(tx) } else { Err(Stop::Duplicate) }
+    }
+
+    /// Opens a transaction for what is written before the work is done (a row that is made first, a cursor). Until it
+    /// ends, the harvest cannot be cancelled.
+    ///
+    /// # Errors
+    /// [`Stop::Cancelled`] when the harvest is cancelled, otherwise those of PostgreSQL.
+    pub async fn begin_early(&self) -> Result<Transaction<'static, Postgres>, Stop> {
+        let mut tx = self.pool.begin().await?;
+        match self.harvest_id {
+            Some(harvest_id) if !passereau_harvest::hold(&mut tx, harvest_id).await? => Err(Stop::Cancelled),
+            _ => Ok(tx),
+        }
     }
 
     /// Takes a turn of a budget of the whole fleet, and waits for it if it is near; gives the service's failures in a row.

@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use futures_util::FutureExt;
 use passereau_broker::Incoming;
 use passereau_contracts::{DecodeError, Task};
-use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
+use passereau_database::outbox::{Exchange, OutboxRow, enqueue, park};
 use passereau_telemetry::{DeadLetterReason, MessageOutcome, Metrics, trace_context};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::{Instant, timeout};
@@ -156,6 +156,7 @@ fn context<W: Worker>(surroundings: &Surroundings, envelope: &Envelope) -> Conte
         origin: envelope.origin,
         has_own_id: envelope.has_own_id,
         attempt: envelope.attempt,
+        harvest_id: envelope.harvest_id,
         shutdown: surroundings.shutdown.clone(),
         deadline: Instant::now() + PAUSE_AFTER,
     }
@@ -172,7 +173,7 @@ type Handled = Result<(&'static str, MessageOutcome), Trouble>;
 
 async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &mut Envelope) -> Handled {
     let kind = known_kind(&envelope.kind);
-    let context = context::<W>(surroundings, envelope);
+    let mut context = context::<W>(surroundings, envelope);
     let task = match W::Task::decode(&envelope.kind, envelope.version, &envelope.body) {
         Ok(task) => task,
         Err(error) => {
@@ -186,13 +187,20 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     };
     // What the body says counts, whatever the correlation id is.
     envelope.harvest_id = task.harvest_id();
+    context.harvest_id = envelope.harvest_id;
     if let Some(harvest_id) = envelope.harvest_id {
         Span::current().record("harvest_id", field::display(harvest_id));
     }
     // Nothing has been done yet, so there is no outcome that PostgreSQL could refuse: whatever it says, the delivery waits.
-    let known = inbox::knows(&context.pool, W::NAME, envelope.message_id).await;
-    if known.map_err(|error| Trouble::Absent(error.to_string()))? {
+    let met = inbox::meet(&context.pool, W::NAME, envelope.message_id, envelope.harvest_id).await;
+    let met = met.map_err(|error| Trouble::Absent(error.to_string()))?;
+    if met.known {
         return Ok((kind, MessageOutcome::Duplicate));
+    }
+    if met.paused
+        && let Some(outcome) = put_aside(&context, envelope).await?
+    {
+        return Ok((kind, outcome));
     }
     let handled = timeout(HELD_AT_MOST, AssertUnwindSafe(worker.handle(&context, task)).catch_unwind()).await;
     let outcome: Outcome = match handled {
@@ -219,10 +227,23 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 async fn begin(context: &Context) -> Result<Option<Transaction<'static, Postgres>>, Trouble> {
     match context.begin().await {
         Ok(tx) => Ok(Some(tx)),
-        Err(Stop::Duplicate) => Ok(None),
+        Err(Stop::Duplicate | Stop::Cancelled) => Ok(None),
         Err(Stop::DatabaseAbsent(reason)) => Err(Trouble::Absent(reason)),
         Err(stop) => Err(Trouble::Refused(stop.to_string())),
     }
+}
+
+/// Parks the message of a paused harvest, at no cost, until somebody resumes it; `None` when somebody has meanwhile.
+async fn put_aside(context: &Context, envelope: &Envelope) -> Result<Option<MessageOutcome>, Trouble> {
+    let Some(harvest_id) = envelope.harvest_id else { return Ok(None) };
+    let Some(mut tx) = begin(context).await? else { return Ok(Some(MessageOutcome::Duplicate)) };
+    if !passereau_harvest::stays_paused(&mut tx, harvest_id).await? {
+        return Ok(None);
+    }
+    tracing::info!("the harvest is paused, the message waits for `passereau harvest resume`");
+    park(&mut tx, again(envelope, envelope.attempt, Duration::ZERO, None)?).await?;
+    tx.commit().await?;
+    Ok(Some(MessageOutcome::Snoozed))
 }
 
 async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<MessageOutcome, Trouble> {
@@ -276,7 +297,7 @@ async fn stop_with<W: Worker>(
     stop: Stop,
 ) -> Result<MessageOutcome, Trouble> {
     let (row, outcome) = match stop {
-        Stop::Duplicate => return Ok(MessageOutcome::Duplicate),
+        Stop::Duplicate | Stop::Cancelled => return Ok(MessageOutcome::Duplicate),
         Stop::DatabaseAbsent(reason) => return Err(Trouble::Absent(reason)),
         Stop::Reject { reason } => return give_up(context, envelope, DeadLetterReason::Rejected, &reason).await,
         Stop::Snooze { after, because } => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_broker::Incoming;
-use passereau_contracts::{HarvestRequest, Message};
+use passereau_contracts::{HarvestCancel, HarvestRequest, Message};
 use passereau_database::outbox::{Exchange, OutboxRow};
 use serde_json::Value;
 use uuid::Uuid;
@@ -64,11 +64,12 @@ impl Envelope {
             attempt: header(ATTEMPT).and_then(|text| text.parse::<i32>().ok()).unwrap_or(0).clamp(0, MOST_ATTEMPTS),
             origin: header(ORIGIN).and_then(|text| text.parse().ok()).unwrap_or(message_id),
             first_published_at: header(FIRST_PUBLISHED_AT).and_then(|text| text.parse().ok()).unwrap_or(now),
-            // A request names no harvest yet; a foreign client may use the correlation id for purposes of its own.
+            // A request names no harvest yet, and a cancellation that cannot be read is no failure of the harvest; a foreign
+            // client may use the correlation id for purposes of its own.
             harvest_id: incoming
                 .correlation_id
                 .as_deref()
-                .filter(|_| incoming.routing_key != HarvestRequest::KIND)
+                .filter(|_| ![HarvestRequest::KIND, HarvestCancel::KIND].contains(&incoming.routing_key.as_str()))
                 .and_then(|text| text.parse().ok()),
             headers: incoming.headers.iter().map(|(name, value)| (storable(name), storable(value))).collect(),
             body: incoming.body.clone(),

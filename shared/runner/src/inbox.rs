@@ -12,6 +12,33 @@ pub(crate) async fn knows(pool: &PgPool, consumer: &str, message_id: Uuid) -> Re
         .await
 }
 
+/// What is known of a message before its handler is asked.
+#[derive(Clone, Copy, Debug, sqlx::FromRow)]
+pub(crate) struct Met {
+    /// It was handled.
+    pub known: bool,
+    /// Its harvest is paused.
+    pub paused: bool,
+}
+
+/// Looks a message up, and the harvest that it is about. A hint, as [`knows`].
+pub(crate) async fn meet(
+    pool: &PgPool,
+    consumer: &str,
+    message_id: Uuid,
+    harvest_id: Option<Uuid>,
+) -> Result<Met, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM passereau.inbox WHERE consumer = $1 AND message_id = $2) AS known,
+                EXISTS (SELECT FROM passereau.harvest WHERE id = $3 AND paused_at IS NOT NULL) AS paused",
+    )
+    .bind(consumer)
+    .bind(message_id)
+    .bind(harvest_id)
+    .fetch_one(pool)
+    .await
+}
+
 /// Remembers a message in the transaction of its effects; `false` when it was handled before. A second copy that is being
 /// handled at the same time waits here for the first one's commit.
 pub(crate) async fn claim(

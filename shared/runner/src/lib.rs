@@ -13,7 +13,8 @@
 //! 4. The runner adds the outbox rows of the outcome, commits, and only then acknowledges.
 //!
 //! Invariants. Effects in PostgreSQL happen once, however often a message comes. A snooze, a shutdown and an absent
-//! PostgreSQL cost no attempt. Delays are outbox rows with a due date. Broker types never reach a handler.
+//! PostgreSQL cost no attempt. Delays are outbox rows with a due date. A message of a paused harvest is *parked*: a row that
+//! is due when somebody resumes it. Nothing is written for a cancelled harvest. Broker types never reach a handler.
 //!
 //! Failure. A panic in a handler is a retry. A message out of attempts is a dead letter and its harvest has failed with
 //! the reason. A lost acknowledgement brings the message again, and the inbox knows it.

@@ -89,6 +89,9 @@ pub enum Stop {
     /// The inbox knows the message: somebody else has done the work.
     #[error("the message was handled before")]
     Duplicate,
+    /// The harvest is cancelled: there is nothing left to do, and nothing may be written.
+    #[error("the harvest is cancelled")]
+    Cancelled,
     /// PostgreSQL is away: the delivery waits for it, at no cost.
     #[error("PostgreSQL does not answer: {0}")]
     DatabaseAbsent(String),

@@ -115,7 +115,7 @@ async fn until_next(pool: &PgPool, metrics: &Metrics, postgres: &Light) -> Durat
     let state: Result<(i64, Option<f64>, Option<f64>), sqlx::Error> = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE due_at <= now()),
                 extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now()))::float8,
-                extract(epoch FROM min(due_at) FILTER (WHERE due_at > now()) - now())::float8
+                extract(epoch FROM min(due_at) FILTER (WHERE due_at > now() AND due_at < 'infinity') - now())::float8
          FROM passereau.outbox",
     )
     .fetch_one(pool)

@@ -37,6 +37,11 @@ pub const NEWEST_ID: i64 = 345_000_000;
 /// Page times size at most.
 const WINDOW: i64 = 10_000;
 
+/// The name of the account of observation `id`'s observer.
+pub fn inaturalist_login(id: i64) -> String {
+    format!("observer_{}", id % 7)
+}
+
 /// The UUID of observation `id`: shaped like version 4, always the same for one id.
 pub fn inaturalist_uuid(id: i64) -> Uuid {
     let bits = mix(id.cast_unsigned() ^ 0x6E61_7475_7265);
@@ -281,6 +286,9 @@ fn observation(id: i64, fields: Option<&HashSet<String>>) -> Value {
     }
     if wants("uri") {
         result["uri"] = format!("https://www.inaturalist.org/observations/{id}").into();
+    }
+    if wants("user.login") {
+        result["user"] = json!({"login": inaturalist_login(id)});
     }
     if wants("quality_grade") {
         result["quality_grade"] = "research".into();

@@ -52,6 +52,6 @@ mod transport;
 
 pub use downloads::{DownloadStatus, Pace};
 pub use gbif::publisher_key;
-pub use inaturalist::inaturalist_uuid;
+pub use inaturalist::{inaturalist_login, inaturalist_uuid};
 pub use sandbox::{DownloadSummary, Sandbox, SandboxConfig, SandboxError};
 pub use script::{Recorded, Route, Scripted};

@@ -45,7 +45,11 @@ pub struct WorkerBench {
 impl WorkerBench {
     /// A sandbox with one small archive; no worker yet.
     pub async fn new() -> Self {
-        let database = TestDatabase::migrated().await;
+        Self::on(TestDatabase::migrated().await).await
+    }
+
+    /// The same over a database that a test has prepared.
+    pub async fn on(database: TestDatabase) -> Self {
         let archive = std::env::temp_dir().join(format!("{}.zip", Uuid::now_v7()));
         let file = archive.clone();
         tokio::task::spawn_blocking(move || generate(&GenerateOptions { records: 50, seed: 1, revision: 1 }, &file))

@@ -110,7 +110,8 @@ async fn a_request_without_identity_that_comes_twice_is_one_harvest_and_one_down
     fleet.publish_anonymously("harvest.request", &body).await.unwrap();
     fleet.publish_anonymously("harvest.request", &body).await.unwrap();
     let ended = wait_until("the end of the one harvest", SOON, async || {
-        let harvests = passereau_harvest::list(&fleet.database.pool, 10).await.unwrap();
+        let harvests =
+            passereau_harvest::list(&fleet.database.pool, &passereau_harvest::Wanted::newest(10)).await.unwrap();
         (!harvests.is_empty() && harvests.iter().all(|harvest| !harvest.state.is_alive())).then_some(harvests)
     })
     .await;

@@ -7,6 +7,8 @@ mod archives;
 mod faults;
 mod foreign_client;
 mod harvest;
+mod life;
 mod metadata;
 mod platform;
 mod prepared;
+mod privacy;

@@ -30,7 +30,11 @@ async fn count(fleet: &Fleet, sql: &'static str) -> i64 {
 /// The newest harvest, once it is a reconversion that has ended.
 async fn reconverted(fleet: &Fleet, after: &Harvest) -> Harvest {
     wait_until("a reconversion that nobody asked for", SOON, async || {
-        let newest = passereau_harvest::list(&fleet.database.pool, 1).await.ok()?.into_iter().next()?;
+        let newest = passereau_harvest::list(&fleet.database.pool, &passereau_harvest::Wanted::newest(1))
+            .await
+            .ok()?
+            .into_iter()
+            .next()?;
         (newest.id != after.id && !newest.state.is_alive()).then_some(newest)
     })
     .await

@@ -6,7 +6,7 @@ use passereau_contracts::InatEnrich;
 use passereau_harvest::pace::{Failure, Limits, Turn, failed, take};
 use passereau_harvest::{Stage, State, fan_out};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
-use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_uuid};
+use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_login, inaturalist_uuid};
 use passereau_testing::WorkerBench;
 use std::time::Duration;
 use uuid::Uuid;
@@ -47,6 +47,11 @@ fn existing(count: usize) -> Vec<i64> {
 /// A harvest with these batches.
 async fn enriching(bench: &WorkerBench, batches: &[&[i64]]) -> Uuid {
     let id = bench.harvest(State::Enriching, None, None).await;
+    batches_of(bench, id, batches).await
+}
+
+/// These batches for a harvest that has none yet.
+async fn batches_of(bench: &WorkerBench, id: Uuid, batches: &[&[i64]]) -> Uuid {
     let mut tx = bench.pool().begin().await.unwrap();
     for (ordinal, ids) in batches.iter().enumerate() {
         sqlx::query(
@@ -252,5 +257,51 @@ async fn calls_under_way_together_count_as_one_failure() {
     assert_eq!(failed(&mut connection, "x", &limits, &failure(1, false)).await.unwrap(), 2);
     assert_eq!(take(&mut connection, "x", &limits).await.unwrap(), Turn::Resting);
     drop(connection);
+    bench.finish().await;
+}
+
+async fn logins(bench: &WorkerBench) -> Vec<(i64, Option<String>)> {
+    sqlx::query_as("SELECT id_inaturalist, login FROM pinv_gbif.cor_login_inaturalist ORDER BY 1")
+        .fetch_all(bench.pool())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn accounts_are_asked_for_only_where_a_subscription_wants_them_and_those_erased_stay_away() {
+    let bench = start(&[]).await;
+    let ids = existing(3);
+    bench.sandbox.hide_observation(ids[2]);
+    let first = enriching(&bench, &[&ids]).await;
+    bench.reaches(first, State::Planning).await;
+    assert_eq!(logins(&bench).await, []);
+
+    sqlx::query("INSERT INTO passereau.erasure (digest) SELECT unnest(passereau.erasure_digests(ARRAY[$1]))")
+        .bind(inaturalist_login(ids[1]).to_uppercase())
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let second = bench.harvest(State::Enriching, None, None).await;
+    sqlx::query("UPDATE passereau.harvest SET settings = '{\"observers\": \"login\"}' WHERE id = $1")
+        .bind(second)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let second = batches_of(&bench, second, &[&ids]).await;
+    bench.reaches(second, State::Planning).await;
+    let expected = [(ids[0], Some(inaturalist_login(ids[0]))), (ids[1], None), (ids[2], None)];
+    assert_eq!(logins(&bench).await, expected);
+    let calls = bench.sandbox.calls(Route::Observations);
+
+    // Nobody is asked twice, erased or absent.
+    let third = bench.harvest(State::Enriching, None, None).await;
+    sqlx::query("UPDATE passereau.harvest SET settings = '{\"observers\": \"login\"}' WHERE id = $1")
+        .bind(third)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let third = batches_of(&bench, third, &[&ids]).await;
+    bench.reaches(third, State::Planning).await;
+    assert_eq!((bench.sandbox.calls(Route::Observations), logins(&bench).await.len()), (calls, 3));
     bench.finish().await;
 }

@@ -387,3 +387,60 @@ async fn what_cannot_be_trusted_lands_nothing() {
     let missing = land(pool, input(4_000_000, html.path())).await.unwrap_err();
     assert!(matches!(missing, LandingError::NotLoading { .. }), "{missing}");
 }
+
+/// A harvest that is loading into a new generation.
+async fn loading(pool: &PgPool) -> (Uuid, i64) {
+    let harvest = Uuid::new_v4();
+    sqlx::query("INSERT INTO passereau.subscription (name, request) VALUES ('test', '{}')")
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query(
+        "INSERT INTO passereau.harvest (id, subscription, state, request, request_digest)
+         VALUES ($1, 'test', 'loading', '{}', '')",
+    )
+    .bind(harvest)
+    .execute(pool)
+    .await
+    .unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    (harvest, open_generation(&mut connection, "test", harvest, "archive.zip", None).await.unwrap())
+}
+
+/// How many tables of generations there are.
+async fn tables(pool: &PgPool) -> String {
+    ask(pool, "SELECT count(*)::text FROM pg_tables WHERE schemaname = 'pinv_gbif' AND tablename ~ '^(occurrence|multimedia)_[0-9]'")
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_landing_that_meets_a_cancellation_ends_and_leaves_no_table() {
+    let database = TestDatabase::migrated().await;
+    let pool = &database.pool;
+    let Some(ticks) = fixture(TICKS) else { return };
+    let (harvest, id) = loading(pool).await;
+    // Part of it is landed, then somebody cancels while it goes on.
+    let some = LandingInput { deadline: Some(Instant::now()), ..input(id, &ticks) };
+    assert!(matches!(land(pool, some).await.unwrap(), Landed::Unfinished { .. }));
+    assert_eq!(tables(pool).await, "2");
+    let mut cancelling = pool.begin().await.unwrap();
+    assert!(passereau_harvest::cancel(&mut cancelling, harvest, "cancelled").await.unwrap());
+    let going_on = tokio::spawn({
+        let (pool, input) = (pool.clone(), input(id, &ticks));
+        async move { land(&pool, input).await }
+    });
+    let waiting = "SELECT count(*)::text FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event = 'advisory' AND query LIKE '%passereau.hold(%'";
+    passereau_testing::wait_until("the landing at the lock", std::time::Duration::from_secs(30), async || {
+        (ask(pool, waiting).await == "1").then_some(())
+    })
+    .await;
+    cancelling.commit().await.unwrap();
+    let lost = going_on.await.unwrap().unwrap_err();
+    assert!(matches!(lost, LandingError::ClaimLost { .. }), "{lost}");
+    assert_eq!(tables(pool).await, "0");
+    // Once more, as a message that comes late would.
+    let late = land(pool, input(id, &ticks)).await.unwrap_err();
+    assert!(matches!(late, LandingError::NotLoading { .. }), "{late}");
+    assert_eq!(tables(pool).await, "0");
+}

@@ -3,16 +3,18 @@
 use std::fmt::{Error, Write};
 
 use anyhow::bail;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_harvest::{State, find, list, progress, rejects_by_reason};
+use passereau_harvest::{State, Wanted, find, is_waiting, list, progress, rejects_by_reason};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::life::{Cancel, Pause, Resume};
 use super::{
     approve::Approve, cite::Cite, edits::Edits, open, plan::Plan, reconvert::Reconvert, rejects::Rejects, show,
-    show_json, submit::Submit, vanished::Vanished,
+    show_json, submit::Submit, vanished::Vanished, waiting,
 };
 
 /// Harvests.
@@ -26,6 +28,12 @@ pub enum Harvest {
     List(List),
     /// One harvest: state, counts, progress, rejects by reason.
     Show(Show),
+    /// Hold a harvest up.
+    Pause(Pause),
+    /// Let a paused harvest go on.
+    Resume(Resume),
+    /// End a harvest for good, and its download at GBIF.
+    Cancel(Cancel),
     /// What a harvest would do, or did: field by field, as lines, JSON or an HTML page.
     Plan(Plan),
     /// Apply exactly the plan that waits for approval.
@@ -46,6 +54,15 @@ pub struct List {
     /// How many.
     #[arg(long, default_value_t = 20)]
     limit: i64,
+    /// Only those in this state.
+    #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|state| state.parse::<State>()))]
+    state: Option<State>,
+    /// Only those of this subscription.
+    #[arg(long)]
+    subscription: Option<String>,
+    /// Only those that are paused.
+    #[arg(long)]
+    paused: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -76,6 +93,9 @@ impl Harvest {
             Self::Reconvert(reconvert) => reconvert.run().await,
             Self::List(list) => list.run().await,
             Self::Show(show) => show.run().await,
+            Self::Pause(pause) => pause.run().await,
+            Self::Resume(resume) => resume.run().await,
+            Self::Cancel(cancel) => cancel.run().await,
             Self::Plan(plan) => plan.run().await,
             Self::Approve(approve) => approve.run().await,
             Self::Rejects(rejects) => rejects.run().await,
@@ -88,24 +108,26 @@ impl Harvest {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let harvests = list(&open(&self.database).await?, self.limit).await?;
+        let subscription = self.subscription.as_deref();
+        let wanted = Wanted { state: self.state, subscription, paused: self.paused, limit: self.limit };
+        let harvests = list(&open(&self.database).await?, &wanted).await?;
         if self.json { show_json(&harvests) } else { show(&table(&harvests)?) }
     }
 }
 
 fn table(harvests: &[passereau_harvest::Harvest]) -> Result<String, Error> {
     let mut text = format!(
-        "{:<36}  {:<16}  {:<9}  {:<12}  {:>9}  {:>9}  {:>9}  subscription\n",
+        "{:<36}  {:<16}  {:<9}  {:<17}  {:>9}  {:>9}  {:>9}  subscription\n",
         "harvest", "created (UTC)", "origin", "state", "landed", "written", "rejected"
     );
     for harvest in harvests {
         writeln!(
             text,
-            "{:<36}  {:<16}  {:<9}  {:<12}  {:>9}  {:>9}  {:>9}  {}",
+            "{:<36}  {:<16}  {:<9}  {:<17}  {:>9}  {:>9}  {:>9}  {}",
             harvest.id,
             harvest.created_at.format("%Y-%m-%d %H:%M"),
             harvest.origin,
-            harvest.state.as_str(),
+            if waiting::is_paused(harvest) { format!("{}, paused", harvest.state) } else { harvest.state.to_string() },
             harvest.counts.landed,
             harvest.counts.inserted + harvest.counts.updated,
             harvest.counts.rejected,
@@ -121,8 +143,9 @@ impl Show {
         let Some(harvest) = find(&pool, self.id).await? else { return self.refused(&pool).await };
         let stages = progress(&pool, harvest.id).await?;
         let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
+        let waits = waiting::find(&pool, &harvest).await?;
         if self.json {
-            return show_json(&json!({"harvest": harvest, "progress": stages, "rejects": rejects}));
+            return show_json(&json!({"harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects}));
         }
         let letters: Vec<Uuid> =
             sqlx::query_scalar("SELECT id FROM passereau.dead_letter WHERE harvest_id = $1 AND state = 'waiting'")
@@ -130,6 +153,7 @@ impl Show {
                 .fetch_all(&pool)
                 .await?;
         let mut text = head(&harvest)?;
+        text += &waits.text(&harvest)?;
         for stage in stages {
             writeln!(text, "{:<13} {} of {} slices", stage.stage, stage.done, stage.total)?;
         }
@@ -158,6 +182,13 @@ impl Show {
         .fetch_optional(pool)
         .await?;
         let Some((letter, error)) = refused else {
+            if is_waiting(pool, self.id).await? {
+                bail!(
+                    "request {id} is no harvest yet: it waits for the end of another harvest of its subscription; \
+                     `passereau harvest cancel {id}` takes it back",
+                    id = self.id
+                );
+            }
             bail!(
                 "there is no harvest {} (yet): a request becomes one once a requester has taken it (is `passereau up` running?); \
                  `passereau harvest list` shows those that there are",

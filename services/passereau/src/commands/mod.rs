@@ -15,8 +15,10 @@ pub mod edits;
 pub mod harvest;
 pub mod install;
 pub mod language;
+pub mod life;
 pub mod migrate;
 pub mod plan;
+pub mod privacy;
 pub mod reconvert;
 pub mod rejects;
 mod report;
@@ -30,6 +32,7 @@ pub mod topology;
 pub mod up;
 pub mod vanished;
 pub mod vocabulary;
+mod waiting;
 
 /// Connects to a database that is as new as this program.
 async fn open(config: &DatabaseConfig) -> anyhow::Result<PgPool> {

@@ -11,7 +11,7 @@ use passereau_poller::{Poller, PollerConfig};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
 use passereau_testing::WorkerBench;
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[derive(Parser)]
@@ -105,15 +105,97 @@ async fn every_other_end_fails_the_harvest_with_its_words(#[case] status: Downlo
     bench.finish().await;
 }
 
+/// What the row of the download says: key, body, renewals.
+async fn asked(bench: &WorkerBench, harvest: Uuid) -> (Option<String>, Value, i32) {
+    sqlx::query_as("SELECT key, body, renewals FROM passereau.download WHERE harvest_id = $1")
+        .bind(harvest)
+        .fetch_one(bench.pool())
+        .await
+        .unwrap()
+}
+
+#[rstest]
+#[case(DownloadStatus::Preparing)]
+#[case(DownloadStatus::Running)]
+#[case(DownloadStatus::Suspended)]
 #[tokio::test]
-async fn what_takes_too_long_is_cancelled() {
+async fn what_takes_too_long_is_cancelled_and_asked_for_once_more(#[case] status: DownloadStatus) {
     let bench = start(&["--poll-deadline", "0.2"]).await;
     let (id, key) = preparing(&bench).await;
+    bench.sandbox.set_status(&key, status);
+    let harvest = polled(&bench, id).await;
+    assert_eq!(harvest.state, State::Requesting, "it keeps its place");
+    let cancelled = bench.sandbox.downloads().iter().all(|download| download.status == DownloadStatus::Cancelled);
+    assert!(cancelled && bench.sandbox.calls(Route::CancelDownload) == 1);
+    let (key, body, renewals) = asked(&bench, id).await;
+    assert_eq!((key, renewals), (None, 1));
+    assert_eq!(body["predicate"]["type"], "and", "in other words: GBIF might give the old download back");
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn what_takes_too_long_twice_fails_the_harvest_with_words() {
+    let bench = start(&["--poll-deadline", "0.2"]).await;
+    let (id, key) = preparing(&bench).await;
+    sqlx::query("UPDATE passereau.download SET renewals = 1").execute(bench.pool()).await.unwrap();
     bench.sandbox.set_status(&key, DownloadStatus::Running);
     let harvest = polled(&bench, id).await;
+    let reason = harvest.reason.unwrap();
     assert_eq!(harvest.state, State::Failed);
-    assert!(harvest.reason.as_deref().unwrap().contains("still RUNNING at its deadline"), "{:?}", harvest.reason);
+    for words in ["still RUNNING at its deadline", "asked for 2 times", "PASSEREAU_POLL_DEADLINE_S"] {
+        assert!(reason.contains(words), "{reason}");
+    }
     assert_eq!(bench.sandbox.calls(Route::CancelDownload), 1);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_that_another_harvest_waits_for_is_not_cancelled_at_the_deadline_of_one() {
+    let bench = start(&["--poll-deadline", "0.2"]).await;
+    let (id, key) = preparing(&bench).await;
+    let (_, same) = preparing(&bench).await;
+    assert_eq!(key, same);
+    bench.sandbox.set_status(&key, DownloadStatus::Running);
+    assert_eq!(polled(&bench, id).await.state, State::Requesting);
+    assert_eq!(bench.sandbox.calls(Route::CancelDownload), 0);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_download_that_a_request_named_fails_at_its_deadline_and_is_left_alone() {
+    let bench = start(&["--poll-deadline", "0.2"]).await;
+    let (id, key) = preparing(&bench).await;
+    sqlx::query("UPDATE passereau.harvest SET account = NULL").execute(bench.pool()).await.unwrap();
+    bench.sandbox.set_status(&key, DownloadStatus::Running);
+    assert_eq!(polled(&bench, id).await.state, State::Failed);
+    assert_eq!(bench.sandbox.calls(Route::CancelDownload), 0);
+    bench.finish().await;
+}
+
+#[tokio::test]
+async fn a_pause_does_not_count_against_the_deadline() {
+    let bench = start(&[]).await;
+    let (id, _) = preparing(&bench).await;
+    let shift = "UPDATE passereau.download SET deadline_at = now() + interval '1 minute';
+                 UPDATE passereau.harvest SET paused_at = now() - interval '3 hours'";
+    sqlx::raw_sql(shift).execute(bench.pool()).await.unwrap();
+    bench.send(&DownloadPoll { harvest_id: id }).await;
+    passereau_testing::wait_until("a parked look", passereau_testing::SOON, async || {
+        let parked = "SELECT true FROM passereau.outbox WHERE due_at = 'infinity'";
+        sqlx::query_scalar::<_, bool>(parked).fetch_optional(bench.pool()).await.unwrap()
+    })
+    .await;
+    assert_eq!(bench.sandbox.calls(Route::DownloadStatus), 0);
+    let mut tx = bench.pool().begin().await.unwrap();
+    passereau_harvest::resume(&mut tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    let harvest = bench.reaches(id, State::Fetching).await;
+    assert_eq!(harvest.paused_at, None);
+    let later: bool = sqlx::query_scalar("SELECT deadline_at > now() + interval '3 hours' FROM passereau.download")
+        .fetch_one(bench.pool())
+        .await
+        .unwrap();
+    assert!(later);
     bench.finish().await;
 }
 
@@ -170,6 +252,6 @@ async fn the_deadline_is_the_databases() {
         .await
         .unwrap();
     let harvest = polled(&bench, id).await;
-    assert_eq!((harvest.state, bench.sandbox.calls(Route::DownloadStatus)), (State::Failed, 1));
+    assert_eq!((harvest.state, bench.sandbox.calls(Route::DownloadStatus)), (State::Requesting, 1));
     bench.finish().await;
 }

@@ -1,6 +1,7 @@
 //! The requester as a process: what comes in by message, what GBIF is asked, where the harvest stands afterwards.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod cancel;
 mod describe;
 mod settings;
 

@@ -438,6 +438,7 @@ async fn a_setting_that_is_none_is_refused_where_it_is_written() {
         metadata: Some(passereau_contracts::Metadata::Create),
         media: true,
         vanished: Some(passereau_contracts::Vanished::Mark),
+        observers: Some(passereau_contracts::Observers::Login),
     })
     .unwrap();
     platform.decide("one", right).await;

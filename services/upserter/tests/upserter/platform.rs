@@ -97,6 +97,11 @@ impl Platform {
         platform
     }
 
+    /// The database alone, for a worker's process.
+    pub fn into_database(self) -> TestDatabase {
+        self.database
+    }
+
     pub async fn execute(&self, sql: &str) {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
     }

@@ -17,6 +17,7 @@ mod geometry;
 mod leaf;
 mod normalise;
 mod problem;
+pub mod rephrase;
 mod tree;
 mod values;
 

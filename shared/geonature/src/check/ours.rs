@@ -98,7 +98,8 @@ const UNRESOLVED: &str = "
 
 /// Refuses, in words, what a person has mistyped.
 const SETTINGS: &str = "SELECT passereau.setting_date('oldest_date'), passereau.setting_uuids('own_datasets'),
-                               passereau.setting_uuids('refused_publishers')";
+                               passereau.setting_uuids('refused_publishers'),
+                               passereau.check_hours(passereau.setting('upsert_hours'), passereau.upsert_time_zone())";
 
 /// Reads what our schemas hold, and tries what subscriptions want.
 ///

@@ -96,7 +96,8 @@ async fn what_our_functions_do_to_geonatures_tables_is_granted() {
         let name = path.file_name().expect("name").to_string_lossy().into_owned();
         let allowed = match name.as_str() {
             "65_metadata.sql" => granted(&[Feature::Harvest, Feature::Metadata]),
-            "75_media.sql" => granted(&[Feature::Harvest, Feature::Media]),
+            // An erasure touches media where there are any.
+            "75_media.sql" | "96_erasure.sql" | "97_erase.sql" => granted(&[Feature::Harvest, Feature::Media]),
             "61_vanished.sql" | "73_vanished.sql" => granted(&[Feature::Harvest, Feature::Removal]),
             _ => granted(&[Feature::Harvest]),
         };

@@ -40,6 +40,8 @@ pub enum Step {
     Panic,
     /// Waits for the shutdown, then comes back at a boundary.
     UntilShutdown,
+    /// Waits until the test lets it go on, then writes its effect.
+    UntilReleased,
 }
 
 /// The worker under test. It takes the loader's queue.
@@ -48,6 +50,7 @@ pub struct Probe {
     pub steps: Arc<Mutex<VecDeque<Step>>>,
     pub attempts: Arc<Mutex<Vec<i32>>>,
     pub started: Arc<Notify>,
+    pub released: Arc<Notify>,
     pub max_attempts: Arc<AtomicI32>,
 }
 
@@ -69,6 +72,7 @@ impl Worker for Probe {
             Step::Retry(error) => return Err(Stop::retry(error)),
             Step::Reject(reason) => return Err(Stop::reject(reason)),
             Step::Panic => panic!("out of cheese"),
+            Step::UntilReleased => self.released.notified().await,
             Step::UntilShutdown => {
                 context.shutdown().cancelled().await;
                 return Err(Stop::snooze(Duration::ZERO, "shutdown"));

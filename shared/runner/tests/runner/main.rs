@@ -4,4 +4,5 @@
 
 mod bench;
 mod deliveries;
+mod life;
 mod outages;

@@ -1,7 +1,8 @@
 //! The same question in other words.
 //!
 //! GBIF gives an existing download back when format and predicate are equal, even if its checklist or its extensions are
-//! others. Wrapping the predicate in an `and` of one changes nothing in its meaning, but makes it another predicate.
+//! others; and the same question after a download that took too long may bring that very download. Wrapping the predicate
+//! in an `and` of one changes nothing in its meaning, but makes it another predicate.
 
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 pub const MOST: usize = 2;
 
 /// The request with its predicate wrapped once more.
-pub fn rephrase(body: &Value) -> Value {
+pub fn wrap(body: &Value) -> Value {
     let mut body = body.clone();
     let predicate = body["predicate"].take();
     body["predicate"] = json!({ "type": "and", "predicates": [predicate] });
@@ -33,7 +34,7 @@ pub fn times(original: &Value, body: &Value) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use passereau_gbif::predicate::{Rules, same_request, validate};
+    use crate::predicate::{Rules, same_request, validate};
 
     #[test]
     fn a_rephrased_request_is_valid_and_another_one() {
@@ -41,8 +42,8 @@ mod tests {
         let request = json!({"predicate": {"type": "and", "predicates": [
             {"type": "equals", "key": "DATASET_KEY", "value": "50c9509d-22c7-4a22-a47d-8c48425ef4a7"}]}});
         let original = validate(&request, &rules).expect("valid").into_body();
-        let once = rephrase(&original);
-        let twice = rephrase(&once);
+        let once = wrap(&original);
+        let twice = wrap(&once);
         assert!(same_request(&original, &once).is_err());
         assert_eq!(validate(&twice, &rules).expect("valid").into_body(), twice);
         assert_eq!([&original, &once, &twice].map(|body| times(&original, body)), [0, 1, 2]);
