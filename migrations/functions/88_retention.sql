@@ -7,8 +7,9 @@
 -- Never touched: gn_synthese, a live harvest, the current generation of a named subscription, a failed harvest that can be
 -- replayed, the row of any harvest (its counts, download and citation stay for ever), rejects of a generation that stands.
 --
--- Cost: expired() reads what it counts, by index but for passereau.plan and passereau.written (these by a scan, the latter only
--- when its setting is set). retain() takes at most `most` rows. Locks: the rows that go; the harvest whose leftovers go, so that a
+-- Cost, by reading and not measured at the size of a platform: retain() takes at most `most` rows a call; what is old is found by indexes on
+-- its date, but for passereau.plan and slices, which are found by their harvests. note_gone() and the kind `written` look every written row up in
+-- the synthèse and in each generation, and only when their setting is set. Locks: the rows that go; the harvest whose leftovers go, so that a
 -- replay waits; dropping a generation needs the parent tables for a moment and gives up after ten seconds (55P03), for the next run.
 SET check_function_bodies = off;
 
