@@ -11,6 +11,9 @@ use passereau_store::StoreError;
 /// How long a server is left alone after a failure that costs no attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often a disk without room is looked at again.
+const NO_ROOM_PAUSE: Duration = Duration::from_secs(15 * 60);
+
 /// Why an archive was not fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
@@ -33,13 +36,16 @@ pub enum FetchError {
     Store(#[source] StoreError),
     /// There is not enough room.
     #[error(
-        "the archive needs {needed_bytes} bytes in the store and {free_bytes} are free; make room, or move PASSEREAU_STORE_URL to a larger disk"
+        "the archive needs {needed_bytes} bytes in the store, {free_bytes} are free and {reserve_bytes} are left for others; make room \
+         (`passereau retention plan` says what has expired), or move PASSEREAU_STORE_URL to a larger disk: the fetch goes on by itself"
     )]
     NoRoom {
         /// Bytes still needed.
         needed_bytes: u64,
         /// Bytes free.
         free_bytes: u64,
+        /// Bytes that are left for others.
+        reserve_bytes: u64,
     },
     /// The bytes are not those of a whole archive: cut, or damaged on the way or at the server.
     #[error("the archive is corrupt: {reason}")]
@@ -128,7 +134,7 @@ impl FetchError {
     /// so, and attempts are there for work that stands still. The runner's own reasons stay what they are.
     #[must_use]
     pub fn after_steps(self, steps: u64) -> Self {
-        if steps == 0 || !self.is_transient() || matches!(self, Self::Stop(_)) {
+        if steps == 0 || !self.is_transient() || matches!(self, Self::Stop(_) | Self::NoRoom { .. }) {
             return self;
         }
         let after = self.retry_after().unwrap_or(PAUSE);
@@ -140,6 +146,8 @@ impl FetchError {
     pub fn into_stop(self) -> Stop {
         match self {
             Self::Stop(stop) => stop,
+            // Waiting for an administrator is no failure: it costs no attempt, and the harvest goes on once there is room.
+            Self::NoRoom { .. } => Stop::snooze(NO_ROOM_PAUSE, self.to_string()),
             error if error.is_transient() => {
                 let after = error.retry_after();
                 Stop::retry_after(error, after)
@@ -160,6 +168,10 @@ mod tests {
         assert!(matches!(broken().after_steps(1).into_stop(), Stop::Snooze { after: PAUSE, .. }));
         let corrupt = FetchError::Corrupt { reason: "cut".to_owned() };
         assert!(matches!(corrupt.after_steps(9), FetchError::Corrupt { .. }));
+        for steps in [0, 9] {
+            let full = FetchError::NoRoom { needed_bytes: 2, free_bytes: 1, reserve_bytes: 0 };
+            assert!(matches!(full.after_steps(steps).into_stop(), Stop::Snooze { after: NO_ROOM_PAUSE, .. }));
+        }
         let retry = FetchError::Stop(Stop::retry("no"));
         assert!(matches!(retry.after_steps(9), FetchError::Stop(Stop::Retry { .. })));
     }

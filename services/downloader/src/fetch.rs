@@ -17,7 +17,7 @@ use crate::error::FetchError;
 use crate::ledger::{Ledger, Progress};
 use crate::parts::{Cutting, Part};
 use crate::reply::{Known, Reply, Verdict, judge};
-use crate::room;
+use crate::room::Room;
 
 /// A file that changes more often than this while it is fetched is given up.
 const MAX_RESTARTS: u32 = 5;
@@ -76,6 +76,8 @@ pub struct Fetch<'a, L> {
     pub http: &'a HttpClient,
     /// Where parts are kept.
     pub store: &'a Store,
+    /// How much room there is.
+    pub room: &'a Room,
     /// Where progress is kept.
     pub ledger: &'a L,
     /// The harvest, which names the parts.
@@ -111,6 +113,10 @@ impl<L: Ledger> Fetch<'_, L> {
             self.ledger.save(progress).await?;
         }
         let mut present = self.present().await?;
+        // Before GBIF is asked for a byte, where the size is known; a fetch that goes on may find the disk filled by others.
+        if let Some(size_bytes) = progress.known.as_ref().map(|known| known.size_bytes).or(self.announced_bytes) {
+            self.room.check(size_bytes, present.values().sum())?;
+        }
         loop {
             let part = match cutting(progress) {
                 None => Part { number: 0, first: 0, last: progress.part_bytes - 1 },
@@ -224,7 +230,7 @@ impl<L: Ledger> Fetch<'_, L> {
             let reason = format!("the file has {size_bytes} bytes and GBIF announced {announced}");
             return Err(FetchError::Corrupt { reason });
         }
-        room::check(self.store, size_bytes)?;
+        self.room.check(size_bytes, 0)?;
         progress.known = Some(Known { size_bytes, validator });
         Ok(self.ledger.save(progress).await?)
     }

@@ -8,8 +8,10 @@ use passereau_gbif::client::ArchivePlace;
 use passereau_gbif::{DownloadKey, GbifClient, GbifConfig};
 use passereau_harvest::{Harvest, State, advance, in_state};
 use passereau_http::{HttpClient, HttpConfig, HttpError, Url};
+use passereau_retention::{RetentionError, run_if_due};
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{ObjectKey, Store, StoreConfig, Stored};
+use sqlx::PgPool;
 
 use crate::archive::{self, archive_key};
 use crate::config::{FetchConfig, next_look};
@@ -18,6 +20,7 @@ use crate::fetch::{Fetch, Fetched, Until};
 use crate::joined::Joined;
 use crate::ledger::{Progress, Table};
 use crate::parts::Cutting;
+use crate::room::Room;
 
 /// Everything the downloader is configured by.
 #[derive(clap::Args, Clone, Debug)]
@@ -43,6 +46,7 @@ pub struct DownloaderConfig {
 #[derive(Clone, Debug)]
 pub struct Downloader {
     store: Store,
+    room: Room,
     http: HttpClient,
     gbif: GbifClient,
     limits: Limits,
@@ -56,13 +60,21 @@ impl Downloader {
     /// A setting is wrong; the error names it.
     pub fn new(config: &DownloaderConfig) -> anyhow::Result<Self> {
         let http = HttpClient::new(&config.http)?;
+        let store = Store::open(&config.store)?;
         Ok(Self {
-            store: Store::open(&config.store)?,
+            room: Room::of(&store, config.fetch.fetch_reserve_bytes),
+            store,
             gbif: GbifClient::new(http.clone(), &config.gbif)?,
             http,
             limits: config.limits.clone(),
             config: config.fetch.clone(),
         })
+    }
+
+    /// The same with another measure of the room.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Self {
+        Self { room, ..self }
     }
 
     /// The archive under its key, fetched if it is not there.
@@ -71,6 +83,7 @@ impl Downloader {
         let fetch = Fetch {
             http: &self.http,
             store: &self.store,
+            room: &self.room,
             ledger: &table,
             harvest_id: job.harvest_id,
             announced_bytes: job.announced_bytes,
@@ -129,6 +142,8 @@ impl Downloader {
                 entries = verified.entries, inflated_bytes = verified.inflated_bytes, "archive verified"
             );
         }
+        // The parts are there; beside them the archive itself is still to be written.
+        self.room.check(cutting.size_bytes, cutting.size_bytes)?;
         let stored = archive::publish(&self.store, &job.archive_key, archive("storing the archive")?).await?;
         fetch.drop_parts().await?;
         tracing::info!(harvest_id = %job.harvest_id, archive = %job.archive_key, size_bytes = stored.size_bytes, "archive stored");
@@ -235,6 +250,24 @@ impl Worker for Downloader {
     const NAME: &'static str = "downloader";
     type Task = DownloaderTask;
 
+    fn looks_out_every(&self) -> Option<Duration> {
+        (self.config.retention_look_s > 0).then(|| Duration::from_secs(self.config.retention_look_s))
+    }
+
+    async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        match run_if_due(pool, &self.store).await {
+            Ok(_) => Ok(()),
+            Err(RetentionError::Database { doing, source }) => {
+                tracing::debug!(doing, "the retention was broken off");
+                Err(source)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the retention was broken off");
+                Ok(())
+            }
+        }
+    }
+
     async fn handle(&self, context: &Context, task: DownloaderTask) -> Outcome {
         let id = task.0.harvest_id;
         let Some(harvest) = in_state(context.pool(), id, &[State::Fetching]).await? else {
@@ -242,7 +275,9 @@ impl Worker for Downloader {
         };
         let job = Job::of(context, &harvest).await?;
         let claim = context.claim(&format!("fetch {}", job.archive_key)).await?;
-        let stored = self.provide(context, &claim, &job).await.map_err(FetchError::into_stop)?;
+        let stored = self.provide(context, &claim, &job).await;
+        context.metrics().store_full(matches!(stored, Err(FetchError::NoRoom { .. })));
+        let stored = stored.map_err(FetchError::into_stop)?;
 
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;

@@ -7,12 +7,15 @@
 //! The way: GBIF's redirect is asked for without credentials and followed to the file server; missing parts are fetched by range
 //! ([`fetch`]); they are verified as one file and published ([`archive`]); the harvest learns key, size and SHA-256 and goes on to the loader.
 //!
+//! Beside its messages the downloader takes away what has expired, once a day for the whole fleet ([`passereau_retention`]): it is the
+//! worker that has both the store and the database.
+//!
 //! Invariants. Nothing received is asked for twice, unless the file changed at the server. Parts of two files are never joined. A delivery ends
 //! before its deadline with its progress kept. At most one process works on a harvest (a claim), and a second one could do no harm.
 //!
 //! How it fails. Not there yet: it looks again, rarer and rarer, for a day. Erased: the harvest fails with advice. The
-//! connection breaks or stalls, the disk is full: another delivery goes on where the last stopped, and only one that got nothing done
-//! costs an attempt. Corrupt: fetched
+//! connection breaks or stalls: another delivery goes on where the last stopped, and only one that got nothing done
+//! costs an attempt. No room in the store: it waits, at no cost, and says so. Corrupt: fetched
 //! again once, then the harvest fails with advice. Not an archive that we may open (names, bombs): the harvest fails at once.
 
 pub mod archive;
@@ -24,7 +27,7 @@ pub mod joined;
 pub mod ledger;
 pub mod parts;
 pub mod reply;
-mod room;
+pub mod room;
 
 pub use config::FetchConfig;
 pub use error::FetchError;

@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{check, dead, harvest, install, migrate, privacy, taxon, taxon_keys, topology, up, vocabulary};
+use crate::commands::{
+    check, dead, harvest, install, migrate, privacy, retention, taxon, taxon_keys, topology, up, vocabulary,
+};
 
 /// Carries biodiversity observations from GBIF into GeoNature.
 #[derive(Debug, Parser)]
@@ -47,6 +49,9 @@ enum Command {
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// What is kept for a time: what has expired, and taking it away.
+    #[command(subcommand)]
+    Retention(retention::Retention),
 }
 
 impl Cli {
@@ -69,6 +74,7 @@ impl Cli {
             Command::Vocabulary(vocabulary) => vocabulary.run().await,
             Command::Privacy(privacy) => privacy.run().await,
             Command::Dead(dead) => dead.run().await,
+            Command::Retention(retention) => retention.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)
     }

@@ -34,6 +34,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("80_finish.sql", include_str!("../../../migrations/functions/80_finish.sql")),
     ("85_reconvert.sql", include_str!("../../../migrations/functions/85_reconvert.sql")),
     ("87_cancel.sql", include_str!("../../../migrations/functions/87_cancel.sql")),
+    ("88_retention.sql", include_str!("../../../migrations/functions/88_retention.sql")),
     ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
     ("96_erasure.sql", include_str!("../../../migrations/functions/96_erasure.sql")),

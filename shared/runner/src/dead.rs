@@ -157,6 +157,20 @@ pub async fn find_dead(pool: &PgPool, id: Uuid) -> Result<Option<DeadLetter>, sq
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"))).bind(id).fetch_optional(pool).await
 }
 
+/// Gives a dead letter up: it is never sent again, and what its harvest left behind may go. `false`: it does not wait (any more).
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn drop_dead(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    let dropped = sqlx::query(
+        "UPDATE passereau.dead_letter SET state = 'dropped', settled_at = now() WHERE id = $1 AND state = 'waiting'",
+    )
+    .bind(id)
+    .execute(pool)
+    .await?;
+    Ok(dropped.rows_affected() == 1)
+}
+
 /// What became of a wish to replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replayed {

@@ -34,7 +34,7 @@ mod worker;
 
 pub use claim::{Claim, ClaimLost};
 pub use context::Context;
-pub use dead::{DeadLetter, Replayed, find_dead, list_dead, replay_dead};
+pub use dead::{DeadLetter, Replayed, drop_dead, find_dead, list_dead, replay_dead};
 pub use outcome::{Done, Outcome, Stop, is_database_absent};
 pub use process::{Process, ProcessConfig, ProcessError, fleet_topology};
 pub use retry::RetryConfig;

@@ -42,6 +42,7 @@ struct Families {
     amqp_connected: IntGaugeVec,
     amqp_blocked: IntGauge,
     postgres_connected: IntGauge,
+    store_full: IntGauge,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -131,6 +132,10 @@ impl Metrics {
             postgres_connected: add(
                 r,
                 IntGauge::new("passereau_postgres_connected", "1 while PostgreSQL answers this process."),
+            ),
+            store_full: add(
+                r,
+                IntGauge::new("passereau_store_full", "1 while an archive waits because the store has no room for it."),
             ),
             registry: registry.clone(),
         };
@@ -261,6 +266,15 @@ impl Metrics {
         }
     }
 
+    /// A fetch found no room in the store, or found it. Logs only changes.
+    pub fn store_full(&self, full: bool) {
+        match (switch(&self.all.store_full, full), full) {
+            (true, true) => tracing::warn!("an archive waits for room in the store (see `passereau retention plan`)"),
+            (true, false) => tracing::info!("there is room in the store again"),
+            (false, _) => {}
+        }
+    }
+
     /// PostgreSQL answers, or does not. Logs only changes.
     pub fn postgres_connected(&self, connected: bool) {
         match (switch(&self.all.postgres_connected, connected), connected) {
@@ -334,6 +348,7 @@ mod tests {
                 "passereau_outbox_published_total counter",
                 "passereau_postgres_connected gauge",
                 "passereau_records_total counter",
+                "passereau_store_full gauge",
             ]
         );
         assert!(text.contains("process_resident_memory_bytes"), "the process collector is there");

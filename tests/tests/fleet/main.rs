@@ -12,3 +12,4 @@ mod metadata;
 mod platform;
 mod prepared;
 mod privacy;
+mod retention;

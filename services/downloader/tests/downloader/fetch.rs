@@ -1,7 +1,8 @@
 //! Fetching in parts from a file server that misbehaves.
 
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use passereau_downloader::FetchError;
@@ -10,6 +11,7 @@ use passereau_downloader::fetch::{Fetch, Fetched, Until};
 use passereau_downloader::joined::Joined;
 use passereau_downloader::ledger::{Ledger, Progress};
 use passereau_downloader::parts::Cutting;
+use passereau_downloader::room::Room;
 use passereau_dwca::Limits;
 use passereau_http::{HttpClient, HttpConfig, HttpError};
 use passereau_runner::Stop;
@@ -39,6 +41,7 @@ struct Bench {
     _folder: TempDir,
     store: Store,
     http: HttpClient,
+    room: Room,
     ledger: Memory,
     harvest_id: Uuid,
     host: FileHost,
@@ -70,8 +73,10 @@ fn in_time() -> Until {
 impl Bench {
     async fn new(body: Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&store(&folder)).unwrap();
         Self {
-            store: Store::open(&store(&folder)).unwrap(),
+            room: Room::of(&store, 0),
+            store,
             http: HttpClient::new(&http()).unwrap(),
             ledger: Memory::default(),
             harvest_id: Uuid::new_v4(),
@@ -85,6 +90,7 @@ impl Bench {
         Fetch {
             http: &self.http,
             store: &self.store,
+            room: &self.room,
             ledger: &self.ledger,
             harvest_id: self.harvest_id,
             announced_bytes: self.announced_bytes,
@@ -143,6 +149,32 @@ async fn a_broken_connection_costs_one_part() {
     assert_eq!(asked, ["bytes=0-999", "bytes=1000-1999", "bytes=1000-1999", "bytes=2000-2999", "bytes=3000-3499"]);
     assert_eq!(bench.joined(cutting).await, body);
     assert_eq!(bench.restarts(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_stops_a_fetch_and_room_lets_it_go_on() {
+    let body = noise(3_500);
+    let mut bench = Bench::new(body.clone()).await;
+    let free = Arc::new(AtomicU64::new(7_099));
+    let measured = Arc::clone(&free);
+    bench.room = Room::measured(100, move || Ok(Some(measured.load(Ordering::Relaxed))));
+    // Nobody announced a size: the file server's first answer tells it, and nothing of it is kept.
+    let error = bench.run(&in_time()).await.unwrap_err();
+    let full = |error: &FetchError, needed| matches!(error, FetchError::NoRoom { needed_bytes, reserve_bytes: 100, .. } if *needed_bytes == needed);
+    assert!(full(&error, 7_000), "{error}");
+    assert_eq!(bench.store.list("").await.unwrap(), []);
+    free.store(7_100, Ordering::Relaxed);
+    bench.host.set(|script| script.faults.extend([Fault::Replace(body.clone(), "\"a\""), Fault::Cut(400)]));
+    bench.run(&in_time()).await.unwrap_err();
+    // One part of 1,000 bytes is there. Others fill the disk meanwhile: no further byte is asked for.
+    free.store(6_099, Ordering::Relaxed);
+    let asked = bench.host.ranges().len();
+    let error = bench.run(&in_time()).await.unwrap_err();
+    assert!(full(&error, 6_000), "{error}");
+    assert_eq!(bench.host.ranges().len(), asked);
+    free.store(6_100, Ordering::Relaxed);
+    let Fetched::Whole(cutting) = bench.run(&in_time()).await.unwrap() else { panic!("not whole") };
+    assert_eq!(bench.joined(cutting).await, body);
 }
 
 #[tokio::test]

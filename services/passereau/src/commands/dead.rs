@@ -1,11 +1,11 @@
-//! `passereau dead list | show | replay`.
+//! `passereau dead list | show | replay | drop`.
 
 use std::fmt::{Error, Write};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_runner::{DeadLetter, Replayed, find_dead, list_dead, replay_dead};
+use passereau_runner::{DeadLetter, Replayed, drop_dead, find_dead, list_dead, replay_dead};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ pub enum Dead {
     Show(One),
     /// Send a dead letter again; a harvest that failed for it goes on where it stopped.
     Replay(One),
+    /// Give a dead letter up for good; what its harvest left behind goes with the next retention.
+    Drop(One),
 }
 
 /// How to list.
@@ -60,6 +62,12 @@ impl Dead {
                 let letter = find_dead(&open(&one.database).await?, one.id).await?;
                 let Some(letter) = letter else { bail!("there is no dead letter {}", one.id) };
                 show_json(&as_json(&letter))
+            }
+            Self::Drop(one) => {
+                if !drop_dead(&open(&one.database).await?, one.id).await? {
+                    bail!("{} is no dead letter that waits; see `passereau dead list`", one.id);
+                }
+                show(&format!("{} is dropped\n", one.id))
             }
             Self::Replay(one) => match replay_dead(&open(&one.database).await?, one.id).await? {
                 Replayed::Sent => show(&format!("{} is on its way again\n", one.id)),

@@ -22,6 +22,7 @@ pub mod privacy;
 pub mod reconvert;
 pub mod rejects;
 mod report;
+pub mod retention;
 mod spreadsheet;
 pub mod submit;
 pub mod taxon;

@@ -18,6 +18,7 @@ mod place;
 mod platform;
 mod privacy;
 mod reports;
+mod retention;
 mod sensitivity;
 mod slow;
 mod taxa;
