@@ -199,7 +199,9 @@ fn steps_after(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
         steps.extend(index(doing, "gn_commons", MEDIA_INDEX, "gn_commons.t_medias (uuid_attached_row)"));
     }
     if let Some(role) = &wanted.role {
-        let granted = wanted.features(detected.catalogue.by_hand.found()).flat_map(|feature| grants(&detected.catalogue, feature, role));
+        let granted = wanted
+            .features(detected.catalogue.by_hand.found())
+            .flat_map(|feature| grants(&detected.catalogue, feature, role));
         steps.extend(granted.map(|Statement { doing, sql }| same(doing, sql)));
     }
     steps

@@ -99,7 +99,11 @@ async fn execute(pool: &PgPool, sql: &str) {
 }
 
 async fn text(pool: &PgPool, sql: &str) -> String {
-    sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(sql.to_owned())).fetch_one(pool).await.unwrap().unwrap_or_default()
+    sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(sql.to_owned()))
+        .fetch_one(pool)
+        .await
+        .unwrap()
+        .unwrap_or_default()
 }
 
 fn wanted(role: &WorkerRole) -> Wanted {
@@ -136,7 +140,10 @@ async fn the_tables_are_adopted_and_sql_written_against_them_answers_the_same() 
     assert!(refused.contains("passereau install --role"), "{refused}");
     let told = checked(&database.pool).await;
     let finding = told.iter().find(|finding| finding.about == "by_hand").expect("told");
-    assert!(finding.found.contains("tmp_gbif_data (") && finding.run.as_ref().unwrap().contains("passereau install"), "{finding:?}");
+    assert!(
+        finding.found.contains("tmp_gbif_data (") && finding.run.as_ref().unwrap().contains("passereau install"),
+        "{finding:?}"
+    );
 
     let (platform, administrator) = adopted(database, &role).await;
     assert_eq!(text(&administrator, READ).await, before);
@@ -166,7 +173,8 @@ async fn the_tables_are_adopted_and_sql_written_against_them_answers_the_same() 
     assert_eq!(text(&administrator, READ).await, before);
     assert_eq!(platform.count("SELECT count(*) FROM passereau.harvest").await, 1);
     // The function that the platform had is put aside, too.
-    let done: i64 = sqlx::query_scalar("SELECT landed FROM pinv_gbif.upsert_gbif_data()").fetch_one(&administrator).await.unwrap();
+    let done: i64 =
+        sqlx::query_scalar("SELECT landed FROM pinv_gbif.upsert_gbif_data()").fetch_one(&administrator).await.unwrap();
     assert_eq!(done, 9);
 }
 
@@ -253,7 +261,10 @@ async fn a_source_of_another_name_is_told_and_renamed_on_demand() {
     let refused = install(&database.pool, &wanted(&role)).await.expect_err("another source");
     let words = format!("{refused} {:?}", std::error::Error::source(&refused));
     assert!(words.contains("stand under source Données GBIF") && words.contains("--source 'Données GBIF'"), "{words}");
-    assert_eq!(text(&database.pool, "SELECT count(*)::text FROM gn_synthese.t_sources WHERE name_source = 'GBIF'").await, "0");
+    assert_eq!(
+        text(&database.pool, "SELECT count(*)::text FROM gn_synthese.t_sources WHERE name_source = 'GBIF'").await,
+        "0"
+    );
     let renaming = Wanted { source: Some("Données GBIF".into()), ..wanted(&role) };
     for _ in 0..2 {
         install(&database.pool, &renaming).await.expect("renamed").ready().expect("ready");
@@ -274,5 +285,8 @@ async fn rows_that_stand_twice_are_told_with_the_query_that_lists_them() {
     .await;
     let refused = install(&database.pool, &wanted(&role)).await.expect_err("twice");
     let words = format!("{refused} {:?}", std::error::Error::source(&refused));
-    assert!(words.contains("1 keys stand more than once") && words.contains("GROUP BY 1 HAVING count(*) > 1"), "{words}");
+    assert!(
+        words.contains("1 keys stand more than once") && words.contains("GROUP BY 1 HAVING count(*) > 1"),
+        "{words}"
+    );
 }

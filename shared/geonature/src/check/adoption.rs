@@ -68,8 +68,9 @@ pub(super) async fn adoption(connection: &mut PgConnection) -> Result<Adoption, 
     )
     .fetch_one(&mut *connection)
     .await?;
-    let left_behind =
-        sqlx::query_as("SELECT name, owner, statement FROM passereau.views_left_behind()").fetch_all(connection).await?;
+    let left_behind = sqlx::query_as("SELECT name, owner, statement FROM passereau.views_left_behind()")
+        .fetch_all(connection)
+        .await?;
     Ok(Adoption { tables, records, media, answers, unusable_answers, unmet, adopted, due, refused, left_behind })
 }
 
@@ -84,11 +85,24 @@ pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
         )];
     }
     match survey.ours.as_ref().map(|ours| &ours.adoption) {
-        Ok(Ok(adoption)) => adopted(adoption),
+        Ok(Ok(adoption)) => adopted(adoption).into_iter().chain(still_there(survey)).collect(),
         Ok(Err(refusal)) => vec![refused("adoption", "what was adopted of the procedure run by hand", refusal)],
         // The finding about our schemas says so.
         Err(_) => Vec::new(),
     }
+}
+
+/// The tables that were put aside hold people's names, which no erasure reaches.
+fn still_there(survey: &Survey) -> Option<Finding> {
+    let tables: Vec<String> = survey.catalogue.by_hand.aside.iter().map(|table| format!("pinv_gbif.{table}")).collect();
+    (!tables.is_empty()).then(|| {
+        Finding::note(
+            "adoption",
+            format!("the procedure's tables of before are still there: {}", tables.join(", ")),
+            "nothing reads them any more, and `passereau privacy erase` does not reach the names of people in them",
+        )
+        .or_run(format!("-- as their owner, once the first harvest was looked at:\nDROP TABLE {};", tables.join(", ")))
+    })
 }
 
 fn adopted(adoption: &Adoption) -> Vec<Finding> {
@@ -126,7 +140,10 @@ fn adopted(adoption: &Adoption) -> Vec<Finding> {
     for view in &adoption.left_behind {
         findings.push(Finding::warning(
             "adoption",
-            format!("{} (of {}) was built on the procedure's tables of before, and shows no new record", view.name, view.owner),
+            format!(
+                "{} (of {}) was built on the procedure's tables of before, and shows no new record",
+                view.name, view.owner
+            ),
             "it follows the tables that were put aside",
             format!("-- as {}; what depends on it has to be made anew as well:\n{}", view.owner, view.statement),
         ));

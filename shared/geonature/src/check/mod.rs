@@ -33,7 +33,8 @@ use crate::GeoNatureError;
 
 /// What the facts mean, in the order in which an administrator mends them.
 pub fn findings(survey: &Survey) -> Vec<Finding> {
-    [instance::findings(survey), writing::findings(survey), platform::findings(survey), adoption::findings(survey)].concat()
+    [instance::findings(survey), writing::findings(survey), platform::findings(survey), adoption::findings(survey)]
+        .concat()
 }
 
 /// The one finding of a database that holds no GeoNature, or one too old to be surveyed; `None` for what is no finding, such as a

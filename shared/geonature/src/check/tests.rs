@@ -305,6 +305,8 @@ fn what_the_procedure_left_is_told_with_what_to_run() {
         s.ours = Err("not migrated".into());
     };
     assert_eq!(brought(in_the_way), [("schemas", Severity::Error), ("by_hand", Severity::Error)]);
+    let aside = |s: &mut Survey| s.catalogue.by_hand.aside = vec!["adopted_gbif_data".into()];
+    assert_eq!(brought(aside), [("adoption", Severity::Note)]);
     let adopted = |change: fn(&mut Adoption)| {
         brought(|s| change(ours(s).adoption.as_mut().expect("adoption"))).into_iter().map(|(_, severity)| severity)
     };

@@ -406,8 +406,7 @@ fn bad(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
 #[tokio::test]
 async fn older_versions_are_examined_to_the_end_and_told_to_be_upgraded() {
     for (variant, version) in [(Variant::V2_12, "2.12.0"), (Variant::V2_14, "2.14.0")] {
-        let worker =
-            Worker::installed(variant, Wanted { metadata: true, media: true, ..Wanted::default() }).await;
+        let worker = Worker::installed(variant, Wanted { metadata: true, media: true, ..Wanted::default() }).await;
         let survey = worker.survey().await;
         assert_eq!(survey.catalogue.version, version);
         assert!(!survey.lacks_a_right(), "{survey:#?}");
