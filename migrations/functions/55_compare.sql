@@ -234,6 +234,7 @@ BEGIN
         WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'update'
           AND p.seen IS NOT NULL AND p.writes = '{}' AND p.edited = '{}' AND w.gbif_id = p.gbif_id
           AND w.vanished_how IS DISTINCT FROM 'marked'
+          AND NOT w.identity_due    -- its UUID is still to be written (92_adopt.sql)
           AND (p.media_hash IS NULL OR p.media_hash = COALESCE(w.media_hash, uuid_nil()))
         RETURNING p.*
     ), agreed AS (

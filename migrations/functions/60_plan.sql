@@ -131,6 +131,8 @@ BEGIN
         END IF;
     END IF;
 
+    PERFORM passereau.adopt_rows(of_harvest, generation.id, after_id, upto_id, destination.id_source, harvest.plan_cursor IS NULL);
+
     -- First what has changed at all: the rest is a query over these alone, unless they are many.
     SELECT array_agg(k.gbif_id) INTO only_ids
     FROM passereau.keyed(generation.id, after_id, upto_id, harvest.settings, digest) k
@@ -201,6 +203,7 @@ BEGIN
     planned := planned - same;
 
     PERFORM passereau.plan_identities(of_harvest, generation.id, others, after_id, upto_id, harvest.settings);
+    PERFORM passereau.refuse_ambiguous(of_harvest, generation.id, after_id, upto_id);
     as_it_is := passereau.plan_edits(of_harvest, after_id + 1, upto_id, destination.id_source, destination.srid);
     planned := planned - as_it_is;
 

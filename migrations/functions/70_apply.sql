@@ -71,6 +71,7 @@ BEGIN
     PERFORM passereau.apply_recheck(of_harvest, first_id, last_id);
     PERFORM passereau.apply_identities(of_harvest, first_id, last_id, destination.id_source);
     PERFORM passereau.apply_returned(of_harvest, first_id, last_id);
+    PERFORM passereau.apply_adoption(of_harvest, first_id, last_id, destination.id_source);
     updated := passereau.apply_updates(of_harvest, first_id, last_id, destination.id_source, destination.srid,
                                        destination.taxref_version);
     inserted := passereau.apply_inserts(of_harvest, first_id, last_id, destination.id_source, destination.srid,

@@ -126,9 +126,9 @@ INSERT INTO pinv_gbif.bib_reject_reason AS known (reason, waits, fr, to_do_fr, e
  'The record was written under one UUID, and its producer now gives it that of another record that is written: it is left as it was, because validations and media hang on the UUID.',
  'Look at both records at GBIF and tell the producer.'),
 ('already_present', false,
- 'L''observation est déjà dans la synthèse : son UUID y est sous une autre source, ou une ligne que Passereau n''a pas écrite porte déjà son gbifID.',
+ 'L''observation est déjà dans la synthèse : son UUID y est sous une autre source, ou plusieurs lignes portent l''observation (pinv_gbif.not_adopted).',
  'Rien, ou choisir already_present = update pour l''abonnement : la ligne existante est alors tenue à jour, sa source reste.',
- 'The observation stands in the synthèse already: its UUID does under another source, or a row that Passereau did not write has its gbifID.',
+ 'The observation stands in the synthèse already: its UUID does under another source, or several rows stand for it (pinv_gbif.not_adopted).',
  'Nothing, or choose already_present = update for the subscription: the row that is there is then kept up to date, its source stays.')
 ON CONFLICT (reason) DO UPDATE
 SET waits = excluded.waits, fr = excluded.fr, to_do_fr = excluded.to_do_fr, en = excluded.en, to_do_en = excluded.to_do_en;

@@ -26,6 +26,16 @@ pub enum DatabaseError {
     /// A migration could not be applied.
     #[error("applying the migrations of schemas passereau and pinv_gbif: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The tables of the procedure run by hand belong to somebody else.
+    #[error(
+        "schema pinv_gbif holds tables of the procedure run by hand, which this role may not touch ({source}): the database's \
+         administrator runs `passereau install --role` with the name of this role (or what it prints with --print-sql); then run \
+         `passereau migrate` again"
+    )]
+    ByHand {
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
     /// One of the functions could not be applied.
     #[error("applying migrations/functions/{file}: {source}")]
     Function {

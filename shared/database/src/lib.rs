@@ -17,4 +17,4 @@ pub mod outbox;
 
 pub use config::{DatabaseConfig, connect};
 pub use error::DatabaseError;
-pub use migrations::{check_migrated, migrate};
+pub use migrations::{SET_ASIDE, check_migrated, migrate};

@@ -36,10 +36,15 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("87_cancel.sql", include_str!("../../../migrations/functions/87_cancel.sql")),
     ("88_retention.sql", include_str!("../../../migrations/functions/88_retention.sql")),
     ("90_manual.sql", include_str!("../../../migrations/functions/90_manual.sql")),
+    ("92_adopt.sql", include_str!("../../../migrations/functions/92_adopt.sql")),
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
     ("96_erasure.sql", include_str!("../../../migrations/functions/96_erasure.sql")),
     ("97_erase.sql", include_str!("../../../migrations/functions/97_erase.sql")),
 ];
+
+/// Puts the tables of the procedure run by hand aside, where they stand in the way of ours; changes nothing elsewhere. One
+/// statement, which an administrator may run as well.
+pub const SET_ASIDE: &str = include_str!("../../../migrations/adoption/set_aside.sql");
 
 fn migrator() -> Migrator {
     let mut migrator = sqlx::migrate!("../../migrations/state");
@@ -48,12 +53,14 @@ fn migrator() -> Migrator {
     migrator
 }
 
-/// Applies what is missing of `migrations/state`, then all of `migrations/functions`. Safe to run by several processes at
-/// once and at any time.
+/// Applies what is missing of `migrations/state`, then all of `migrations/functions`; adopts the tables of the procedure run by
+/// hand, where there are some. Safe to run by several processes at once and at any time.
 ///
 /// # Errors
-/// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault.
+/// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault; [`DatabaseError::ByHand`] where an
+/// administrator has to come first.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
+    set_aside(pool).await?;
     migrator().run(pool).await?;
     let statement = |source| DatabaseError::Statement { doing: "applying functions", source };
     let mut tx = pool.begin().await.map_err(statement)?;
@@ -65,6 +72,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     for (file, sql) in FUNCTIONS {
         sqlx::raw_sql(*sql).execute(&mut *tx).await.map_err(|source| DatabaseError::Function { file, source })?;
     }
+    sqlx::query("SELECT passereau.adopt_tables()").execute(&mut *tx).await.map_err(refused)?;
     sqlx::query("DELETE FROM passereau.function_set").execute(&mut *tx).await.map_err(statement)?;
     sqlx::query("INSERT INTO passereau.function_set (digest) VALUES ($1)")
         .bind(functions_digest())
@@ -72,6 +80,26 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
         .await
         .map_err(statement)?;
     tx.commit().await.map_err(statement)
+}
+
+async fn set_aside(pool: &PgPool) -> Result<(), DatabaseError> {
+    let statement = |source| DatabaseError::Statement { doing: "putting the procedure's tables aside", source };
+    let mut tx = pool.begin().await.map_err(statement)?;
+    // Of two processes the second one finds them put aside.
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtext('passereau.functions'))")
+        .execute(&mut *tx)
+        .await
+        .map_err(statement)?;
+    sqlx::raw_sql(SET_ASIDE).execute(&mut *tx).await.map_err(refused)?;
+    tx.commit().await.map_err(statement)
+}
+
+/// What this role may not do with the procedure's tables, the administrator does first.
+fn refused(source: sqlx::Error) -> DatabaseError {
+    match source.as_database_error().and_then(|refusal| refusal.code()) {
+        Some(code) if code == "42501" => DatabaseError::ByHand { source },
+        _ => DatabaseError::Statement { doing: "adopting the procedure's tables", source },
+    }
 }
 
 /// SHA-256 over the names and texts of all functions, hexadecimal.

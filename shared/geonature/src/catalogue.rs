@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use crate::GeoNatureError;
+use crate::{
+    GeoNatureError,
+    by_hand::{ByHand, by_hand},
+};
 
 /// GeoNature's schemas that a worker meets.
 pub const SCHEMAS: [&str; 8] = [
@@ -72,6 +75,8 @@ pub struct Catalogue {
     pub has_media_index: bool,
     /// The sequence that numbers the rows of a table, by the table's name. Tables with several do not matter here.
     pub sequences: BTreeMap<String, String>,
+    /// What there is of the procedure run by hand.
+    pub by_hand: ByHand,
 }
 
 impl Catalogue {
@@ -132,6 +137,7 @@ pub async fn catalogue(connection: &mut PgConnection) -> Result<Catalogue, GeoNa
         has_sensitivity_index: leads_with(connection, "gn_sensitivity.t_sensitivity_rules_cd_ref", &["cd_ref"]).await?,
         has_media_index: leads_with(connection, "gn_commons.t_medias", &["uuid_attached_row"]).await?,
         sequences: sequences(connection).await?,
+        by_hand: by_hand(connection).await.map_err(read("tables of the procedure"))?,
     })
 }
 

@@ -7,7 +7,7 @@
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::{
-    Detected, Feature, GeoNatureError, SOURCE_NAME, SOURCE_URL, detect,
+    Detected, Feature, GeoNatureError, SOURCE_NAME, SOURCE_URL, by_hand, detect,
     rights::{Statement, grants},
 };
 
@@ -31,15 +31,20 @@ pub struct Wanted {
     pub media: bool,
     /// Also what subscriptions with `vanished = delete` need.
     pub removal: bool,
+    /// Also what a platform needs that ran the procedure by hand; granted anyway where its tables are found.
+    pub adoption: bool,
+    /// Name of the procedure's source, where it is not GBIF: it is renamed.
+    pub source: Option<String>,
 }
 
 impl Wanted {
-    fn features(&self) -> impl Iterator<Item = Feature> {
+    fn features(&self, by_hand: bool) -> impl Iterator<Item = Feature> {
         [
             (true, Feature::Harvest),
             (self.metadata, Feature::Metadata),
             (self.media, Feature::Media),
             (self.removal, Feature::Removal),
+            (self.adoption || by_hand, Feature::Adoption),
         ]
         .into_iter()
         .filter_map(|(wanted, feature)| wanted.then_some(feature))
@@ -47,7 +52,7 @@ impl Wanted {
 }
 
 /// One statement, and what it does.
-struct Step {
+pub(crate) struct Step {
     doing: &'static str,
     /// For a connection, once it is known what is missing.
     sql: String,
@@ -133,11 +138,15 @@ pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatu
 }
 
 async fn run_all(pool: &PgPool, connection: &mut PgConnection, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
+    let found = detect(pool).await?;
+    for step in first_steps(&found, wanted) {
+        run(connection, step).await?;
+    }
     // The predicate of the unique index is a literal, which is known only once the source is there.
     if detect(pool).await?.source.is_none() {
         run(connection, source()).await?;
     }
-    for step in steps(&detect(pool).await?, wanted) {
+    for step in steps_after(&detect(pool).await?, wanted) {
         run(connection, step).await?;
     }
     detect(pool).await
@@ -153,11 +162,22 @@ async fn run(connection: &mut PgConnection, step: Step) -> Result<(), GeoNatureE
 }
 
 fn steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
+    let mut steps = first_steps(detected, wanted);
+    steps.extend(steps_after(detected, wanted));
+    steps
+}
+
+fn first_steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
+    by_hand::first_steps(&detected.catalogue.by_hand, wanted.role.as_deref(), wanted.source.as_deref())
+}
+
+fn steps_after(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
     let mut steps = Vec::new();
     if detected.source.is_none() {
         steps.push(source());
     }
     if detected.upsert_index().is_none() {
+        steps.push(by_hand::no_double_rows());
         steps.extend(upsert_index(detected.source.as_ref().map(|source| source.id)));
     }
     if detected.catalogue.has("taxonomie.taxref_liens") && !detected.catalogue.has_links_index {
@@ -179,13 +199,15 @@ fn steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
         steps.extend(index(doing, "gn_commons", MEDIA_INDEX, "gn_commons.t_medias (uuid_attached_row)"));
     }
     if let Some(role) = &wanted.role {
-        let granted = wanted.features().flat_map(|feature| grants(&detected.catalogue, feature, role));
+        let granted = wanted
+            .features(detected.catalogue.by_hand.found())
+            .flat_map(|feature| grants(&detected.catalogue, feature, role));
         steps.extend(granted.map(|Statement { doing, sql }| same(doing, sql)));
     }
     steps
 }
 
-fn same(doing: &'static str, sql: String) -> Step {
+pub(crate) fn same(doing: &'static str, sql: String) -> Step {
     Step { doing, sql, psql: None }
 }
 

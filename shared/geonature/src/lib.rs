@@ -10,6 +10,7 @@
 //!
 //! Failure. [`GeoNatureError`] says what is missing and names `passereau install` where that command mends it.
 
+mod by_hand;
 mod catalogue;
 pub mod check;
 mod detect;
@@ -17,6 +18,7 @@ mod error;
 pub mod install;
 mod rights;
 
+pub use by_hand::ByHand;
 pub use catalogue::{Catalogue, Trigger, UpsertIndex};
 pub use detect::{Detected, Source, detect};
 pub use error::GeoNatureError;

@@ -19,6 +19,8 @@ pub enum Feature {
     Metadata,
     /// Writing media, for subscriptions with `media = true`.
     Media,
+    /// Giving rows that were written by hand their permanent UUID, on a platform that is adopted.
+    Adoption,
     /// Taking rows of vanished records away with what hangs on them, for subscriptions with `vanished = delete`.
     Removal,
 }
@@ -211,6 +213,30 @@ const GROUPS: &[Group] = &[
     Group {
         feature: Feature::Removal,
         doing: "removal: finding the table that media are attached to, as that trigger does",
+        privileges: &["SELECT"],
+        on: &[Table("gn_commons.bib_tables_location")],
+    },
+    Group {
+        feature: Feature::Adoption,
+        doing: "adoption: moving media and validations along to the permanent UUID of their observation",
+        privileges: &["SELECT", "UPDATE"],
+        on: &[Table("gn_commons.t_medias"), Table("gn_commons.t_validations")],
+    },
+    Group {
+        feature: Feature::Adoption,
+        doing: "adoption: the history that a trigger writes of each moved media",
+        privileges: &["INSERT"],
+        on: &[Table("gn_commons.t_history_actions")],
+    },
+    Group {
+        feature: Feature::Adoption,
+        doing: "adoption: numbering the history",
+        privileges: &["USAGE"],
+        on: &[SequenceOf("gn_commons.t_history_actions")],
+    },
+    Group {
+        feature: Feature::Adoption,
+        doing: "adoption: finding the table that media are attached to, as that trigger does",
         privileges: &["SELECT"],
         on: &[Table("gn_commons.bib_tables_location")],
     },

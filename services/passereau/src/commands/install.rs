@@ -28,6 +28,13 @@ pub struct Install {
     /// gn_commons.t_validations.
     #[arg(long, requires = "role")]
     with_removal: bool,
+    /// Also grant what a platform needs that ran the published procedure by hand: media and validations move along with the UUID of
+    /// their observation. Granted without asking where the procedure's tables are found.
+    #[arg(long, requires = "role")]
+    with_adoption: bool,
+    /// Name of the procedure's source in gn_synthese.t_sources, where it is not GBIF: it gets this name, and the address of GBIF.
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -44,6 +51,8 @@ impl Install {
             metadata: self.with_metadata,
             media: self.with_media,
             removal: self.with_removal,
+            adoption: self.with_adoption,
+            source: self.source,
         };
         if self.print_sql {
             return show(&script(&detect(&pool).await?, &wanted));
@@ -80,7 +89,7 @@ mod tests {
         let parse = |words: &str| {
             Cli::try_parse_from(format!("install --database-url postgres://x/y {words}").split_whitespace()).is_ok()
         };
-        for wanted in ["--with-metadata", "--with-media", "--with-removal"] {
+        for wanted in ["--with-metadata", "--with-media", "--with-removal", "--with-adoption"] {
             assert!(!parse(wanted), "{wanted} alone would grant nothing");
             assert!(parse(&format!("--role passereau {wanted}")), "{wanted}");
         }

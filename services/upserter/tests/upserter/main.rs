@@ -1,6 +1,7 @@
 //! The upserter's SQL functions against a GeoNature-shaped database.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod adoption;
 mod approval;
 mod dates;
 mod delta;

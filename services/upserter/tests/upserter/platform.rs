@@ -77,6 +77,11 @@ impl Deref for Platform {
 }
 
 impl Platform {
+    /// A database that is prepared already.
+    pub fn of(database: TestDatabase) -> Self {
+        Self { database }
+    }
+
     pub async fn new() -> Self {
         let platform = Self { database: TestDatabase::migrated().await };
         platform

@@ -10,6 +10,7 @@
 //!
 //! Failure. Only a lost connection ends a survey.
 
+mod adoption;
 mod attempt;
 mod finding;
 mod instance;
@@ -21,6 +22,7 @@ mod survey;
 mod tests;
 mod writing;
 
+pub use adoption::{Adoption, LeftBehind};
 pub use attempt::{Answer, Refusal};
 pub use finding::{Finding, Severity, worst};
 pub use ours::{Framework, Ours, TerritoryType, Unresolved};
@@ -31,7 +33,8 @@ use crate::GeoNatureError;
 
 /// What the facts mean, in the order in which an administrator mends them.
 pub fn findings(survey: &Survey) -> Vec<Finding> {
-    [instance::findings(survey), writing::findings(survey), platform::findings(survey)].concat()
+    [instance::findings(survey), writing::findings(survey), platform::findings(survey), adoption::findings(survey)]
+        .concat()
 }
 
 /// The one finding of a database that holds no GeoNature, or one too old to be surveyed; `None` for what is no finding, such as a

@@ -5,6 +5,7 @@ use sqlx::{PgConnection, types::Uuid};
 
 use super::{
     Refusal,
+    adoption::{self, Adoption},
     attempt::{Answer, attempt},
     probe::{self, Probe},
 };
@@ -60,6 +61,8 @@ pub struct Ours {
     pub with_media: Vec<String>,
     /// Subscriptions that delete the rows of vanished records.
     pub removing: Vec<String>,
+    /// What was adopted of a platform that ran the procedure by hand.
+    pub adoption: Answer<Adoption>,
     /// The acquisition framework, where a subscription makes datasets.
     pub framework: Option<Framework>,
     /// A dataset written and taken back, where a subscription makes datasets.
@@ -77,6 +80,7 @@ impl Ours {
             self.settings.as_ref().err(),
             self.vocabulary.as_ref().err(),
             self.territory.as_ref().err(),
+            self.adoption.as_ref().err(),
             self.framework.as_ref().and_then(|framework| framework.known.as_ref().err()),
             self.has_location.as_ref().and_then(|known| known.as_ref().err()),
         ]
@@ -123,6 +127,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
     let creating = subscriptions(connection, "settings ->> 'metadata' = 'create'").await?;
     let with_media = subscriptions(connection, "(settings ->> 'media')::boolean").await?;
     let removing = subscriptions(connection, "settings ->> 'vanished' = 'delete'").await?;
+    let adoption = attempt(connection, async |c| adoption::adoption(c).await).await?;
     let (framework, metadata_probe) = if creating.is_empty() {
         (None, None)
     } else {
@@ -143,6 +148,7 @@ pub(super) async fn ours(connection: &mut PgConnection) -> Result<Ours, sqlx::Er
         creating,
         with_media,
         removing,
+        adoption,
         framework,
         metadata_probe,
         has_location,

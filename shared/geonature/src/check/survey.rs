@@ -4,6 +4,7 @@ use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
+    adoption,
     attempt::{Answer, attempt},
     ours::{Ours, ours},
     probe::{self, Probe},
@@ -153,6 +154,9 @@ async fn facts(
         }
         if !ours.removing.is_empty() {
             wanted.extend(rights(&catalogue, Feature::Removal));
+        }
+        if ours.adoption.as_ref().is_ok_and(adoption::Adoption::moves) {
+            wanted.extend(rights(&catalogue, Feature::Adoption));
         }
     }
     let rights = held(connection, wanted).await?;

@@ -63,6 +63,7 @@ fn survey() -> Survey {
             creating: vec!["birds".into()],
             with_media: vec!["birds".into()],
             removing: Vec::new(),
+            adoption: Ok(Adoption::default()),
             framework: Some(Framework { setting: Some("f".into()), known: Ok(true) }),
             metadata_probe: Some(Probe::default()),
             has_location: Some(Ok(true)),
@@ -295,4 +296,21 @@ fn media_and_metadata_that_nobody_wants_are_not_examined() {
 fn each_empty_column_of_invisible_rows_is_counted() {
     let rows = Invisible { taxon: 1, dataset: 0, sensitivity: 3 };
     assert_eq!(brought(|s| s.invisible = Ok(rows)), [("invisible", Severity::Warning); 2]);
+}
+
+#[test]
+fn what_the_procedure_left_is_told_with_what_to_run() {
+    let in_the_way = |s: &mut Survey| {
+        s.catalogue.by_hand.in_the_way = vec!["tmp_gbif_data (postgres)".into()];
+        s.ours = Err("not migrated".into());
+    };
+    assert_eq!(brought(in_the_way), [("schemas", Severity::Error), ("by_hand", Severity::Error)]);
+    let aside = |s: &mut Survey| s.catalogue.by_hand.aside = vec!["adopted_gbif_data".into()];
+    assert_eq!(brought(aside), [("adoption", Severity::Note)]);
+    let adopted = |change: fn(&mut Adoption)| {
+        brought(|s| change(ours(s).adoption.as_mut().expect("adoption"))).into_iter().map(|(_, severity)| severity)
+    };
+    assert!(adopted(|a| (a.tables, a.adopted) = (true, 5)).eq([]));
+    assert!(adopted(|a| a.unmet = 2).eq([Severity::Note]));
+    assert!(adopted(|a| (a.refused, a.left_behind) = (1, vec![LeftBehind::default()])).eq([Severity::Warning; 2]));
 }

@@ -54,6 +54,7 @@ fn rights(survey: &Survey) -> Vec<Finding> {
                 Feature::Harvest => "harvests fail without it",
                 Feature::Metadata => "subscriptions that make datasets fail without it",
                 Feature::Media => "subscriptions that write media fail without it",
+                Feature::Adoption => "harvests that give an observation its permanent UUID fail without it",
                 Feature::Removal => "subscriptions that delete what has vanished fail without it",
             };
             Finding::error(

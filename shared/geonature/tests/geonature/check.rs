@@ -141,7 +141,7 @@ async fn media_and_metadata_are_examined_where_a_subscription_wants_them() {
         assert!(rights.iter().any(|finding| finding.found.contains(name)), "{name}: {rights:#?}");
     }
     // The location is not seen without its right: it is told once the rights are there.
-    let wanted = Wanted { role: Some(worker.role.clone()), metadata: true, media: true, removal: false };
+    let wanted = Wanted { role: Some(worker.role.clone()), metadata: true, media: true, ..Wanted::default() };
     install(&worker.database.pool, &wanted).await.expect("installed");
     worker.execute("DELETE FROM gn_commons.bib_tables_location WHERE schema_name = 'gn_synthese'").await;
     worker
@@ -406,8 +406,7 @@ fn bad(findings: &[Finding]) -> Vec<(&'static str, Severity)> {
 #[tokio::test]
 async fn older_versions_are_examined_to_the_end_and_told_to_be_upgraded() {
     for (variant, version) in [(Variant::V2_12, "2.12.0"), (Variant::V2_14, "2.14.0")] {
-        let worker =
-            Worker::installed(variant, Wanted { metadata: true, media: true, removal: false, role: None }).await;
+        let worker = Worker::installed(variant, Wanted { metadata: true, media: true, ..Wanted::default() }).await;
         let survey = worker.survey().await;
         assert_eq!(survey.catalogue.version, version);
         assert!(!survey.lacks_a_right(), "{survey:#?}");

@@ -128,7 +128,7 @@ fn psql(url: &str, script: &str) {
 #[tokio::test]
 async fn the_script_that_a_role_without_rights_prints_does_what_the_installation_does_and_can_be_run_twice() {
     let worker = Worker::without_rights(Variant::V2_17).await;
-    let wanted = Wanted { role: Some(worker.role.clone()), metadata: true, media: true, removal: false };
+    let wanted = Wanted { role: Some(worker.role.clone()), metadata: true, media: true, ..Wanted::default() };
     let detected = detect(&worker.pool().await).await.expect("detected");
     assert_eq!((detected.gbif_links, detected.has_location), (None, None));
     let script = script(&detected, &wanted);

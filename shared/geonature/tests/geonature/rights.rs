@@ -15,8 +15,7 @@ use crate::worker::Worker;
 /// that gives it back. With all of them, nothing is refused (no right is missing from the list).
 #[tokio::test]
 async fn a_role_without_one_of_its_rights_is_told_which_one_and_how_to_get_it_back() {
-    let worker =
-        Worker::installed(Variant::V2_17, Wanted { metadata: true, media: true, removal: false, role: None }).await;
+    let worker = Worker::installed(Variant::V2_17, Wanted { metadata: true, media: true, ..Wanted::default() }).await;
     worker
         .execute(
             "INSERT INTO passereau.subscription (name, request, settings)
