@@ -3,6 +3,45 @@
 -- Cost: one row of a small table a call. Locks: none.
 SET check_function_bodies = off;
 
+-- Whether settings of a subscription are what they may be (docs/settings.md); refuses, by name, what no setting is: one that is edited
+-- by SQL must not be overlooked. A CHECK of passereau.subscription calls it (state/0003_conversion.sql, where it was made first).
+CREATE OR REPLACE FUNCTION passereau.check_settings(settings jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    given record;
+    item  text;
+BEGIN
+    IF jsonb_typeof(settings) <> 'object' THEN
+        RAISE EXCEPTION 'settings are a JSON object, not %', settings USING ERRCODE = 'PS001';
+    END IF;
+    FOR given IN SELECT s.key, s.value, s.value #>> '{}' AS text, jsonb_typeof(s.value) AS type FROM jsonb_each(settings) s LOOP
+        IF NOT (CASE given.key
+                   WHEN 'max_uncertainty_m' THEN given.type = 'number' AND given.text::float8 > 0
+                   WHEN 'longest_interval_days' THEN given.type = 'number' AND given.text ~ '^[0-9]{1,5}$'
+                   WHEN 'obscured' THEN given.text IN ('reject', 'cell')
+                   WHEN 'uuid_absent' THEN given.text IN ('generate', 'reject')
+                   WHEN 'already_present' THEN given.text IN ('reject', 'update')
+                   WHEN 'metadata' THEN given.text IN ('existing_only', 'create')
+                   WHEN 'media' THEN given.type = 'boolean'
+                   WHEN 'accept' THEN given.type = 'array'
+                   WHEN 'vanished' THEN given.text IN ('keep', 'mark', 'delete')
+                   WHEN 'observers' THEN given.type = 'string' AND given.text IN ('name', 'login', 'none')
+                   ELSE false
+                END) THEN
+            RAISE EXCEPTION '"%": % is no setting of a subscription, see docs/settings.md', given.key, given.value
+                USING ERRCODE = 'PS001';
+        END IF;
+        IF given.key = 'accept' THEN
+            FOR item IN SELECT jsonb_array_elements_text(given.value) LOOP
+                IF item NOT IN ('absent', 'fossil_specimen', 'living_specimen', 'count_zero', 'unknown_uncertainty') THEN
+                    RAISE EXCEPTION '"accept": "%" is nothing that could be accepted, see docs/settings.md', item
+                        USING ERRCODE = 'PS001';
+                END IF;
+            END LOOP;
+        END IF;
+    END LOOP;
+    RETURN true;
+END $$;
+
 -- A setting of the platform (pinv_gbif.setting); NULL when it is empty or unknown.
 CREATE OR REPLACE FUNCTION passereau.setting(of_name text) RETURNS text
 LANGUAGE sql STABLE AS $$ SELECT NULLIF(btrim(s.value), '') FROM pinv_gbif.setting s WHERE s.name = of_name $$;

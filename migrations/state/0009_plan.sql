@@ -1,43 +1,7 @@
 -- A plan that a person looks at before it is applied, records that vanish, and what people change in GeoNature.
 
--- What becomes of vanished records is a setting like the others now (`vanished`).
+-- What becomes of vanished records is a setting like the others now (`vanished`; functions/05_settings.sql knows them all).
 ALTER TABLE passereau.subscription DROP COLUMN policy;
-
-CREATE OR REPLACE FUNCTION passereau.check_settings(settings jsonb) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE
-    given record;
-    item  text;
-BEGIN
-    IF jsonb_typeof(settings) <> 'object' THEN
-        RAISE EXCEPTION 'settings are a JSON object, not %', settings USING ERRCODE = 'PS001';
-    END IF;
-    FOR given IN SELECT s.key, s.value, s.value #>> '{}' AS text, jsonb_typeof(s.value) AS type FROM jsonb_each(settings) s LOOP
-        IF NOT (CASE given.key
-                   WHEN 'max_uncertainty_m' THEN given.type = 'number' AND given.text::float8 > 0
-                   WHEN 'longest_interval_days' THEN given.type = 'number' AND given.text ~ '^[0-9]{1,5}$'
-                   WHEN 'obscured' THEN given.text IN ('reject', 'cell')
-                   WHEN 'uuid_absent' THEN given.text IN ('generate', 'reject')
-                   WHEN 'already_present' THEN given.text IN ('reject', 'update')
-                   WHEN 'metadata' THEN given.text IN ('existing_only', 'create')
-                   WHEN 'vanished' THEN given.text IN ('keep', 'mark', 'delete')
-                   WHEN 'media' THEN given.type = 'boolean'
-                   WHEN 'accept' THEN given.type = 'array'
-                   ELSE false
-                END) THEN
-            RAISE EXCEPTION '"%": % is no setting of a subscription, see docs/settings.md', given.key, given.value
-                USING ERRCODE = 'PS001';
-        END IF;
-        IF given.key = 'accept' THEN
-            FOR item IN SELECT jsonb_array_elements_text(given.value) LOOP
-                IF item NOT IN ('absent', 'fossil_specimen', 'living_specimen', 'count_zero', 'unknown_uncertainty') THEN
-                    RAISE EXCEPTION '"accept": "%" is nothing that could be accepted, see docs/settings.md', item
-                        USING ERRCODE = 'PS001';
-                END IF;
-            END LOOP;
-        END IF;
-    END LOOP;
-    RETURN true;
-END $$;
 
 ALTER TABLE passereau.harvest
     -- the request asked for a plan, or a plan went out of date: it waits for approval

@@ -131,10 +131,12 @@ async fn main() -> Result<()> {
     ensure!(inserted == i64::from(records), "{inserted} of {records} records entered");
     sqlx::query("UPDATE passereau.harvest SET state = 'completed' WHERE id = $1").bind(harvest).execute(pool).await?;
 
+    let before = versions(pool).await?;
     let again = land(pool, records).await?;
     let (unchanged_s, slices) = plan(pool, again).await?;
     ensure!(slices == 0, "{slices} slices for records that did not change");
     let first_to_second = (plan_s + apply_s + finish_s) / (unchanged_s + finish(pool, again).await?);
+    ensure!(versions(pool).await? == before, "the second harvest has written rows of the synthèse");
     let ratio = apply_s / bare_s;
     let unchanged_ms = per_row(unchanged_s, records);
     println!("bare {:.4} ms a row, apply {:.4} ms a row", per_row(bare_s, records), per_row(apply_s, records));
@@ -195,6 +197,15 @@ async fn plan(pool: &PgPool, harvest: Uuid) -> Result<(f64, i32)> {
             return Ok((start.elapsed().as_secs_f64(), slices.unwrap_or(0)));
         }
     }
+}
+
+/// Changes with every row version of the synthèse.
+async fn versions(pool: &PgPool) -> Result<(i64, String)> {
+    Ok(sqlx::query_as(
+        "SELECT count(*), md5(string_agg(xmin::text || ctid::text, ' ' ORDER BY id_synthese)) FROM gn_synthese.synthese",
+    )
+    .fetch_one(pool)
+    .await?)
 }
 
 /// Seconds of the end of a harvest: its sums, and the generation that becomes the current one.

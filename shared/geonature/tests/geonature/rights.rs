@@ -63,7 +63,7 @@ async fn the_documentation_lists_every_right() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/check.md")).expect("page");
     let rows: Vec<Vec<&str>> =
         page.lines().map(|line| line.split('|').collect()).filter(|row: &Vec<_>| row.len() == 5).collect();
-    let features = [Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal];
+    let features = [Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal, Feature::Adoption];
     for right in features.into_iter().flat_map(|of| rights(&catalogue, of)) {
         let (privilege, name) = (format!("`{}`", right.privilege), format!("`{}`", right.name));
         let listed =
@@ -97,6 +97,7 @@ async fn what_our_functions_do_to_geonatures_tables_is_granted() {
             "65_metadata.sql" => granted(&[Feature::Harvest, Feature::Metadata]),
             // An erasure touches media where there are any.
             "75_media.sql" | "96_erasure.sql" | "97_erase.sql" => granted(&[Feature::Harvest, Feature::Media]),
+            "92_adopt.sql" => granted(&[Feature::Harvest, Feature::Adoption]),
             "61_vanished.sql" | "73_vanished.sql" => granted(&[Feature::Harvest, Feature::Removal]),
             _ => granted(&[Feature::Harvest]),
         };
@@ -122,7 +123,9 @@ async fn what_our_functions_do_to_geonatures_tables_is_granted() {
         "ref_nomenclatures.t_nomenclatures",
         "utilisateurs.bib_organismes",
     ];
-    for (privilege, table) in granted(&[Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal]) {
+    for (privilege, table) in
+        granted(&[Feature::Harvest, Feature::Metadata, Feature::Media, Feature::Removal, Feature::Adoption])
+    {
         assert!(
             touched.contains(&table) || by_geonature.contains(&table.as_str()),
             "nobody needs {privilege} on {table}"
