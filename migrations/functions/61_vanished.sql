@@ -21,7 +21,8 @@
 -- Brake (62_summary.sql): a person has to approve the plan when more than 5 % of a dataset and at least 50 records would be
 -- marked or deleted, or when a row would be deleted that a person has validated or reported on.
 --
--- Cost: 0.005 ms a record of the chunk (anti-join of two partitions over a range of keys), 0.1 ms a vanished record. Locks: none.
+-- Cost: 0.005 ms a record of the chunk (anti-join of two partitions over a range of keys, as measured for 60_plan.sql); a vanished
+-- record is read beside its row, and hashed where it is to be marked or deleted (not measured). Locks: none.
 SET check_function_bodies = off;
 
 -- What a harvest asked GBIF for: the predicate of its query, or what GBIF says of the download that it named. NULL: not known.
