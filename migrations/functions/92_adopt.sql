@@ -19,9 +19,9 @@
 -- stays as it is, and its record waits as uuid_pending. Any other row keeps the UUID that it has, and gets one by 20_identity.sql
 -- where it has none. A UUID that another row of the synthèse has is never taken: pinv_gbif.not_adopted lists these rows.
 --
--- Cost: adopt_rows 0.003 ms for a record that is not written yet, nothing for the others; by proof one pass over the rows of the
--- source and the dataset per harvest, until none is left. apply_adoption one pass over t_medias and t_validations per slice,
--- which have no index on the UUID (`passereau install --with-media` makes one).
+-- Cost (by reading, not measured at the size of a platform): adopt_rows looks each record up that is not written yet; by proof one
+-- pass over the rows of the source and the dataset per harvest, until none is left. apply_adoption takes one pass over t_medias and
+-- t_validations per slice; the first has no index on the UUID (`passereau install --with-media` makes one).
 -- Locks: rows of passereau.written, then of the synthèse, in the order of a key.
 -- Fails with PS001 when the role may not move media and validations: before anything is planned.
 SET check_function_bodies = off;
