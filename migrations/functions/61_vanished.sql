@@ -126,7 +126,7 @@ BEGIN
                CASE WHEN cardinality(landing) > 0 AND EXISTS (SELECT FROM pinv_gbif.occurrence o
                                                               WHERE o.generation_id = ANY (landing) AND o.gbif_id = c.gbif_id)
                     THEN 'incomplete'
-                    WHEN intended IN ('mark', 'delete') AND w.harvest_id = ANY (asked_otherwise) THEN 'predicate_changed'
+                    WHEN intended IN ('mark', 'delete') AND w.vanished_at IS NULL AND w.harvest_id = ANY (asked_otherwise) THEN 'predicate_changed'
                     ELSE intended END, w.dataset_key, NULL, s.id_synthese, s.unique_id_sinp, s.nom_cite, s.date_min,
                s.date_max, t.seen, passereau.touched(w.columns, t.seen), passereau.is_validated(s, t.seen, w.columns)
         FROM (SELECT l.gbif_id FROM lost l UNION SELECT b.gbif_id FROM left_before b UNION SELECT b.gbif_id FROM left_behind b) c

@@ -18,10 +18,16 @@ use passereau_contracts::WORKERS;
 use passereau_database::{DatabaseConfig, DatabaseError};
 use passereau_telemetry::{Connection, Health, HttpListenConfig, Light, LogConfig, Metrics, ServeError, Server};
 use sqlx::PgPool;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{RetryConfig, Worker, consume, deliver::Surroundings, lost, outcome::is_database_absent, relay};
+
+/// How long the end waits for statements of handlers that did not come back in time.
+const LAST_STATEMENTS: Duration = Duration::from_secs(1);
+
+/// How long a start that was asked to end may go on: one that is nearly through ends in good order.
+const SHORT_START: Duration = Duration::from_secs(5);
 
 /// Settings that every process has.
 #[derive(clap::Args, Clone, Debug)]
@@ -70,6 +76,9 @@ pub enum ProcessError {
     /// Metrics and health.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// SIGTERM or SIGINT came while the process waited for PostgreSQL or RabbitMQ.
+    #[error("asked to end before PostgreSQL and RabbitMQ answered")]
+    AskedToEnd,
     /// The system's signals.
     #[error("listening for SIGTERM: {0}")]
     Signal(std::io::Error),
@@ -87,6 +96,28 @@ pub struct Process {
     config: ProcessConfig,
     shutdown: CancellationToken,
     workers: TaskTracker,
+    signals: Option<Signals>,
+}
+
+/// What asks the process to end: SIGTERM and SIGINT.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, ProcessError> {
+        let listen = |kind| signal(kind).map_err(ProcessError::Signal);
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 impl Process {
@@ -95,6 +126,26 @@ impl Process {
     /// # Errors
     /// [`ProcessError`], each naming the setting or the command that mends it.
     pub async fn start(name: &'static str, config: &ProcessConfig) -> Result<Self, ProcessError> {
+        // Before anything else: a process that is asked to end while it starts ends in good order, too.
+        let mut signals = Signals::listen()?;
+        let mut process = {
+            let starting = Self::start_all(name, config);
+            tokio::pin!(starting);
+            tokio::select! {
+                started = &mut starting => started?,
+                () = signals.received() => {
+                    let started = tokio::time::timeout(SHORT_START, &mut starting).await;
+                    let process = started.unwrap_or(Err(ProcessError::AskedToEnd))?;
+                    process.shutdown.cancel();
+                    process
+                }
+            }
+        };
+        process.signals = Some(signals);
+        Ok(process)
+    }
+
+    async fn start_all(name: &'static str, config: &ProcessConfig) -> Result<Self, ProcessError> {
         passereau_broker::install_crypto();
         let metrics = Metrics::new(name);
         let health = Health::new();
@@ -117,6 +168,7 @@ impl Process {
             config: config.clone(),
             shutdown: CancellationToken::new(),
             workers: TaskTracker::new(),
+            signals: None,
         };
         process.watch(rabbitmq);
         Ok(process)
@@ -164,9 +216,11 @@ impl Process {
     ///
     /// # Errors
     /// Only when signals cannot be listened for.
-    pub async fn run(self) -> Result<(), ProcessError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(ProcessError::Signal)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(ProcessError::Signal)?;
+    pub async fn run(mut self) -> Result<(), ProcessError> {
+        let mut signals = match self.signals.take() {
+            Some(signals) => signals,
+            None => Signals::listen()?,
+        };
         let stop_relay = CancellationToken::new();
         let relay = tokio::spawn(relay::run(
             self.pool.clone(),
@@ -182,8 +236,7 @@ impl Process {
         tracing::info!(rabbitmq = self.broker.endpoint(), "working");
 
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            () = signals.received() => {}
             () = self.shutdown.cancelled() => {}
         }
         tracing::info!(grace_s = self.config.grace_seconds, "asked to end, draining");
@@ -201,13 +254,18 @@ impl Process {
                 tracing::warn!(%error, "the relay ended early");
             }
             self.broker.close().await;
-            self.pool.close().await;
+            // Waits for statements in work, and those of a handler that did not come back may take a minute more. PostgreSQL takes
+            // them back when it finds nobody there.
+            if tokio::time::timeout(LAST_STATEMENTS, self.pool.close()).await.is_err() {
+                tracing::warn!(
+                    "postgresql still works for a handler that did not come back; nothing of it will be committed"
+                );
+            }
             self.server.stop().await;
         };
         tokio::select! {
             () = drained => tracing::info!("drained"),
-            _ = terminate.recv() => tracing::warn!("second signal, ending at once"),
-            _ = interrupt.recv() => tracing::warn!("second signal, ending at once"),
+            () = signals.received() => tracing::warn!("second signal, ending at once"),
         }
         Ok(())
     }

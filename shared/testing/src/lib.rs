@@ -65,6 +65,10 @@ pub fn use_servers(addresses: &servers::Addresses) {
     let _set_before = OWN.set(addresses.clone());
 }
 
+pub(crate) fn has_own_servers() -> bool {
+    OWN.get().is_some()
+}
+
 #[expect(clippy::panic, reason = "a test without its server cannot go on")]
 fn server_url(variable: &str) -> String {
     let own =

@@ -134,6 +134,7 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
         Fault::StoreFull => {
             let disk = SmallDisk::mount()?;
             config.environment.push(("PASSEREAU_STORE_URL", format!("file://{}", disk.path().display())));
+            config.environment.push(("PASSEREAU_FETCH_RESERVE_BYTES", "1000000".to_owned()));
             full = Some(disk);
         }
         Fault::KilledAgainAndAgain | Fault::ServersKilled(..) | Fault::QueueDeleted(_) => {}

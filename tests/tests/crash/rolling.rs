@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Records of the archive, unless `PASSEREAU_ROLLING_RECORDS` says otherwise.
-const RECORDS: u64 = 20_000;
+const RECORDS: u64 = 10_000;
 
 /// Restarts everything once in each of these.
 const STATES: [State; 4] = [State::Loading, State::Enriching, State::Planning, State::Upserting];
