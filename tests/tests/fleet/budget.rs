@@ -1,0 +1,95 @@
+//! Limits of GBIF and iNaturalist hold for the whole fleet, however many processes it has.
+
+use std::time::{Duration, Instant};
+
+use passereau_contracts::HarvestRequest;
+use passereau_harvest::State;
+use passereau_sandbox::{Pace, Route, SandboxConfig};
+use passereau_testing::wait_until;
+use passereau_tests::{Fleet, FleetConfig, query};
+use uuid::Uuid;
+
+use crate::prepared::{RECORDS, SOON, generated, request};
+
+/// Processes of the worker that has to share.
+const PROCESSES: usize = 8;
+
+async fn fleet_of(worker: &'static str, config: FleetConfig) -> Fleet {
+    let mut fleet = Fleet::start(config).await.unwrap();
+    for _ in 1..PROCESSES {
+        fleet.start_worker(worker).unwrap();
+    }
+    fleet
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_enrichers_keep_the_pace_of_one_and_the_calls_of_a_day_survive_their_end() {
+    const PER_DAY: u64 = 8;
+    const INTERVAL: Duration = Duration::from_millis(300);
+    let (_folder, archive) = generated(RECORDS);
+    let mut config = FleetConfig::handing_out(vec![archive]);
+    config.environment = vec![
+        ("PASSEREAU_INATURALIST_INTERVAL_S", INTERVAL.as_secs_f64().to_string()),
+        ("PASSEREAU_INATURALIST_PER_DAY", PER_DAY.to_string()),
+    ];
+    let mut fleet = fleet_of("inat-enricher", config).await;
+    let pool = fleet.database.pool.clone();
+    let id = fleet.submit(&request()).await.unwrap();
+    let calls = async |fleet: &Fleet, wanted: u64| {
+        wait_until("the calls", SOON, async || (fleet.sandbox.calls(Route::Observations) >= wanted).then_some(())).await;
+    };
+    calls(&fleet, 1).await;
+    let first = Instant::now();
+    calls(&fleet, PER_DAY).await;
+    // A lower limit, which no busy machine can break; some patience for when the first call was seen.
+    let least = INTERVAL * u32::try_from(PER_DAY - 2).unwrap();
+    assert!(first.elapsed() >= least, "{PER_DAY} calls took {:?}, at least {least:?} were due", first.elapsed());
+
+    // Tomorrow is far away: what is left waits, and goes on waiting after every process was killed.
+    let far = "SELECT count(*) FROM passereau.outbox WHERE routing_key = 'inat.enrich' AND due_at > now() + interval '1 minute'";
+    let waiting = async || {
+        let rows: i64 = sqlx::query_scalar(far).fetch_one(&pool).await.unwrap();
+        let sent: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.sent").fetch_one(&pool).await.unwrap();
+        (rows > 0 && sent == 0).then_some(())
+    };
+    wait_until("batches that wait for tomorrow", SOON, &waiting).await;
+    fleet.kill_all().await.unwrap();
+    fleet.restart_ended().unwrap();
+    let hurry = "UPDATE passereau.outbox SET due_at = now() WHERE routing_key = 'inat.enrich'";
+    sqlx::query(hurry).execute(&pool).await.unwrap();
+    wait_until("batches that wait again", SOON, &waiting).await;
+    assert_eq!(fleet.sandbox.calls(Route::Observations), PER_DAY, "no call more than the day has");
+    assert_eq!(fleet.harvest(id).await.unwrap().unwrap().state, State::Enriching);
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_requesters_never_ask_gbif_for_more_downloads_than_the_account_has_places() {
+    const PLACES: u64 = 3;
+    let (_folder, archive) = generated(50);
+    let pace = Pace::Polls { preparing: 1_000_000, running: 0 };
+    let sandbox = SandboxConfig { archives: vec![archive], pace, ..SandboxConfig::default() };
+    let fleet = fleet_of("requester", FleetConfig { sandbox, ..FleetConfig::default() }).await;
+    let pool = fleet.database.pool.clone();
+    let mut ids: Vec<Uuid> = Vec::new();
+    for n in 0..6 {
+        let mut query = query("passereau");
+        query["predicate"]["predicates"][4]["values"] = serde_json::json!([n.to_string()]);
+        let request = HarvestRequest { subscription: Some(format!("budget-{n}")), query: Some(query), ..HarvestRequest::default() };
+        ids.push(fleet.submit(&request).await.unwrap());
+    }
+    // Those without a place wait as rows with a date.
+    wait_until("three downloads and three that wait", SOON, async || {
+        let (preparing, waiting): (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM passereau.harvest WHERE state = 'preparing'),
+                    (SELECT count(*) FROM passereau.outbox WHERE routing_key = 'download.request' AND due_at > now())",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        (preparing == PLACES.cast_signed() && waiting == 3).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.sandbox.calls(Route::CreateDownload), PLACES, "GBIF had to refuse none");
+    fleet.stop().await.unwrap();
+}
