@@ -44,11 +44,7 @@ async fn start(arguments: &[&str]) -> WorkerBench {
 /// A download at GBIF, and a harvest that waits for it.
 async fn preparing(bench: &WorkerBench) -> (Uuid, String) {
     let http = HttpClient::new(&HttpConfig::new("test/1 (test@example.org)")).unwrap();
-    let config = GbifConfig {
-        gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
-        gbif_user: "passereau".into(),
-        gbif_password: "sandbox".into(),
-    };
+    let config = GbifConfig::new(bench.sandbox.gbif_url.parse().unwrap(), "passereau", "sandbox");
     let body = json!({"format": "DWCA", "predicate": {"type": "equals", "key": "YEAR", "value": "2024"}});
     let created = GbifClient::new(http, &config).unwrap().create(&body).await.unwrap();
     let Created::Key(key) = created else { panic!("{created:?}") };

@@ -182,11 +182,8 @@ async fn a_download_of_another_request_is_asked_for_in_other_words() {
     other["verbatimExtensions"] = json!(["http://rs.gbif.org/terms/1.0/Image"]);
     other["predicate"]["predicates"][0]["matchCase"] = json!(false);
     let http = passereau_http::HttpClient::new(&passereau_http::HttpConfig::new("test/1 (test@example.org)")).unwrap();
-    let config = passereau_gbif::GbifConfig {
-        gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
-        gbif_user: "passereau".into(),
-        gbif_password: "sandbox".into(),
-    };
+    let config =
+        passereau_gbif::GbifConfig::new(bench.sandbox.gbif_url.parse().unwrap(), "passereau", "sandbox");
     let gbif = passereau_gbif::GbifClient::new(http, &config).unwrap();
     let made = gbif.create(&other).await.unwrap();
 
