@@ -109,6 +109,7 @@ impl GbifClient {
         if !base.username().is_empty() || base.password().is_some() {
             return wrong("user and password have settings of their own");
         }
+        http.check(base).map_err(GbifError::Base)?;
         let (given, file) = (config.gbif_password.as_ref(), config.gbif_password_file.as_deref());
         let password = passereau_secret::read("PASSEREAU_GBIF_PASSWORD", given, file)?.unwrap_or_default();
         Ok(Self { http, base: base.clone(), user: config.gbif_user.clone(), password })

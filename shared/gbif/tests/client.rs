@@ -35,7 +35,7 @@ async fn gbif(status: u16, headers: &[(&str, &str)], body: impl Into<String>) ->
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let http = HttpClient::new(&HttpConfig {
         http_total_timeout: Duration::from_secs(5),
-        ..HttpConfig::new("passereau-test/1 (test@example.org)")
+        ..HttpConfig::for_sandbox("passereau-test/1 (test@example.org)")
     });
     GbifClient::new(http.unwrap(), &config).unwrap()
 }

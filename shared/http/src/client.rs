@@ -4,11 +4,13 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::config::HttpConfig;
 use crate::error::{HttpError, SafeUrl};
+use crate::reach::{LeadsInside, Reach};
 use crate::stream::{Streamed, header_text};
 use crate::{retry_after, user_agent};
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -23,6 +25,7 @@ pub struct HttpClient {
     raw: reqwest::Client,
     stall_timeout: Duration,
     total_timeout: Duration,
+    reach: Reach,
     clock: Clock,
 }
 
@@ -37,8 +40,10 @@ impl HttpClient {
         user_agent::check(&config.user_agent)?;
         // Another part of the process may have installed it already: it is the same one everywhere.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        let reach = Reach::of(config);
         let builder = || {
             reqwest::Client::builder()
+                .dns_resolver(Arc::new(reach.clone()))
                 .user_agent(&config.user_agent)
                 .connect_timeout(config.http_connect_timeout)
                 .redirect(reqwest::redirect::Policy::none())
@@ -51,13 +56,22 @@ impl HttpClient {
             stall_timeout: config.http_stall_timeout,
             total_timeout: config.http_total_timeout,
             clock,
+            reach,
         })
+    }
+
+    /// Whether an address may be called by this client, as far as it tells by itself: for base addresses that are settings.
+    ///
+    /// # Errors
+    /// [`HttpError::BadUrl`] says what is wrong, and which setting allows more.
+    pub fn check(&self, url: &Url) -> Result<(), HttpError> {
+        self.reach.check(url)
     }
 
     /// Sends one call and reads its whole answer, whatever the status. A redirect is an answer.
     pub async fn send(&self, call: Call) -> Result<Answer, HttpError> {
         let url = SafeUrl::from(&call.url);
-        check_url(&call.url)?;
+        self.reach.check(&call.url)?;
         let after = self.total_timeout;
         tokio::time::timeout(after, self.send_untimed(call, url.clone()))
             .await
@@ -94,7 +108,7 @@ impl HttpClient {
     pub async fn stream(&self, call: Call) -> Result<Streamed, HttpError> {
         let url = call.url.clone();
         let shown = SafeUrl::from(&url);
-        check_url(&url)?;
+        self.reach.check(&url)?;
         let request = call.into_request(&self.raw).header(ACCEPT_ENCODING, "identity");
         let after = self.stall_timeout;
         let response = tokio::time::timeout(after, request.send())
@@ -105,7 +119,7 @@ impl HttpClient {
     }
 
     /// Streams a call and follows one redirect by hand, without the call's credentials. A second redirect is refused, as
-    /// is one that leaves HTTPS.
+    /// is one that leaves HTTPS, or the hosts that may be called.
     pub async fn follow(&self, call: Call) -> Result<Streamed, HttpError> {
         let first = self.stream(call.clone()).await?;
         if !first.is_redirect() {
@@ -121,22 +135,25 @@ impl HttpClient {
     }
 }
 
-fn check_url(url: &Url) -> Result<(), HttpError> {
-    let refuse = |reason| Err(HttpError::BadUrl { url: SafeUrl::from(url), reason });
-    if !matches!(url.scheme(), "http" | "https") {
-        return refuse("only http and https are spoken");
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("user and password belong into their own settings, not into the address");
-    }
-    Ok(())
-}
-
 fn sending_failed(url: &SafeUrl, source: reqwest::Error) -> HttpError {
     let (url, source) = (url.clone(), source.without_url());
-    if source.is_connect() {
+    if leads_inside(&source) {
+        HttpError::Inside { url, source }
+    } else if source.is_connect() {
         HttpError::Connect { url, source }
     } else {
         HttpError::Broken { url, received_bytes: 0, source }
     }
+}
+
+/// Whether it was [`Reach`] that ended a call.
+fn leads_inside(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<LeadsInside>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
