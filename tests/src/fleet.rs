@@ -11,8 +11,9 @@ use anyhow::{Context, bail, ensure};
 use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing};
 use passereau_contracts::{HarvestRequest, Message, WORKERS};
 use passereau_harvest::Harvest;
+use passereau_http::{SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_sandbox::{Sandbox, SandboxConfig};
-use passereau_testing::{TestDatabase, Variant, WorkerRole, amqp_url, broker_prefix, wait_until};
+use passereau_testing::{Roles, TestDatabase, Variant, amqp_url, amqp_url_of, broker_prefix, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
@@ -54,12 +55,14 @@ pub struct Fleet {
     pub database: TestDatabase,
     /// The stand-in services.
     pub sandbox: Sandbox,
-    /// The role that every worker and command connects as: it owns nothing of GeoNature and has what `install` has granted.
-    pub role: WorkerRole,
+    /// The roles that workers and commands connect as: they own nothing of GeoNature and have what `install` has granted.
+    pub roles: Roles,
     /// Connection for publishing as other systems do.
     pub broker: Broker,
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// Names of what a test has set itself.
+    own_settings: Vec<&'static str>,
     workers: Vec<(&'static str, Child)>,
 }
 
@@ -71,11 +74,13 @@ impl Fleet {
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
         let in_one_process = config.in_one_process;
         let mut fleet = Self::prepare(config).await?;
-        // As the database's administrator, for the role of the workers; everything else as that role.
+        // As the database's administrator, for the roles of the fleet; everything else as one of them.
         let administrator = fleet.database.url.clone();
-        let role = fleet.role.name.clone();
+        let Roles { state, writer, reader } = &fleet.roles;
+        let roles = [state.name.clone(), writer.name.clone(), reader.name.clone()];
+        let for_roles = ["--state-role", &roles[0], "--role", &roles[1], "--reader", &roles[2]];
         let with = ["--with-metadata", "--with-media", "--with-removal"];
-        let install = [&["install", "--role", &role][..], &with, &["--database-url", &administrator]].concat();
+        let install = [&["install"][..], &for_roles, &with, &["--database-url", &administrator]].concat();
         for args in [&install[..], &["migrate"], &["topology", "apply"]] {
             fleet.run_command(args).await?;
         }
@@ -92,7 +97,7 @@ impl Fleet {
     async fn prepare(config: FleetConfig) -> anyhow::Result<Self> {
         passereau_broker::install_crypto();
         let database = TestDatabase::variant(config.variant.unwrap_or(Variant::V2_17)).await;
-        let role = database.worker().await;
+        let roles = database.roles().await;
         let folder = tempfile::tempdir().context("making the fleet's folder")?;
         for name in ["store", "scratch", "logs"] {
             fs::create_dir(folder.path().join(name)).context("making the fleet's folders")?;
@@ -104,7 +109,7 @@ impl Fleet {
         let broker = Broker::connect(&BrokerConfig::new(amqp.clone()).with_prefix(prefix.clone()), "fleet").await?;
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut environment: Vec<(String, String)> = [
-            ("PASSEREAU_DATABASE_URL", role.url.clone()),
+            ("PASSEREAU_DATABASE_URL", roles.writer.url.clone()),
             ("PASSEREAU_AMQP_URL", amqp),
             ("PASSEREAU_AMQP_PREFIX", prefix),
             ("PASSEREAU_STORE_URL", format!("file://{}", path("store"))),
@@ -114,6 +119,8 @@ impl Fleet {
             ("PASSEREAU_GBIF_PASSWORD", password),
             ("PASSEREAU_INATURALIST_URL", sandbox.inaturalist_url.clone()),
             ("PASSEREAU_USER_AGENT", "passereau-tests/0.1 (test@example.org)".to_owned()),
+            ("PASSEREAU_HTTP_HOSTS", SANDBOX_HOSTS.to_owned()),
+            ("PASSEREAU_HTTP_PRIVATE_NETWORKS", SANDBOX_NETWORKS.to_owned()),
             ("PASSEREAU_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
             ("PASSEREAU_LOG_FORMAT", "json".to_owned()),
             // The stand-ins answer at once; waiting for them as for GBIF would only slow the tests down.
@@ -126,8 +133,9 @@ impl Fleet {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        let own_settings = config.environment.iter().map(|(name, _)| *name).collect();
         environment.extend(config.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Ok(Self { database, role, sandbox, broker, folder, environment, workers: Vec::new() })
+        Ok(Self { database, roles, sandbox, broker, folder, environment, own_settings, workers: Vec::new() })
     }
 
     /// Starts a process of workers. Its log goes into the fleet's folder.
@@ -137,6 +145,7 @@ impl Fleet {
         let child = tokio::process::Command::new(program(name)?)
             .args(args)
             .envs(self.environment.clone())
+            .envs(self.identity(worker, args))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -153,7 +162,7 @@ impl Fleet {
     /// The program cannot be started.
     pub async fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(program("passereau")?);
-        command.args(args).envs(self.environment.clone()).stdin(Stdio::null());
+        command.args(args).envs(self.environment.clone()).envs(self.identity("passereau", args)).stdin(Stdio::null());
         Ok(tokio::process::Command::from(command).output().await?)
     }
 
@@ -166,6 +175,21 @@ impl Fleet {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "passereau {}: {}\n{said}", args.join(" "), output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// As whom a program connects: each worker as its own user of the broker, and only who writes the synthèse as the role that may. Settings of a test's
+    /// own win.
+    fn identity(&self, worker: &str, args: &[&str]) -> Vec<(&'static str, String)> {
+        let (role, user) = match (worker, args.first().copied()) {
+            ("passereau", Some("up")) => (&self.roles.writer, "up"),
+            ("passereau", Some("migrate")) => (&self.roles.state, "client"),
+            ("passereau", Some("topology")) => (&self.roles.writer, "topology"),
+            ("passereau", _) => (&self.roles.writer, "client"),
+            ("upserter", _) => (&self.roles.writer, "upserter"),
+            (worker, _) => (&self.roles.state, worker),
+        };
+        let given = [("PASSEREAU_DATABASE_URL", role.url.clone()), ("PASSEREAU_AMQP_URL", amqp_url_of(user))];
+        given.into_iter().filter(|(name, _)| !self.own_settings.contains(name)).collect()
     }
 
     /// Settings of the workers, for processes that a test starts itself.

@@ -23,7 +23,7 @@ mod worker_bench;
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use template::create_geonature;
-pub use test_database::{TestDatabase, WorkerRole};
+pub use test_database::{Roles, TestDatabase, WorkerRole};
 pub use variant::Variant;
 pub use waiting::wait_until;
 pub use worker_bench::{SOON, WorkerBench};
@@ -33,6 +33,9 @@ pub const DATABASE_URL: &str = "PASSEREAU_DATABASE_URL";
 
 /// Name of the variable that holds the URL of a RabbitMQ server.
 pub const AMQP_URL: &str = "PASSEREAU_AMQP_URL";
+
+/// Name of the variable that holds the password of the users of [`passereau_broker::permissions_for`]; set for a private broker only.
+pub const AMQP_PASSWORD: &str = "PASSEREAU_TEST_AMQP_PASSWORD";
 
 /// A prefix for the exchanges and queues of one test, so that tests share a broker without meeting.
 pub fn broker_prefix() -> String {
@@ -45,6 +48,22 @@ pub fn broker_prefix() -> String {
 /// When the run has no broker; the message names the command that starts one.
 pub fn amqp_url() -> String {
     server_url(AMQP_URL)
+}
+
+/// URL of the broker of this run as one of the fleet's users, such as `loader`; as its administrator where the broker is not private, and has no such
+/// users.
+///
+/// # Panics
+/// As [`amqp_url`].
+pub fn amqp_url_of(user: &str) -> String {
+    let url = amqp_url();
+    let Ok(password) = std::env::var(AMQP_PASSWORD) else { return url };
+    let of_user = url::Url::parse(&url).ok().and_then(|mut url| {
+        url.set_username(&format!("passereau-{user}")).ok()?;
+        url.set_password(Some(&password)).ok()?;
+        Some(url.into())
+    });
+    of_user.unwrap_or(url)
 }
 
 /// URL of the PostgreSQL server of this run, with the right to create databases.

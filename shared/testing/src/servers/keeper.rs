@@ -57,10 +57,11 @@ async fn start_and_wait(wanted: Wanted, folder: &std::path::Path, servers: &mut 
         }
     });
     let broker = broker.map(|started| {
-        if let Some((mapper, server, url)) = started {
+        if let Some((mapper, server, url, password)) = started {
             servers.push(mapper);
             servers.push(server);
             addresses.amqp_url = Some(url);
+            addresses.amqp_password = Some(password);
         }
     });
     database?;

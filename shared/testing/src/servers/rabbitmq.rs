@@ -15,7 +15,10 @@ use tokio::{
     process::Command,
 };
 
-use super::process::{Account, Server, free_port};
+use super::{
+    process::{Account, Server, free_port},
+    users,
+};
 
 /// Longest start: about five seconds on an idle machine with two cores, several times that on a busy one.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -30,20 +33,22 @@ fn program() -> Result<PathBuf> {
         .context("RabbitMQ was not found: run `make setup`")
 }
 
-/// Starts a broker below `folder`, and returns its port mapper, itself and its URL. The first is to be stopped last.
-pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String)> {
+/// Starts a broker below `folder`, and returns its port mapper, itself, its URL and the password of its other users. The first is to be stopped last.
+pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String, String)> {
     let program = program()?;
     let account = Account::of_package("rabbitmq")?;
     let home = account.folder(&folder.join("rabbitmq"))?;
     let password = uuid::Uuid::new_v4().simple().to_string();
+    let others = uuid::Uuid::new_v4().simple().to_string();
+    let definitions = users::definitions(&password, &others);
     let mut attempt = 1;
     loop {
         let ports = [free_port()?, free_port()?, free_port()?];
-        let started = attempt_start(&program, &account, &home, &password, ports, attempt).await;
+        let started = attempt_start(&program, &account, &home, &definitions, ports, attempt).await;
         match started {
             Ok((mapper, server)) => {
                 let url = format!("amqp://passereau:{password}@127.0.0.1:{}/%2f", ports[0]);
-                return Ok((mapper, server, url));
+                return Ok((mapper, server, url, others));
             }
             // A port may have been taken between our look and its bind.
             Err(_) if attempt < 3 => attempt += 1,
@@ -56,7 +61,7 @@ async fn attempt_start(
     program: &Path,
     account: &Account,
     home: &Path,
-    password: &str,
+    definitions: &str,
     [amqp, distribution, mapper_port]: [u16; 3],
     attempt: u32,
 ) -> Result<(Server, Server)> {
@@ -64,22 +69,20 @@ async fn attempt_start(
     let node = format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple());
     account.file(&home.join("environment"), "")?;
     account.file(&home.join("enabled_plugins"), "[].\n")?;
+    let definitions_file = home.join("definitions.json");
+    account.file(&definitions_file, definitions)?;
     account.file(
         &home.join("rabbitmq.conf"),
         &format!(
             "listeners.tcp.local = 127.0.0.1:{amqp}\n\
              num_acceptors.tcp = 2\n\
-             default_user = passereau\n\
-             default_pass = {password}\n\
-             default_permissions.configure = .*\n\
-             default_permissions.read = .*\n\
-             default_permissions.write = .*\n\
-             default_user_tags.administrator = true\n\
+             load_definitions = {}\n\
              disk_free_limit.absolute = 50MB\n\
              raft.wal_max_size_bytes = 67108864\n\
              log.console = true\n\
              log.console.level = warning\n\
-             log.file = false\n"
+             log.file = false\n",
+            definitions_file.display()
         ),
     )?;
 
