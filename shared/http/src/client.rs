@@ -7,9 +7,10 @@ use crate::error::{HttpError, SafeUrl};
 use crate::reach::{LeadsInside, Reach};
 use crate::stream::{Streamed, header_text};
 use crate::{retry_after, user_agent};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -80,6 +81,7 @@ impl HttpClient {
 
     async fn send_untimed(&self, call: Call, url: SafeUrl) -> Result<Answer, HttpError> {
         let limit_bytes = call.limit_bytes;
+        let secrets = call.secrets();
         let request = call.into_request(&self.whole);
         let mut response = request.send().await.map_err(|source| sending_failed(&url, source))?;
         let status = response.status().as_u16();
@@ -100,7 +102,8 @@ impl HttpClient {
                 }
             }
         }
-        Ok(Answer { url, status, retry_after, content_type, body: body.freeze() })
+        let body = if status < 400 { body.freeze() } else { without(&body, &secrets) };
+        Ok(Answer { url, status, retry_after, content_type, body })
     }
 
     /// Sends one call and gives its body as it comes, whatever the status. Asks for no compression, so that lengths
@@ -133,6 +136,15 @@ impl HttpClient {
         }
         Ok(second)
     }
+}
+
+/// The text of a failure without the secrets of its call: a front end may show what it was sent, and its words stand in logs and reasons.
+fn without(body: &[u8], secrets: &[SecretString]) -> Bytes {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for secret in secrets {
+        text = text.replace(secret.expose_secret(), "…");
+    }
+    text.into()
 }
 
 fn sending_failed(url: &SafeUrl, source: reqwest::Error) -> HttpError {

@@ -190,6 +190,16 @@ async fn a_second_redirect_and_a_strange_one_are_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_shows_what_it_was_sent_is_quoted_without_it() {
+    // base64 of gbif_user:hunter2
+    let echo = "authorization: Basic Z2JpZl91c2VyOmh1bnRlcjI= (hunter2)";
+    let (base, _received) = serve(vec![answer("502 Bad Gateway", "", echo)]).await;
+    let call = Call::get(base).basic("gbif_user", &SecretString::from("hunter2"));
+    let answer = client().send(call).await.unwrap();
+    assert_eq!(answer.excerpt(), "authorization: Basic … (…)");
+}
+
+#[tokio::test]
 async fn a_redirect_is_followed_only_to_whom_may_be_called() {
     // Whatever a server that is called says: no call is made, and what it said is not shown as a whole.
     for (location, reason) in [

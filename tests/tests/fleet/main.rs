@@ -13,3 +13,5 @@ mod platform;
 mod prepared;
 mod privacy;
 mod retention;
+mod rights;
+mod secrets;
