@@ -11,8 +11,9 @@ use anyhow::{Context, bail, ensure};
 use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing, queue_name};
 use passereau_contracts::{HarvestRequest, Message, WORKERS};
 use passereau_harvest::Harvest;
+use passereau_http::{SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_sandbox::{Sandbox, SandboxConfig};
-use passereau_testing::{TestDatabase, Variant, WorkerRole, amqp_url, broker_prefix, wait_until};
+use passereau_testing::{Roles, TestDatabase, Variant, amqp_url, amqp_url_of, broker_prefix, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Child;
@@ -41,8 +42,8 @@ pub struct FleetConfig {
     pub copies: Option<usize>,
     /// Workers that are not started with the others ([`Fleet::start_worker`]).
     pub absent: Vec<&'static str>,
-    /// A database that is prepared already, and its role.
-    pub prepared: Option<(TestDatabase, WorkerRole)>,
+    /// A database that is prepared already, and its roles.
+    pub prepared: Option<(TestDatabase, Roles)>,
     /// Settings of single workers, over all others.
     pub environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
     /// Where the workers find RabbitMQ, if not where the test does: a proxy in front of it.
@@ -64,12 +65,14 @@ pub struct Fleet {
     pub database: TestDatabase,
     /// The stand-in services.
     pub sandbox: Sandbox,
-    /// The role that every worker and command connects as: it owns nothing of GeoNature and has what `install` has granted.
-    pub role: WorkerRole,
+    /// The roles that workers and commands connect as: they own nothing of GeoNature and have what `install` has granted.
+    pub roles: Roles,
     /// Connection for publishing as other systems do.
     pub broker: Broker,
     folder: TempDir,
     environment: Vec<(String, String)>,
+    /// Names of what a test has set itself.
+    own_settings: Vec<&'static str>,
     environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
     workers: Vec<Process>,
 }
@@ -99,10 +102,11 @@ impl Prepared {
     }
 
     /// A copy for one fleet.
-    pub async fn copy(&self) -> (TestDatabase, WorkerRole) {
+    pub async fn copy(&self) -> (TestDatabase, Roles) {
         let copy = self.0.database.copy().await;
-        let role = self.0.role.in_copy(&copy);
-        (copy, role)
+        let Roles { state, writer, reader } = &self.0.roles;
+        let roles = Roles { state: state.in_copy(&copy), writer: writer.in_copy(&copy), reader: reader.in_copy(&copy) };
+        (copy, roles)
     }
 }
 
@@ -131,11 +135,12 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// As the database's administrator, for the role of the workers; everything else as that role.
+    /// As the database's administrator, for the roles of the fleet; everything else as one of them.
     async fn install(&self) -> anyhow::Result<()> {
+        let Roles { state, writer, reader } = &self.roles;
+        let roles = ["--state-role", &state.name, "--role", &writer.name, "--reader", &reader.name];
         let with = ["--with-metadata", "--with-media", "--with-removal"];
-        let install =
-            [&["install", "--role", &self.role.name][..], &with, &["--database-url", &self.database.url]].concat();
+        let install = [&["install"][..], &roles, &with, &["--database-url", &self.database.url]].concat();
         for args in [&install[..], &["migrate"]] {
             self.run_command(args).await?;
         }
@@ -144,12 +149,12 @@ impl Fleet {
 
     async fn prepare(config: FleetConfig) -> anyhow::Result<Self> {
         passereau_broker::install_crypto();
-        let (database, role) = match config.prepared {
+        let (database, roles) = match config.prepared {
             Some(prepared) => prepared,
             None => {
                 let database = TestDatabase::variant(config.variant.unwrap_or(Variant::V2_17)).await;
-                let role = database.worker().await;
-                (database, role)
+                let roles = database.roles().await;
+                (database, roles)
             }
         };
         let folder = tempfile::tempdir().context("making the fleet's folder")?;
@@ -163,8 +168,8 @@ impl Fleet {
         let broker = Broker::connect(&BrokerConfig::new(amqp.clone()).with_prefix(prefix.clone()), "fleet").await?;
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut environment: Vec<(String, String)> = [
-            ("PASSEREAU_DATABASE_URL", role.url.clone()),
-            ("PASSEREAU_AMQP_URL", config.amqp_url.unwrap_or(amqp)),
+            ("PASSEREAU_DATABASE_URL", roles.writer.url.clone()),
+            ("PASSEREAU_AMQP_URL", amqp),
             ("PASSEREAU_AMQP_PREFIX", prefix),
             ("PASSEREAU_STORE_URL", format!("file://{}", path("store"))),
             ("PASSEREAU_SCRATCH_DIR", path("scratch")),
@@ -173,6 +178,8 @@ impl Fleet {
             ("PASSEREAU_GBIF_PASSWORD", password),
             ("PASSEREAU_INATURALIST_URL", sandbox.inaturalist_url.clone()),
             ("PASSEREAU_USER_AGENT", "passereau-tests/0.1 (test@example.org)".to_owned()),
+            ("PASSEREAU_HTTP_HOSTS", SANDBOX_HOSTS.to_owned()),
+            ("PASSEREAU_HTTP_PRIVATE_NETWORKS", SANDBOX_NETWORKS.to_owned()),
             ("PASSEREAU_HTTP_LISTEN", "127.0.0.1:0".to_owned()),
             ("PASSEREAU_LOG_FORMAT", "json".to_owned()),
             // The stand-ins answer at once; waiting for them as for GBIF would only slow the tests down.
@@ -185,9 +192,12 @@ impl Fleet {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        environment.extend(config.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let through_proxy = config.amqp_url.map(|url| ("PASSEREAU_AMQP_URL", url));
+        let own: Vec<(&'static str, String)> = config.environment.into_iter().chain(through_proxy).collect();
+        let own_settings = own.iter().map(|(name, _)| *name).collect();
+        environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let environment_of = config.environment_of;
-        Ok(Self { database, role, sandbox, broker, folder, environment, environment_of, workers: Vec::new() })
+        Ok(Self { database, roles, sandbox, broker, folder, environment, own_settings, environment_of, workers: Vec::new() })
     }
 
     /// Starts one more process of a worker.
@@ -213,6 +223,7 @@ impl Fleet {
         tokio::process::Command::new(program(name)?)
             .args(args)
             .envs(self.environment.clone())
+            .envs(self.identity(worker, args.first().map(String::as_str)))
             .envs(own)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -271,7 +282,7 @@ impl Fleet {
     /// The program cannot be started.
     pub async fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(program("passereau")?);
-        command.args(args).envs(self.environment.clone()).stdin(Stdio::null());
+        command.args(args).envs(self.environment.clone()).envs(self.identity("passereau", args.first().copied())).stdin(Stdio::null());
         Ok(tokio::process::Command::from(command).output().await?)
     }
 
@@ -284,6 +295,21 @@ impl Fleet {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "passereau {}: {}\n{said}", args.join(" "), output.status);
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// As whom a program connects: each worker as its own user of the broker, and only who writes the synthèse as the role that may. Settings of a test's
+    /// own win.
+    fn identity(&self, worker: &str, verb: Option<&str>) -> Vec<(&'static str, String)> {
+        let (role, user) = match (worker, verb) {
+            ("passereau", Some("up")) => (&self.roles.writer, "up"),
+            ("passereau", Some("migrate")) => (&self.roles.state, "client"),
+            ("passereau", Some("topology")) => (&self.roles.writer, "topology"),
+            ("passereau", _) => (&self.roles.writer, "client"),
+            ("upserter", _) => (&self.roles.writer, "upserter"),
+            (worker, _) => (&self.roles.state, worker),
+        };
+        let given = [("PASSEREAU_DATABASE_URL", role.url.clone()), ("PASSEREAU_AMQP_URL", amqp_url_of(user))];
+        given.into_iter().filter(|(name, _)| !self.own_settings.contains(name)).collect()
     }
 
     /// Settings of the workers, for processes that a test starts itself.

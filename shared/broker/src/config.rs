@@ -1,8 +1,9 @@
 //! How to reach RabbitMQ.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use passereau_secret::SecretString;
 
 use crate::delay::Backoff;
 
@@ -16,9 +17,24 @@ const CONFIRM_TIMEOUT_MS: u64 = 10_000;
 /// Settings of the broker. `Debug` shows no credentials.
 #[derive(clap::Args, Clone, Debug)]
 pub struct BrokerConfig {
-    /// Where RabbitMQ is: `amqp://user:password@host:5672/%2f`, or `amqps://` for TLS (the system's certificates are trusted).
-    #[arg(id = "amqp_url", long = "amqp-url", env = "PASSEREAU_AMQP_URL", hide_env_values = true)]
-    pub url: SecretString,
+    /// Where RabbitMQ is: `amqp://user:password@host:5672/%2f`, or `amqps://` for TLS (the authorities that the system
+    /// trusts are trusted, and that of `--amqp-ca-file`).
+    #[arg(
+        id = "amqp_url",
+        long = "amqp-url",
+        env = "PASSEREAU_AMQP_URL",
+        hide_env_values = true,
+        required_unless_present = "amqp_url_file"
+    )]
+    pub url: Option<SecretString>,
+
+    /// File that holds the URL, instead of the URL itself.
+    #[arg(id = "amqp_url_file", long = "amqp-url-file", env = "PASSEREAU_AMQP_URL_FILE", value_name = "FILE")]
+    pub url_file: Option<PathBuf>,
+
+    /// File with the certificates (PEM) of the authority that signed the broker's. The URL must then be `amqps://`.
+    #[arg(id = "amqp_ca_file", long = "amqp-ca-file", env = "PASSEREAU_AMQP_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
 
     /// Stands before the name of every exchange and queue, so that several fleets can share a broker.
     #[arg(id = "amqp_prefix", long = "amqp-prefix", env = "PASSEREAU_AMQP_PREFIX", default_value = PREFIX)]
@@ -50,7 +66,9 @@ impl BrokerConfig {
     #[must_use]
     pub fn new(url: impl Into<SecretString>) -> Self {
         Self {
-            url: url.into(),
+            url: Some(url.into()),
+            url_file: None,
+            ca_file: None,
             prefix: PREFIX.to_owned(),
             connect_timeout_ms: CONNECT_TIMEOUT_MS,
             startup_timeout_ms: STARTUP_TIMEOUT_MS,

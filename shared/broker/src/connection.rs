@@ -8,16 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ConnectionProperties, Event};
-use secrecy::ExposeSecret;
+use passereau_secret::ExposeSecret;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::delay::Backoff;
 use crate::error::{reply_code, words};
-use crate::{BrokerConfig, BrokerError, install_crypto};
+use crate::{BrokerConfig, BrokerError, install_crypto, tls};
 
 /// lapin announces most ends as an event; those it does not are found by looking.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -180,6 +181,8 @@ async fn close(shared: &Shared, connection: &Connection) {
 /// Where to connect, and how. Holds the password, hence no `Debug`.
 struct Target {
     uri: AMQPUri,
+    /// Certificates of an authority of one's own, in PEM.
+    authority: Option<String>,
     endpoint: String,
     name: String,
     role: &'static str,
@@ -189,18 +192,21 @@ struct Target {
 
 impl Target {
     fn parse(config: &BrokerConfig, process: &str, role: &'static str) -> Result<Self, BrokerError> {
-        let url = config.url.expose_secret();
+        let url = passereau_secret::require("PASSEREAU_AMQP_URL", config.url.as_ref(), config.url_file.as_deref())?;
+        let url = url.expose_secret();
         // lapin takes an IPv6 literal for no host at all, and would go to localhost.
         if url.contains('[') {
             return Err(BrokerError::Url);
         }
         let uri: AMQPUri = url.parse().map_err(|_| BrokerError::Url)?;
+        let authority = tls::authority(config.ca_file.as_deref(), uri.scheme == AMQPScheme::AMQPS)?;
         if uri.scheme == AMQPScheme::AMQPS {
             install_crypto();
         }
         let endpoint = format!("{}:{}/{}", uri.authority.host, uri.authority.port, uri.vhost.trim_start_matches('/'));
         Ok(Self {
             uri,
+            authority,
             endpoint,
             name: format!("{process} {role}"),
             role,
@@ -219,7 +225,12 @@ impl Target {
             waited_ms: started.elapsed().as_millis(),
             reason,
         };
-        match tokio::time::timeout(self.connect_timeout, Connection::connect_uri(self.uri.clone(), properties)).await {
+        let tls = OwnedTLSConfig { cert_chain: self.authority.clone(), ..OwnedTLSConfig::default() };
+        let connecting = async {
+            let runtime = lapin::runtime::default_runtime()?;
+            Connection::connect_uri_with_config(self.uri.clone(), properties, tls, runtime).await
+        };
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) if matches!(reply_code(&error), Some(ACCESS_REFUSED | NOT_ALLOWED)) => {
                 Err(BrokerError::Refused { endpoint: self.endpoint.clone(), reason: words(&error) })

@@ -15,6 +15,19 @@ pub enum BrokerError {
     )]
     Url,
 
+    /// The address cannot be had.
+    #[error(transparent)]
+    Secret(#[from] passereau_secret::SecretError),
+
+    /// The certificates of the authority cannot be used.
+    #[error("PASSEREAU_AMQP_CA_FILE: {} {problem}", file.display())]
+    Authority {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// The broker answered and refused us: wrong credentials, or a virtual host that does not exist.
     #[error("RabbitMQ at {endpoint} refused us: {reason}; check user, password and virtual host in PASSEREAU_AMQP_URL")]
     Refused {

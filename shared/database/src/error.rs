@@ -7,6 +7,17 @@ pub enum DatabaseError {
     /// The URL cannot be parsed. It is not shown, because it may hold a password.
     #[error("PASSEREAU_DATABASE_URL is not a PostgreSQL URL; write postgres://user:password@host:port/database")]
     Url,
+    /// The URL cannot be had.
+    #[error(transparent)]
+    Secret(#[from] passereau_secret::SecretError),
+    /// The certificates of the authority cannot be read.
+    #[error("PASSEREAU_DATABASE_CA_FILE: {} cannot be read: {source}", file.display())]
+    Authority {
+        /// The file.
+        file: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The state's schema is absent or older than this program.
     #[error("the database lacks migration {missing} of schema passereau; run `passereau migrate`")]
     NotMigrated {

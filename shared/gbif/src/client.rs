@@ -8,7 +8,7 @@
 use crate::status::Download;
 use crate::{DownloadKey, GbifConfig, GbifError};
 use passereau_http::{Answer, Call, HttpClient, HttpError, Url};
-use secrecy::SecretString;
+use passereau_secret::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -109,7 +109,10 @@ impl GbifClient {
         if !base.username().is_empty() || base.password().is_some() {
             return wrong("user and password have settings of their own");
         }
-        Ok(Self { http, base: base.clone(), user: config.gbif_user.clone(), password: config.gbif_password.clone() })
+        http.check(base).map_err(GbifError::Base)?;
+        let (given, file) = (config.gbif_password.as_ref(), config.gbif_password_file.as_deref());
+        let password = passereau_secret::read("PASSEREAU_GBIF_PASSWORD", given, file)?.unwrap_or_default();
+        Ok(Self { http, base: base.clone(), user: config.gbif_user.clone(), password })
     }
 
     /// Where GBIF is.

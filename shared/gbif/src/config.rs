@@ -1,6 +1,8 @@
 //! Where GBIF is, and who we are there.
 
-use secrecy::SecretString;
+use std::path::PathBuf;
+
+use passereau_secret::SecretString;
 use url::Url;
 
 /// The GBIF API and one account of it.
@@ -13,20 +15,25 @@ pub struct GbifConfig {
     #[arg(long, env = "PASSEREAU_GBIF_USER", default_value = "")]
     pub gbif_user: String,
     /// Password of the GBIF account.
-    #[arg(
-        long,
-        env = "PASSEREAU_GBIF_PASSWORD",
-        hide_env_values = true,
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub gbif_password: SecretString,
+    #[arg(long, env = "PASSEREAU_GBIF_PASSWORD", hide_env_values = true)]
+    pub gbif_password: Option<SecretString>,
+    /// File that holds the password, instead of the password itself.
+    #[arg(long, env = "PASSEREAU_GBIF_PASSWORD_FILE", value_name = "FILE")]
+    pub gbif_password_file: Option<PathBuf>,
 }
 
 impl GbifConfig {
+    /// An account at the API of this address.
+    #[must_use]
+    pub fn new(url: Url, user: impl Into<String>, password: impl Into<SecretString>) -> Self {
+        Self { gbif_url: url, gbif_user: user.into(), gbif_password: Some(password.into()), gbif_password_file: None }
+    }
+
     /// Whether an account is set; reading a status or a file needs none.
     pub fn has_account(&self) -> bool {
-        use secrecy::ExposeSecret;
-        !self.gbif_user.is_empty() && !self.gbif_password.expose_secret().is_empty()
+        use passereau_secret::ExposeSecret;
+        let password = self.gbif_password.as_ref().is_some_and(|password| !password.expose_secret().is_empty());
+        let file = self.gbif_password_file.as_ref().is_some_and(|file| !file.as_os_str().is_empty());
+        !self.gbif_user.is_empty() && (password || file)
     }
 }

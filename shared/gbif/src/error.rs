@@ -55,6 +55,12 @@ pub enum GbifError {
         /// The beginning of GBIF's words.
         excerpt: String,
     },
+    /// The base address may not be called.
+    #[error("the setting PASSEREAU_GBIF_URL is wrong")]
+    Base(#[source] HttpError),
+    /// The password cannot be had.
+    #[error(transparent)]
+    Secret(#[from] passereau_secret::SecretError),
     /// A setting is wrong.
     #[error("the setting {setting} is wrong: {reason}")]
     Setting {
@@ -72,7 +78,11 @@ impl GbifError {
         match self {
             Self::Http { source, .. } => source.is_transient(),
             Self::SlowDown { .. } | Self::Unavailable { .. } => true,
-            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Setting { .. } => false,
+            Self::Unauthorized { .. }
+            | Self::Unexpected { .. }
+            | Self::Base(_)
+            | Self::Secret(_)
+            | Self::Setting { .. } => false,
         }
     }
 
@@ -81,7 +91,11 @@ impl GbifError {
         match self {
             Self::Http { source, .. } => source.retry_after(),
             Self::SlowDown { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
-            Self::Unauthorized { .. } | Self::Unexpected { .. } | Self::Setting { .. } => None,
+            Self::Unauthorized { .. }
+            | Self::Unexpected { .. }
+            | Self::Base(_)
+            | Self::Secret(_)
+            | Self::Setting { .. } => None,
         }
     }
 
@@ -91,7 +105,11 @@ impl GbifError {
         match self {
             Self::Http { source, .. } => source.outcome_is_unknown(),
             Self::Unavailable { .. } | Self::Unexpected { .. } => true,
-            Self::Unauthorized { .. } | Self::SlowDown { .. } | Self::Setting { .. } => false,
+            Self::Unauthorized { .. }
+            | Self::SlowDown { .. }
+            | Self::Base(_)
+            | Self::Secret(_)
+            | Self::Setting { .. } => false,
         }
     }
 }

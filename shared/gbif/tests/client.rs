@@ -10,7 +10,6 @@ use passereau_gbif::client::{ArchivePlace, Cancelled, Created};
 use passereau_gbif::{DownloadKey, DownloadStatus, GbifClient, GbifConfig, GbifError};
 use passereau_http::{HttpClient, HttpConfig};
 use rstest::rstest;
-use secrecy::SecretString;
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
@@ -31,15 +30,12 @@ async fn gbif(status: u16, headers: &[(&str, &str)], body: impl Into<String>) ->
         async move { check(&request).unwrap_or(answer) }
     });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let config = GbifConfig {
-        gbif_url: format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap(),
-        gbif_user: "gbif_user".to_owned(),
-        gbif_password: SecretString::from("hunter2"),
-    };
+    let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let config = GbifConfig::new(url, "gbif_user", "hunter2");
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let http = HttpClient::new(&HttpConfig {
         http_total_timeout: Duration::from_secs(5),
-        ..HttpConfig::new("passereau-test/1 (test@example.org)")
+        ..HttpConfig::for_sandbox("passereau-test/1 (test@example.org)")
     });
     GbifClient::new(http.unwrap(), &config).unwrap()
 }
@@ -205,11 +201,7 @@ async fn recorded_answers_are_read() {
 
 #[test]
 fn the_password_is_not_shown() {
-    let config = GbifConfig {
-        gbif_url: "https://api.gbif.org".parse().unwrap(),
-        gbif_user: "gbif_user".to_owned(),
-        gbif_password: SecretString::from("hunter2"),
-    };
+    let config = GbifConfig::new("https://api.gbif.org".parse().unwrap(), "gbif_user", "hunter2");
     let http = HttpClient::new(&HttpConfig::new("passereau-test/1 (test@example.org)")).unwrap();
     let client = GbifClient::new(http.clone(), &config).unwrap();
     assert!(!format!("{config:?} {client:?}").contains("hunter2"));

@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::{
     Detected, Feature, GeoNatureError, SOURCE_NAME, SOURCE_URL, by_hand, detect,
-    rights::{Statement, grants},
+    rights::{Statement, grants, grants_to_state, grants_to_writer, quoted, revokes_from_state},
 };
 
 /// Name of the unique index that [`install()`] makes.
@@ -25,6 +25,11 @@ pub const MEDIA_INDEX: &str = "passereau_idx_medias_uuid_attached_row";
 pub struct Wanted {
     /// Role that the workers connect as; without it no rights are granted.
     pub role: Option<String>,
+    /// Role that owns our schemas and writes nothing of GeoNature's: every worker but the upserter connects as it. `role` is then the upserter's, and a
+    /// member of it. Without it `role` is both.
+    pub state_role: Option<String>,
+    /// Role that may read our schemas and nothing else.
+    pub reader: Option<String>,
     /// Also what subscriptions with `metadata = create` need.
     pub metadata: bool,
     /// Also what subscriptions with `media = true` need.
@@ -109,7 +114,7 @@ pub(crate) fn correct_url() -> String {
 /// [`detect`].
 pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
     let mut connection = pool.acquire().await.map_err(|source| GeoNatureError::Read { doing: "connecting", source })?;
-    if let Some(role) = &wanted.role {
+    for role in [&wanted.role, &wanted.state_role, &wanted.reader].into_iter().flatten() {
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
             .bind(role)
             .fetch_one(&mut *connection)
@@ -168,7 +173,8 @@ fn steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
 }
 
 fn first_steps(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
-    by_hand::first_steps(&detected.catalogue.by_hand, wanted.role.as_deref(), wanted.source.as_deref())
+    let owner = wanted.role.as_deref().map(|role| wanted.state_role.as_deref().unwrap_or(role));
+    by_hand::first_steps(&detected.catalogue.by_hand, owner, wanted.source.as_deref())
 }
 
 fn steps_after(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
@@ -198,13 +204,57 @@ fn steps_after(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
         let doing = "media: indexing them by the observation that they belong to";
         steps.extend(index(doing, "gn_commons", MEDIA_INDEX, "gn_commons.t_medias (uuid_attached_row)"));
     }
-    if let Some(role) = &wanted.role {
-        let granted = wanted
-            .features(detected.catalogue.by_hand.found())
-            .flat_map(|feature| grants(&detected.catalogue, feature, role));
-        steps.extend(granted.map(|Statement { doing, sql }| same(doing, sql)));
-    }
+    steps.extend(granted(detected, wanted).into_iter().map(|Statement { doing, sql }| same(doing, sql)));
     steps
+}
+
+/// The rights of each role.
+fn granted(detected: &Detected, wanted: &Wanted) -> Vec<Statement> {
+    let catalogue = &detected.catalogue;
+    let features: Vec<Feature> = wanted.features(catalogue.by_hand.found()).collect();
+    let each = |of: &dyn Fn(Feature) -> Vec<Statement>| features.iter().copied().flat_map(of).collect::<Vec<_>>();
+    let Some(role) = &wanted.role else { return Vec::new() };
+    let state = wanted.state_role.as_ref().filter(|state| *state != role);
+    let mut statements = match state {
+        None => each(&|feature| grants(catalogue, feature, role)),
+        Some(state) => {
+            let mut statements = each(&|feature| grants_to_state(catalogue, feature, state));
+            // Whatever was granted before, not only what is wanted now.
+            statements.extend(Feature::ALL.into_iter().flat_map(|f| revokes_from_state(catalogue, f, state)));
+            statements.push(Statement {
+                doing: "the writer of the synthèse works on the state as its owner does",
+                sql: format!("GRANT {} TO {};", quoted(state), quoted(role)),
+            });
+            statements.extend(each(&|feature| grants_to_writer(catalogue, feature, role)));
+            statements
+        }
+    };
+    if let Some(reader) = &wanted.reader {
+        statements.push(reading(state.unwrap_or(role), reader));
+    }
+    statements
+}
+
+/// Lets a role read our schemas: those that are there, and whatever their owner makes in them later, such as the tables of the next generation.
+fn reading(owner: &str, reader: &str) -> Statement {
+    let defaults = format!("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT", quoted(owner));
+    let reader = quoted(reader);
+    let named = literal(&reader);
+    Statement {
+        doing: "reading the state, for dashboards and for people",
+        sql: format!(
+            "{defaults} USAGE ON SCHEMAS TO {reader};\n{defaults} SELECT ON TABLES TO {reader};\n\
+             DO $reader$\n\
+             DECLARE\n    \
+                 ours text;\n\
+             BEGIN\n    \
+                 FOR ours IN SELECT nspname FROM pg_namespace WHERE nspname IN ('passereau', 'pinv_gbif') LOOP\n        \
+                     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', ours, {named});\n        \
+                     EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA %I TO %s', ours, {named});\n    \
+                 END LOOP;\n\
+             END $reader$;"
+        ),
+    }
 }
 
 pub(crate) fn same(doing: &'static str, sql: String) -> Step {

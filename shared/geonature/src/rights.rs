@@ -25,6 +25,11 @@ pub enum Feature {
     Removal,
 }
 
+impl Feature {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Harvest, Self::Metadata, Self::Media, Self::Adoption, Self::Removal];
+}
+
 /// What a right is on. Tables are named `schema.table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Object {
@@ -290,17 +295,56 @@ pub fn rights(catalogue: &Catalogue, feature: Feature) -> Vec<Right> {
 
 /// The same, as few statements that an administrator can read.
 pub(crate) fn grants(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
+    statements(catalogue, feature, |group, _| {
+        Some((group.doing, format!("GRANT {}", group.privileges.join(", ")), format!("TO {}", quoted(role))))
+    })
+}
+
+/// What `feature` reads, for the role that owns our state: it looks things up, and writes nothing of GeoNature's. With it comes what the role needs to
+/// make our schemas.
+pub(crate) fn grants_to_state(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
+    statements(catalogue, feature, |group, kind| {
+        let kept: Vec<&str> =
+            group.privileges.iter().copied().filter(|privilege| is_reading(kind, privilege)).collect();
+        (!kept.is_empty()).then(|| (group.doing, format!("GRANT {}", kept.join(", ")), format!("TO {}", quoted(role))))
+    })
+}
+
+/// Takes from that role what only the writer of the synthèse needs: an installation with one role had granted it.
+pub(crate) fn revokes_from_state(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
+    statements(catalogue, feature, |group, kind| {
+        let taken: Vec<&str> =
+            group.privileges.iter().copied().filter(|privilege| !is_reading(kind, privilege)).collect();
+        let doing = "what only the writer of the synthèse needs, the owner of the state does not keep";
+        (!taken.is_empty()).then(|| (doing, format!("REVOKE {}", taken.join(", ")), format!("FROM {}", quoted(role))))
+    })
+}
+
+/// What the writer of the synthèse needs beside the owner of the state, of which it is a member.
+pub(crate) fn grants_to_writer(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
+    statements(catalogue, feature, |group, kind| {
+        let grant = format!("GRANT {}", group.privileges.join(", "));
+        (kind != "DATABASE").then(|| (group.doing, grant, format!("TO {}", quoted(role))))
+    })
+}
+
+/// Rights on single columns are for checks of what is written.
+fn is_reading(kind: &str, privilege: &str) -> bool {
+    kind == "DATABASE" || kind == "SCHEMA" || privilege == "SELECT"
+}
+
+/// One statement for each group for which `words` has some: what it does, its beginning, its end.
+fn statements(
+    catalogue: &Catalogue,
+    feature: Feature,
+    words: impl Fn(&Group, &str) -> Option<(&'static str, String, String)>,
+) -> Vec<Statement> {
     let statement = |group: &Group| {
         let (kinds, names): (Vec<_>, Vec<_>) = targets(catalogue, group).into_iter().unzip();
         // All objects of a group are of one kind.
         let kind = kinds.first()?;
-        let sql = format!(
-            "GRANT {} ON {kind} {}\n    TO {};",
-            group.privileges.join(", "),
-            names.join(",\n    "),
-            quoted(role)
-        );
-        Some(Statement { doing: group.doing, sql })
+        let (doing, begin, end) = words(group, kind)?;
+        Some(Statement { doing, sql: format!("{begin} ON {kind} {}\n    {end};", names.join(",\n    ")) })
     };
     GROUPS.iter().filter(|group| group.feature == feature).filter_map(statement).collect()
 }

@@ -4,11 +4,14 @@ use crate::answer::Answer;
 use crate::call::Call;
 use crate::config::HttpConfig;
 use crate::error::{HttpError, SafeUrl};
+use crate::reach::{LeadsInside, Reach};
 use crate::stream::{Streamed, header_text};
 use crate::{retry_after, user_agent};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -23,6 +26,7 @@ pub struct HttpClient {
     raw: reqwest::Client,
     stall_timeout: Duration,
     total_timeout: Duration,
+    reach: Reach,
     clock: Clock,
 }
 
@@ -37,8 +41,10 @@ impl HttpClient {
         user_agent::check(&config.user_agent)?;
         // Another part of the process may have installed it already: it is the same one everywhere.
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
+        let reach = Reach::of(config);
         let builder = || {
             reqwest::Client::builder()
+                .dns_resolver(Arc::new(reach.clone()))
                 .user_agent(&config.user_agent)
                 .connect_timeout(config.http_connect_timeout)
                 .redirect(reqwest::redirect::Policy::none())
@@ -51,13 +57,22 @@ impl HttpClient {
             stall_timeout: config.http_stall_timeout,
             total_timeout: config.http_total_timeout,
             clock,
+            reach,
         })
+    }
+
+    /// Whether an address may be called by this client, as far as it tells by itself: for base addresses that are settings.
+    ///
+    /// # Errors
+    /// [`HttpError::BadUrl`] says what is wrong, and which setting allows more.
+    pub fn check(&self, url: &Url) -> Result<(), HttpError> {
+        self.reach.check(url)
     }
 
     /// Sends one call and reads its whole answer, whatever the status. A redirect is an answer.
     pub async fn send(&self, call: Call) -> Result<Answer, HttpError> {
         let url = SafeUrl::from(&call.url);
-        check_url(&call.url)?;
+        self.reach.check(&call.url)?;
         let after = self.total_timeout;
         tokio::time::timeout(after, self.send_untimed(call, url.clone()))
             .await
@@ -66,6 +81,7 @@ impl HttpClient {
 
     async fn send_untimed(&self, call: Call, url: SafeUrl) -> Result<Answer, HttpError> {
         let limit_bytes = call.limit_bytes;
+        let secrets = call.secrets();
         let request = call.into_request(&self.whole);
         let mut response = request.send().await.map_err(|source| sending_failed(&url, source))?;
         let status = response.status().as_u16();
@@ -86,7 +102,8 @@ impl HttpClient {
                 }
             }
         }
-        Ok(Answer { url, status, retry_after, content_type, body: body.freeze() })
+        let body = if status < 400 { body.freeze() } else { without(&body, &secrets) };
+        Ok(Answer { url, status, retry_after, content_type, body })
     }
 
     /// Sends one call and gives its body as it comes, whatever the status. Asks for no compression, so that lengths
@@ -94,7 +111,7 @@ impl HttpClient {
     pub async fn stream(&self, call: Call) -> Result<Streamed, HttpError> {
         let url = call.url.clone();
         let shown = SafeUrl::from(&url);
-        check_url(&url)?;
+        self.reach.check(&url)?;
         let request = call.into_request(&self.raw).header(ACCEPT_ENCODING, "identity");
         let after = self.stall_timeout;
         let response = tokio::time::timeout(after, request.send())
@@ -105,7 +122,7 @@ impl HttpClient {
     }
 
     /// Streams a call and follows one redirect by hand, without the call's credentials. A second redirect is refused, as
-    /// is one that leaves HTTPS.
+    /// is one that leaves HTTPS, or the hosts that may be called.
     pub async fn follow(&self, call: Call) -> Result<Streamed, HttpError> {
         let first = self.stream(call.clone()).await?;
         if !first.is_redirect() {
@@ -121,22 +138,34 @@ impl HttpClient {
     }
 }
 
-fn check_url(url: &Url) -> Result<(), HttpError> {
-    let refuse = |reason| Err(HttpError::BadUrl { url: SafeUrl::from(url), reason });
-    if !matches!(url.scheme(), "http" | "https") {
-        return refuse("only http and https are spoken");
+/// The text of a failure without the secrets of its call: a front end may show what it was sent, and its words stand in logs and reasons.
+fn without(body: &[u8], secrets: &[SecretString]) -> Bytes {
+    let mut text = String::from_utf8_lossy(body).into_owned();
+    for secret in secrets {
+        text = text.replace(secret.expose_secret(), "…");
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("user and password belong into their own settings, not into the address");
-    }
-    Ok(())
+    text.into()
 }
 
 fn sending_failed(url: &SafeUrl, source: reqwest::Error) -> HttpError {
     let (url, source) = (url.clone(), source.without_url());
-    if source.is_connect() {
+    if leads_inside(&source) {
+        HttpError::Inside { url, source }
+    } else if source.is_connect() {
         HttpError::Connect { url, source }
     } else {
         HttpError::Broken { url, received_bytes: 0, source }
     }
+}
+
+/// Whether it was [`Reach`] that ended a call.
+fn leads_inside(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<LeadsInside>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

@@ -31,13 +31,24 @@ pub enum HttpError {
     /// The client cannot be built: no trusted certificates on this machine, an unreadable proxy setting.
     #[error("the HTTP client cannot be built; check the certificates and the proxy settings of this machine")]
     Build(#[source] reqwest::Error),
-    /// The address is no web address, or carries a user and a password.
+    /// The address is no web address, carries a user and a password, or is none of those that may be called.
     #[error("{url} cannot be called: {reason}")]
     BadUrl {
         /// The refused address.
         url: SafeUrl,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// The host's name leads to addresses inside only.
+    #[error(
+        "{url} leads inside, where nobody is called; check the name server, or name the network in PASSEREAU_HTTP_PRIVATE_NETWORKS"
+    )]
+    Inside {
+        /// Whom we called.
+        url: SafeUrl,
+        /// What the name leads to.
+        #[source]
+        source: reqwest::Error,
     },
     /// Nobody answered the connection: name, network, refused port, TLS.
     #[error("{url} cannot be reached; check the network, the proxy and the certificate")]
@@ -142,7 +153,9 @@ impl HttpError {
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. }
+            // A name server may be wrong for a while.
+            Self::Inside { .. }
+            | Self::Connect { .. }
             | Self::Timeout { .. }
             | Self::Stalled { .. }
             | Self::Broken { .. }

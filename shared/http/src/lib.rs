@@ -6,6 +6,8 @@
 //! - **it never retries and never follows a redirect by itself**: retries belong to messages, and a redirect of
 //!   GBIF's leads to another host which must not see the account's password ([`HttpClient::follow`] makes one hop,
 //!   without credentials);
+//! - **it calls nobody but whom it is told it may**: hosts on a list, at public addresses, also after a redirect ([`Hosts`],
+//!   [`Networks`]);
 //! - **no answer is unbounded**: a whole answer has a cap on its bytes ([`Call::limit_bytes`]) and a total time, a
 //!   streamed one has a time without a byte after which it is called stalled ([`Streamed`]);
 //! - **every failure decides for itself whether trying later makes sense**: [`HttpError::is_transient`] and
@@ -22,6 +24,9 @@ mod client;
 mod config;
 mod error;
 mod excerpt;
+mod hosts;
+mod networks;
+mod reach;
 pub mod retry_after;
 mod stream;
 pub mod user_agent;
@@ -30,8 +35,10 @@ pub use answer::Answer;
 pub use bytes::Bytes;
 pub use call::{Call, Validator};
 pub use client::{Clock, HttpClient};
-pub use config::{HttpConfig, parse_seconds};
+pub use config::{HttpConfig, SANDBOX_HOSTS, SANDBOX_NETWORKS, parse_seconds};
 pub use error::{HttpError, SafeUrl, chain};
 pub use excerpt::{excerpt, is_html};
+pub use hosts::Hosts;
+pub use networks::Networks;
 pub use stream::Streamed;
 pub use url::Url;

@@ -60,18 +60,16 @@ impl Streamed {
         matches!(self.status(), 301 | 302 | 303 | 307 | 308)
     }
 
-    /// Where a redirect leads. User and password in it are dropped; leaving HTTPS is refused.
+    /// Where a redirect leads. Leaving HTTPS is refused; so is, by the call that follows it, whatever may not be called.
     pub fn redirect_target(&self) -> Result<Url, HttpError> {
         let refuse = |reason| HttpError::Redirect { url: SafeUrl::from(&self.url), reason };
         let location = self.header(LOCATION).ok_or_else(|| refuse("it says not where to"))?;
-        let mut target = self.url.join(&location).map_err(|_| refuse("its Location is no address"))?;
+        let target = self.url.join(&location).map_err(|_| refuse("its Location is no address"))?;
         match (self.url.scheme(), target.scheme()) {
             (_, "https") | ("http", "http") => {}
             ("https", "http") => return Err(refuse("it leaves HTTPS")),
             _ => return Err(refuse("its Location is no web address")),
         }
-        // Setting them fails only for addresses without a host, which the check above excludes.
-        let _no_host = target.set_username("").and_then(|()| target.set_password(None));
         Ok(target)
     }
 

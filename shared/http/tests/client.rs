@@ -59,14 +59,14 @@ fn client() -> HttpClient {
     let config = HttpConfig {
         http_stall_timeout: Duration::from_millis(100),
         http_total_timeout: Duration::from_millis(300),
-        ..HttpConfig::new("passereau-test/1 (test@example.org)")
+        ..HttpConfig::for_sandbox("passereau-test/1 (test@example.org)")
     };
     HttpClient::with_clock(&config, || "2026-11-06T08:00:00Z".parse::<DateTime<Utc>>().unwrap()).unwrap()
 }
 
 #[test]
 fn nothing_is_built_without_a_contact() {
-    let refused = HttpClient::new(&HttpConfig::new("passereau/0.1")).unwrap_err();
+    let refused = HttpClient::new(&HttpConfig::for_sandbox("passereau/0.1")).unwrap_err();
     assert!(refused.to_string().contains("no contact in the User-Agent"), "{refused}");
     assert!(!refused.is_transient());
 }
@@ -157,7 +157,7 @@ async fn a_stream_that_stands_still_has_stalled() {
 async fn a_redirect_is_an_answer_unless_followed() {
     let (elsewhere, mut at_file_server) =
         serve(vec![answer("206 Partial Content", "content-range: bytes 2-4/5\r\n", "llo")]).await;
-    let away = answer("302 Found", &format!("location: http://u:p@{}/x.zip\r\n", elsewhere.authority()), "elsewhere");
+    let away = answer("302 Found", &format!("location: http://{}/x.zip\r\n", elsewhere.authority()), "elsewhere");
     let (base, mut at_api) = serve(vec![away.clone(), away]).await;
 
     assert_eq!(client().send(Call::get(base.clone())).await.unwrap().status, 302);
@@ -187,6 +187,64 @@ async fn a_second_redirect_and_a_strange_one_are_refused() {
         let error = client().follow(Call::get(base.clone())).await.unwrap_err();
         assert!(error.to_string().contains(reason), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_shows_what_it_was_sent_is_quoted_without_it() {
+    // base64 of gbif_user:hunter2
+    let echo = "authorization: Basic Z2JpZl91c2VyOmh1bnRlcjI= (hunter2)";
+    let (base, _received) = serve(vec![answer("502 Bad Gateway", "", echo)]).await;
+    let call = Call::get(base).basic("gbif_user", &SecretString::from("hunter2"));
+    let answer = client().send(call).await.unwrap();
+    assert_eq!(answer.excerpt(), "authorization: Basic … (…)");
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_only_to_whom_may_be_called() {
+    // Whatever a server that is called says: no call is made, and what it said is not shown as a whole.
+    for (location, reason) in [
+        ("http://169.254.169.254/latest/meta-data/", "not among those of PASSEREAU_HTTP_HOSTS"),
+        ("http://10.0.0.1/", "not among"),
+        ("http://[::1]:15672/api/users", "not among"),
+        ("http://[::ffff:127.0.0.1]/", "not among"),
+        ("http://2130706434/", "not among"),
+        ("http://127.0.0.2/", "not among"),
+        ("http://example.org/x.zip", "not among"),
+        ("//example.org/x.zip", "not among"),
+        ("http://u:opensesame@127.0.0.1/x.zip", "user and password"),
+        ("http://opensesame@127.0.0.1/x.zip", "user and password"),
+        ("file:///etc/passwd", "no web address"),
+        ("ftp://127.0.0.1/x.zip", "no web address"),
+        ("gopher://127.0.0.1:6379/_FLUSHALL", "no web address"),
+        ("data:text/plain,x", "no web address"),
+        ("http://", "no address"),
+    ] {
+        let (base, _received) = serve(vec![answer("302 Found", &format!("location: {location}\r\n"), "")]).await;
+        let error = client().follow(Call::get(base)).await.unwrap_err();
+        assert!(error.to_string().contains(reason), "{location}: {error}");
+        assert!(!error.is_transient() && !format!("{error:?}").contains("opensesame"), "{location}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn by_default_nobody_on_this_machine_is_called() {
+    let (base, _received) = serve(vec![answer("200 OK", "", "inside")]).await;
+    let config = HttpConfig::new("passereau-test/1 (test@example.org)");
+    let error = HttpClient::new(&config).unwrap().send(Call::get(base.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("not among"), "{error}");
+    // On the list, and still inside.
+    let listed = HttpConfig { http_hosts: "http://127.0.0.1:*,http://localhost:*".parse().unwrap(), ..config };
+    let client = HttpClient::new(&listed).unwrap();
+    let error = client.send(Call::get(base.clone())).await.unwrap_err();
+    assert!(error.to_string().contains("PASSEREAU_HTTP_PRIVATE_NETWORKS"), "{error}");
+    // The same behind a name: what it leads to decides.
+    let by_name = Url::parse(&format!("http://localhost:{}/v1", base.port().unwrap())).unwrap();
+    let error = client.send(Call::get(by_name.clone())).await.unwrap_err();
+    assert!(matches!(error, HttpError::Inside { .. }), "{error:?}");
+    assert!(error.to_string().contains("PASSEREAU_HTTP_PRIVATE_NETWORKS"), "{error}");
+    let networks = "127.0.0.0/8,::1".parse().unwrap();
+    let allowed = HttpClient::new(&HttpConfig { http_private_networks: networks, ..listed }).unwrap();
+    assert_eq!(allowed.send(Call::get(by_name)).await.unwrap().status, 200);
 }
 
 #[tokio::test]

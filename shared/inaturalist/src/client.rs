@@ -74,6 +74,7 @@ impl InaturalistClient {
         if base.cannot_be_a_base() || !matches!(base.scheme(), "http" | "https") {
             return Err(InaturalistError::BaseUrl("it must begin with http:// or https://"));
         }
+        http.check(base).map_err(InaturalistError::Base)?;
         Ok(Self { http, base: base.clone() })
     }
 

@@ -23,6 +23,9 @@ pub enum InaturalistError {
     /// The base address cannot be used.
     #[error("PASSEREAU_INATURALIST_URL is wrong: {0}")]
     BaseUrl(&'static str),
+    /// The base address may not be called.
+    #[error("PASSEREAU_INATURALIST_URL cannot be used")]
+    Base(#[source] HttpError),
     /// No answer, or none that can be read.
     #[error("iNaturalist: looking up {ids} observations")]
     Http {
@@ -96,6 +99,7 @@ impl InaturalistError {
             | Self::TooManyIds { .. }
             | Self::BadId(_)
             | Self::BaseUrl(_)
+            | Self::Base(_)
             | Self::Refused { .. }
             | Self::Blocked { .. }
             | Self::Unfiltered { .. } => false,
@@ -106,7 +110,12 @@ impl InaturalistError {
     /// and nothing is known of iNaturalist.
     pub fn is_ours(&self) -> bool {
         match self {
-            Self::NoIds | Self::TooManyIds { .. } | Self::BadId(_) | Self::BaseUrl(_) | Self::Refused { .. } => true,
+            Self::NoIds
+            | Self::TooManyIds { .. }
+            | Self::BadId(_)
+            | Self::BaseUrl(_)
+            | Self::Base(_)
+            | Self::Refused { .. } => true,
             Self::Http { source, .. } => {
                 matches!(source, HttpError::UserAgent(_) | HttpError::Build(_) | HttpError::BadUrl { .. })
             }
@@ -120,7 +129,7 @@ impl InaturalistError {
 
     /// Whether the call never reached the service, which therefore has not counted it.
     pub fn never_arrived(&self) -> bool {
-        matches!(self, Self::Http { source: HttpError::Connect { .. }, .. })
+        matches!(self, Self::Http { source: HttpError::Connect { .. } | HttpError::Inside { .. }, .. })
     }
 
     /// How long to wait, if the server said or a rule of its own asks for it.

@@ -33,7 +33,7 @@ async fn inaturalist(status: u16, headers: &[(&str, &str)], body: impl Into<Stri
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let http = HttpClient::new(&HttpConfig {
         http_total_timeout: Duration::from_secs(5),
-        ..HttpConfig::new("passereau-test/1 (test@example.org)")
+        ..HttpConfig::for_sandbox("passereau-test/1 (test@example.org)")
     });
     InaturalistClient::new(http.unwrap(), &InaturalistConfig { inaturalist_url }).unwrap()
 }
@@ -145,7 +145,7 @@ async fn every_failure_decides_for_itself(
 #[tokio::test]
 async fn a_call_that_never_arrived_is_told_from_the_others() {
     let inaturalist_url = "http://127.0.0.1:1".parse().unwrap();
-    let http = HttpClient::new(&HttpConfig::new("passereau-test/1 (test@example.org)")).unwrap();
+    let http = HttpClient::new(&HttpConfig::for_sandbox("passereau-test/1 (test@example.org)")).unwrap();
     let client = InaturalistClient::new(http, &InaturalistConfig { inaturalist_url }).unwrap();
     let error = client.lookup(&[1], Fields::Uuid).await.unwrap_err();
     assert!(error.never_arrived() && error.is_transient() && !error.is_ours(), "{error:?}");

@@ -25,7 +25,7 @@ mod worker_bench;
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use template::create_geonature;
-pub use test_database::{TestDatabase, WorkerRole};
+pub use test_database::{Roles, TestDatabase, WorkerRole};
 pub use variant::Variant;
 pub use waiting::wait_until;
 pub use worker_bench::{SOON, WorkerBench};
@@ -35,6 +35,9 @@ pub const DATABASE_URL: &str = "PASSEREAU_DATABASE_URL";
 
 /// Name of the variable that holds the URL of a RabbitMQ server.
 pub const AMQP_URL: &str = "PASSEREAU_AMQP_URL";
+
+/// Name of the variable that holds the password of the users of [`passereau_broker::permissions_for`]; set for a private broker only.
+pub const AMQP_PASSWORD: &str = "PASSEREAU_TEST_AMQP_PASSWORD";
 
 /// A prefix for the exchanges and queues of one test, so that tests share a broker without meeting.
 pub fn broker_prefix() -> String {
@@ -47,6 +50,22 @@ pub fn broker_prefix() -> String {
 /// When the run has no broker; the message names the command that starts one.
 pub fn amqp_url() -> String {
     server_url(AMQP_URL)
+}
+
+/// URL of the broker of this run as one of the fleet's users, such as `loader`; as its administrator where the broker is not private, and has no such
+/// users.
+///
+/// # Panics
+/// As [`amqp_url`].
+pub fn amqp_url_of(user: &str) -> String {
+    let url = amqp_url();
+    let Some(password) = variable(AMQP_PASSWORD) else { return url };
+    let of_user = url::Url::parse(&url).ok().and_then(|mut url| {
+        url.set_username(&format!("passereau-{user}")).ok()?;
+        url.set_password(Some(&password)).ok()?;
+        Some(url.into())
+    });
+    of_user.unwrap_or(url)
 }
 
 /// URL of the PostgreSQL server of this run, with the right to create databases.
@@ -65,16 +84,20 @@ pub fn use_servers(addresses: &servers::Addresses) {
     let _set_before = OWN.set(addresses.clone());
 }
 
+/// What the own servers say, else the environment.
+fn variable(name: &str) -> Option<String> {
+    let own = OWN.get().and_then(|own| own.variables().find(|(known, _)| *known == name));
+    own.map(|(_, value)| value.to_owned()).or_else(|| std::env::var(name).ok())
+}
+
 pub(crate) fn has_own_servers() -> bool {
     OWN.get().is_some()
 }
 
 #[expect(clippy::panic, reason = "a test without its server cannot go on")]
-fn server_url(variable: &str) -> String {
-    let own =
-        OWN.get().and_then(|own| own.variables().find(|(name, _)| *name == variable).map(|(_, url)| url.to_owned()));
-    match own.map_or_else(|| std::env::var(variable), Ok) {
-        Ok(url) if !url.is_empty() => url,
-        _ => panic!("{variable} is not set: run `make test`, or `passereau-platform run -- cargo test …`"),
+fn server_url(name: &str) -> String {
+    match variable(name) {
+        Some(url) if !url.is_empty() => url,
+        _ => panic!("{name} is not set: run `make test`, or `passereau-platform run -- cargo test …`"),
     }
 }

@@ -20,6 +20,17 @@ pub struct WorkerRole {
     pub url: String,
 }
 
+/// The three roles of a platform that keeps them apart; none has a right yet.
+#[derive(Debug)]
+pub struct Roles {
+    /// Will own our schemas.
+    pub state: WorkerRole,
+    /// Will write the synthèse.
+    pub writer: WorkerRole,
+    /// Will read our schemas.
+    pub reader: WorkerRole,
+}
+
 /// A private copy of the seeded GeoNature-shaped database, dropped with this value (best effort: what a killed test leaves is
 /// dropped by a later run).
 #[derive(Debug)]
@@ -101,7 +112,20 @@ impl TestDatabase {
     /// # Panics
     /// When the server refuses; the message says what.
     pub async fn worker(&self) -> WorkerRole {
-        let role = worker_name(&self.name);
+        self.role("worker").await
+    }
+
+    /// The same for a platform with three roles. Once per database, and not beside [`TestDatabase::worker`].
+    ///
+    /// # Panics
+    /// As [`TestDatabase::worker`].
+    pub async fn roles(&self) -> Roles {
+        let [state, writer, reader] = ROLES;
+        Roles { state: self.role(state).await, writer: self.role(writer).await, reader: self.role(reader).await }
+    }
+
+    async fn role(&self, kind: &str) -> WorkerRole {
+        let role = role_name(&self.name, kind);
         let password = uuid::Uuid::new_v4().simple().to_string();
         let made = async {
             let mut admin = PgConnection::connect(&self.admin_url).await?;
@@ -133,9 +157,12 @@ impl WorkerRole {
     }
 }
 
-/// Name of the role of a test database's workers: it tells when it was made, as the database's name does.
-fn worker_name(database: &str) -> String {
-    format!("{database}_worker")
+/// Owner of the state, writer of the synthèse, reader.
+const ROLES: [&str; 3] = ["state", "worker", "reader"];
+
+/// Name of a role of a test database: it tells when it was made, as the database's name does.
+fn role_name(database: &str, kind: &str) -> String {
+    format!("{database}_{kind}")
 }
 
 impl Drop for TestDatabase {
@@ -154,8 +181,10 @@ impl Drop for TestDatabase {
             let drop = async {
                 let mut admin = PgConnection::connect(&admin_url).await?;
                 drop_database(&mut admin, &name).await?;
-                // A copy has none of its own.
-                drop_role(&mut admin, &worker_name(&name)).await
+                for kind in ROLES {
+                    drop_role(&mut admin, &role_name(&name, kind)).await?;
+                }
+                anyhow::Ok(())
             };
             let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), drop).await });
             if !is_copy && !matches!(outcome, Ok(Ok(()))) {

@@ -14,3 +14,5 @@ mod platform;
 mod prepared;
 mod privacy;
 mod retention;
+mod rights;
+mod secrets;

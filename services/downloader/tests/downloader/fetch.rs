@@ -56,7 +56,7 @@ pub fn store(folder: &TempDir) -> StoreConfig {
 }
 
 pub fn http() -> HttpConfig {
-    let mut config = HttpConfig::new("passereau-test/0 (test@example.org)");
+    let mut config = HttpConfig::for_sandbox("passereau-test/0 (test@example.org)");
     config.http_stall_timeout = Duration::from_millis(500);
     config
 }

@@ -113,16 +113,12 @@ impl Fleet {
         let worker = DownloaderConfig {
             store: store(&folder),
             http: http(),
-            gbif: GbifConfig {
-                gbif_url: host.base.parse().unwrap(),
-                gbif_user: "somebody".to_owned(),
-                gbif_password: "secret".to_owned().into(),
-            },
+            gbif: GbifConfig::new(host.base.parse().unwrap(), "somebody", "secret"),
             limits: passereau_dwca::Limits::default(),
             fetch,
         };
         let process = ProcessConfig {
-            database: DatabaseConfig { url: database.url.clone().into(), connections: 4 },
+            database: DatabaseConfig { connections: 4, ..DatabaseConfig::new(database.url.clone()) },
             broker: config,
             http: HttpListenConfig { listen: ListenAddress::Off },
             log: LogConfig::default(),

@@ -5,6 +5,7 @@ use clap::Parser;
 use passereau_contracts::InatEnrich;
 use passereau_harvest::pace::{Failure, Limits, Turn, failed, take};
 use passereau_harvest::{Stage, State, fan_out};
+use passereau_http::{SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_login, inaturalist_uuid};
 use passereau_testing::WorkerBench;
@@ -30,6 +31,10 @@ async fn start_at(bench: &mut WorkerBench, url: &str, arguments: &[&str]) {
         "test",
         "--user-agent",
         "passereau-test/1 (test@example.org)",
+        "--http-hosts",
+        SANDBOX_HOSTS,
+        "--http-private-networks",
+        SANDBOX_NETWORKS,
         "--inaturalist-url",
         url,
         "--inaturalist-interval",

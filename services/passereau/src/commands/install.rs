@@ -16,6 +16,13 @@ pub struct Install {
     /// Role that the workers connect as; without it no rights are granted.
     #[arg(long)]
     role: Option<String>,
+    /// Role that owns the schemas passereau and pinv_gbif and writes nothing of GeoNature's: `passereau migrate` and every worker but the upserter connect
+    /// as it, and the role of --role, which becomes a member of it, is the upserter's. Without it one role does both.
+    #[arg(long, requires = "role", value_name = "ROLE")]
+    state_role: Option<String>,
+    /// Role that may read the schemas passereau and pinv_gbif and nothing else, for dashboards and for people.
+    #[arg(long, requires = "role", value_name = "ROLE")]
+    reader: Option<String>,
     /// Also grant what subscriptions with metadata = create need: new rows in gn_meta.t_datasets, gn_meta.cor_dataset_actor and
     /// utilisateurs.bib_organismes.
     #[arg(long, requires = "role")]
@@ -48,6 +55,8 @@ impl Install {
         let pool = passereau_database::connect(&self.database)?;
         let wanted = Wanted {
             role: self.role,
+            state_role: self.state_role,
+            reader: self.reader,
             metadata: self.with_metadata,
             media: self.with_media,
             removal: self.with_removal,
@@ -89,7 +98,14 @@ mod tests {
         let parse = |words: &str| {
             Cli::try_parse_from(format!("install --database-url postgres://x/y {words}").split_whitespace()).is_ok()
         };
-        for wanted in ["--with-metadata", "--with-media", "--with-removal", "--with-adoption"] {
+        for wanted in [
+            "--state-role state",
+            "--reader reader",
+            "--with-metadata",
+            "--with-media",
+            "--with-removal",
+            "--with-adoption",
+        ] {
             assert!(!parse(wanted), "{wanted} alone would grant nothing");
             assert!(parse(&format!("--role passereau {wanted}")), "{wanted}");
         }

@@ -1,7 +1,8 @@
-//! `passereau topology apply`.
+//! `passereau topology apply | permissions`.
 
 use clap::{Args, Subcommand};
-use passereau_broker::{Broker, BrokerConfig, topology};
+use passereau_broker::{Broker, BrokerConfig, permissions, topology};
+use passereau_contracts::WORKERS;
 use passereau_runner::fleet_topology;
 
 use super::show;
@@ -11,6 +12,9 @@ use super::show;
 pub enum Topology {
     /// Declare what is missing; safe to repeat.
     Apply(Apply),
+    /// Print what each user of the broker may do, as lines for a shell: `passereau topology permissions | sh` on the broker's machine, once the users
+    /// exist.
+    Permissions(Print),
 }
 
 /// Where to declare.
@@ -20,18 +24,67 @@ pub struct Apply {
     broker: BrokerConfig,
 }
 
+/// For which names.
+#[derive(Args, Debug)]
+pub struct Print {
+    /// Virtual host of the fleet.
+    #[arg(long, default_value = "passereau")]
+    vhost: String,
+    /// What stands before the name of every exchange and queue.
+    #[arg(long, env = "PASSEREAU_AMQP_PREFIX", default_value = "")]
+    amqp_prefix: String,
+}
+
 impl Topology {
-    /// Declares exchanges, queues and bindings.
+    /// Declares exchanges, queues and bindings; or prints.
     ///
     /// # Errors
     /// The broker refuses, or has a queue of that name with other settings.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self::Apply(apply) = self;
+        let apply = match self {
+            Self::Apply(apply) => apply,
+            Self::Permissions(print) => return show(&lines(&print.vhost, &print.amqp_prefix)),
+        };
         let broker = Broker::connect(&apply.broker, "passereau-command").await?;
         let fleet = fleet_topology(broker.prefix());
         let applied = topology::apply(&broker, &fleet).await;
         broker.close().await;
         applied?;
         show(&fleet.queue_names().iter().map(|queue| format!("queue {queue}\n")).collect::<String>())
+    }
+}
+
+/// One line for each user.
+fn lines(vhost: &str, prefix: &str) -> String {
+    let workers: Vec<&str> = WORKERS.iter().map(|worker| worker.worker).collect();
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', r"'\''"));
+    permissions(prefix, &workers)
+        .iter()
+        .map(|of| {
+            let words = [vhost, &of.user, &of.configure, &of.write, &of.read].map(quoted).join(" ");
+            format!("rabbitmqctl set_permissions -p {words}\n")
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// `UPDATE_PERMISSIONS=1` writes the file.
+    #[test]
+    fn the_published_permissions_are_those_of_the_topology() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/rabbitmq/permissions.sh");
+        let text = format!(
+            "# Printed by `passereau topology permissions`: user, what it may declare, write to, read from. A test compares.\n{}",
+            lines("passereau", "")
+        );
+        if std::env::var_os("UPDATE_PERMISSIONS").is_some() {
+            fs::write(&path, &text).expect("file");
+        }
+        let published = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(published, text, "{} is stale: run with UPDATE_PERMISSIONS=1 and review", path.display());
     }
 }

@@ -6,7 +6,7 @@ use passereau_contracts::DownloadPoll;
 use passereau_gbif::client::Created;
 use passereau_gbif::{GbifClient, GbifConfig};
 use passereau_harvest::{Harvest, State};
-use passereau_http::{HttpClient, HttpConfig};
+use passereau_http::{HttpClient, HttpConfig, SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
 use passereau_testing::WorkerBench;
@@ -27,6 +27,10 @@ async fn start(arguments: &[&str]) -> WorkerBench {
         "test",
         "--user-agent",
         "passereau-test/1 (test@example.org)",
+        "--http-hosts",
+        SANDBOX_HOSTS,
+        "--http-private-networks",
+        SANDBOX_NETWORKS,
         "--gbif-url",
         &url,
         "--gbif-user",
@@ -43,12 +47,8 @@ async fn start(arguments: &[&str]) -> WorkerBench {
 
 /// A download at GBIF, and a harvest that waits for it.
 async fn preparing(bench: &WorkerBench) -> (Uuid, String) {
-    let http = HttpClient::new(&HttpConfig::new("test/1 (test@example.org)")).unwrap();
-    let config = GbifConfig {
-        gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
-        gbif_user: "passereau".into(),
-        gbif_password: "sandbox".into(),
-    };
+    let http = HttpClient::new(&HttpConfig::for_sandbox("test/1 (test@example.org)")).unwrap();
+    let config = GbifConfig::new(bench.sandbox.gbif_url.parse().unwrap(), "passereau", "sandbox");
     let body = json!({"format": "DWCA", "predicate": {"type": "equals", "key": "YEAR", "value": "2024"}});
     let created = GbifClient::new(http, &config).unwrap().create(&body).await.unwrap();
     let Created::Key(key) = created else { panic!("{created:?}") };

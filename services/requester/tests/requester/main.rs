@@ -32,7 +32,10 @@ async fn start(arguments: &[&str]) -> WorkerBench {
 async fn run(arguments: &[&str]) -> WorkerBench {
     let mut bench = WorkerBench::new().await;
     let url = bench.sandbox.gbif_url.clone();
-    let fixed = ["test", "--user-agent", "passereau-test/1 (test@example.org)", "--gbif-url", &url];
+    let hosts = ["--http-hosts", passereau_http::SANDBOX_HOSTS];
+    let networks = ["--http-private-networks", passereau_http::SANDBOX_NETWORKS];
+    let who = ["test", "--user-agent", "passereau-test/1 (test@example.org)", "--gbif-url", &url];
+    let fixed = [&who[..], &hosts, &networks].concat();
     let cli = Cli::parse_from(fixed.iter().chain(arguments));
     bench.run(Requester::new(&cli.requester).unwrap()).await;
     bench
@@ -213,12 +216,9 @@ async fn a_download_of_another_request_is_asked_for_in_other_words() {
     let mut other = query(2024)["query"].clone();
     other["verbatimExtensions"] = json!(["http://rs.gbif.org/terms/1.0/Image"]);
     other["predicate"]["predicates"][0]["matchCase"] = json!(false);
-    let http = passereau_http::HttpClient::new(&passereau_http::HttpConfig::new("test/1 (test@example.org)")).unwrap();
-    let config = passereau_gbif::GbifConfig {
-        gbif_url: bench.sandbox.gbif_url.parse().unwrap(),
-        gbif_user: "passereau".into(),
-        gbif_password: "sandbox".into(),
-    };
+    let http =
+        passereau_http::HttpClient::new(&passereau_http::HttpConfig::for_sandbox("test/1 (test@example.org)")).unwrap();
+    let config = passereau_gbif::GbifConfig::new(bench.sandbox.gbif_url.parse().unwrap(), "passereau", "sandbox");
     let gbif = passereau_gbif::GbifClient::new(http, &config).unwrap();
     let made = gbif.create(&other).await.unwrap();
 

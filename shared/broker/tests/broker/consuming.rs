@@ -37,7 +37,7 @@ async fn a_consumer_whose_queue_was_deleted_consumes_the_new_one() {
 async fn a_consumer_goes_on_after_its_channel_was_closed() {
     let mut config = config("channel");
     let (proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let broker = Broker::connect(&config, "test").await.unwrap();
     topology::apply(&broker, &workers(&config.prefix)).await.unwrap();
     let mut consumer = broker.consumer(queue(&broker), 1);
@@ -144,7 +144,7 @@ async fn a_requeued_delivery_comes_again() {
 async fn a_message_that_crashes_its_worker_again_and_again_ends_in_the_dead_queue() {
     let mut config = config("crashloop");
     let (proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let direct = Broker::connect(&BrokerConfig::new(url()).with_prefix(config.prefix.clone()), "dead").await.unwrap();
     topology::apply(&direct, &workers(&config.prefix)).await.unwrap();
     let broker = Broker::connect(&config, "test").await.unwrap();

@@ -6,6 +6,7 @@
 mod consuming;
 mod harness;
 mod outage;
+mod permissions;
 mod proxy;
 mod publishing;
 mod topology;

@@ -15,7 +15,7 @@ const OUTAGE: Duration = Duration::from_secs(3);
 async fn publisher_and_consumer_resume_after_an_outage_longer_than_any_delay() {
     let mut config = config("outage");
     let (mut proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let broker = Broker::connect(&config, "test").await.unwrap();
     topology::apply(&broker, &workers(&config.prefix)).await.unwrap();
     let mut consumer = broker.consumer(queue(&broker), 1);
@@ -53,7 +53,7 @@ async fn publisher_and_consumer_resume_after_an_outage_longer_than_any_delay() {
 async fn one_missing_queue_does_not_silence_the_other_consumers() {
     let mut config = config("vanished");
     let (mut proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let broker = Broker::connect(&config, "test").await.unwrap();
     topology::apply(&broker, &workers(&config.prefix)).await.unwrap();
     let mut alpha = broker.consumer(queue(&broker), 1);
@@ -87,7 +87,7 @@ async fn one_missing_queue_does_not_silence_the_other_consumers() {
 async fn a_blocked_broker_is_seen_and_does_not_hold_up_acknowledgements() {
     let mut config = config("blocked");
     let (proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let broker = Broker::connect(&config, "test").await.unwrap();
     topology::apply(&broker, &workers(&config.prefix)).await.unwrap();
     let mut consumer = broker.consumer(queue(&broker), 1);
@@ -115,7 +115,7 @@ async fn a_blocked_broker_is_seen_and_does_not_hold_up_acknowledgements() {
 async fn a_process_that_starts_before_its_broker_waits_for_it() {
     let mut config = config("early");
     let (mut proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     proxy.cut().await;
     let starting = tokio::spawn({
         let config = config.clone();
@@ -136,7 +136,7 @@ async fn a_process_that_starts_before_its_broker_waits_for_it() {
 async fn a_process_ends_while_its_broker_is_away() {
     let mut config = config("away");
     let (mut proxy, through) = Proxy::start(&url()).await;
-    config.url = through.into();
+    config.url = Some(through.into());
     let broker = Broker::connect(&config, "test").await.unwrap();
     topology::apply(&broker, &workers(&config.prefix)).await.unwrap();
     let mut consumer = broker.consumer(queue(&broker), 1);

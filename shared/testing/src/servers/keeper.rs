@@ -44,6 +44,7 @@ impl Servers {
         Ok(Addresses {
             database_url: self.database.as_ref().map(Postgres::url),
             amqp_url: self.broker.as_ref().map(RabbitMq::url),
+            amqp_password: self.broker.as_ref().map(RabbitMq::password_of_users),
         })
     }
 

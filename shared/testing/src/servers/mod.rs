@@ -15,6 +15,7 @@ pub mod keeper;
 mod postgres;
 mod process;
 mod rabbitmq;
+mod users;
 
 use std::{io::BufRead, path::Path, process::Stdio, time::Duration};
 
@@ -53,14 +54,20 @@ pub struct Addresses {
     pub database_url: Option<String>,
     /// URL of RabbitMQ, as its administrator.
     pub amqp_url: Option<String>,
+    /// Password of RabbitMQ's other users: those of [`passereau_broker::permissions_for`], for the prefixes of tests.
+    pub amqp_password: Option<String>,
 }
 
 impl Addresses {
     /// The variables to set for programs that use these servers.
     pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        [(crate::DATABASE_URL, self.database_url.as_deref()), (crate::AMQP_URL, self.amqp_url.as_deref())]
-            .into_iter()
-            .filter_map(|(name, url)| Some((name, url?)))
+        [
+            (crate::DATABASE_URL, self.database_url.as_deref()),
+            (crate::AMQP_URL, self.amqp_url.as_deref()),
+            (crate::AMQP_PASSWORD, self.amqp_password.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
     }
 }
 

@@ -15,7 +15,10 @@ use tokio::{
     process::Command,
 };
 
-use super::process::{Account, Server, free_port};
+use super::{
+    process::{Account, Server, free_port},
+    users,
+};
 
 /// Longest start: about five seconds on an idle machine with two cores, several times that on a busy one.
 const READY_DEADLINE: Duration = Duration::from_secs(120);
@@ -36,6 +39,8 @@ pub(crate) struct RabbitMq {
     account: Account,
     home: PathBuf,
     password: String,
+    /// Password of the users that are not the administrator.
+    others: String,
     node: String,
     ports: Ports,
     /// The mapper and the broker; `None` while they are killed.
@@ -62,6 +67,7 @@ impl RabbitMq {
         let account = Account::of_package("rabbitmq")?;
         let base = account.folder(&folder.join("rabbitmq"))?;
         let password = uuid::Uuid::new_v4().simple().to_string();
+        let others = uuid::Uuid::new_v4().simple().to_string();
         let mut attempt = 1;
         loop {
             let mut rabbitmq = Self {
@@ -69,6 +75,7 @@ impl RabbitMq {
                 account: account.clone(),
                 home: account.folder(&base.join(format!("attempt-{attempt}")))?,
                 password: password.clone(),
+                others: others.clone(),
                 node: format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple()),
                 ports: Ports::free()?,
                 servers: None,
@@ -84,26 +91,24 @@ impl RabbitMq {
     }
 
     fn configure(&self) -> Result<()> {
-        let Self { account, home, password, ports, .. } = self;
+        let Self { account, home, password, others, ports, .. } = self;
         account.file(&home.join("environment"), "")?;
         account.file(&home.join("enabled_plugins"), "[].\n")?;
+        let definitions = home.join("definitions.json");
+        account.file(&definitions, &users::definitions(password, others))?;
         account.file(
             &home.join("rabbitmq.conf"),
             &format!(
                 "listeners.tcp.local = 127.0.0.1:{amqp}\n\
                  num_acceptors.tcp = 2\n\
-                 default_user = passereau\n\
-                 default_pass = {password}\n\
-                 default_permissions.configure = .*\n\
-                 default_permissions.read = .*\n\
-                 default_permissions.write = .*\n\
-                 default_user_tags.administrator = true\n\
+                 load_definitions = {definitions}\n\
                  disk_free_limit.absolute = 50MB\n\
                  raft.wal_max_size_bytes = 67108864\n\
                  log.console = true\n\
                  log.console.level = warning\n\
                  log.file = false\n",
-                amqp = ports.amqp
+                amqp = ports.amqp,
+                definitions = definitions.display()
             ),
         )
     }
@@ -150,6 +155,11 @@ impl RabbitMq {
     /// URL of the broker, as its administrator.
     pub(crate) fn url(&self) -> String {
         format!("amqp://passereau:{}@127.0.0.1:{}/%2f", self.password, self.ports.amqp)
+    }
+
+    /// Password of the users of [`passereau_broker::permissions_for`].
+    pub(crate) fn password_of_users(&self) -> String {
+        self.others.clone()
     }
 
     pub(crate) fn running(&mut self) -> Option<&mut [Server; 2]> {

@@ -1,0 +1,216 @@
+//! Invariant 7: a secret is never printed, logged, traced or put in a message. Secrets are planted, and everything that leaves a process is searched.
+
+use std::collections::BTreeMap;
+
+use passereau_contracts::WORKERS;
+use passereau_harvest::State;
+use passereau_sandbox::{Route, SandboxConfig, Scripted};
+use passereau_testing::{AMQP_PASSWORD, amqp_url};
+use passereau_tests::{Fleet, FleetConfig};
+use url::Url;
+
+use crate::prepared::{SOON, generated, request};
+
+/// GBIF's password, with characters that are written otherwise in addresses.
+const GBIF_PASSWORD: &str = "planted/gbif+password";
+/// The same with its user, as HTTP Basic writes it: base64 of `passereau:planted/gbif+password`.
+const GBIF_BASIC: &str = "cGFzc2VyZWF1OnBsYW50ZWQvZ2JpZitwYXNzd29yZA==";
+/// In the query of an address to which GBIF redirects.
+const TOKEN: &str = "planted-token-of-a-redirect";
+/// A password of a server that is not there, or does not know it.
+const WRONG: &str = "planted-wrong-password";
+
+/// What must not appear, by what it is.
+fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
+    let password = |url: &str| Url::parse(url).unwrap().password().unwrap().to_owned();
+    let mut planted: BTreeMap<_, _> = [
+        ("GBIF's password", GBIF_PASSWORD.to_owned()),
+        ("GBIF's credentials", GBIF_BASIC.to_owned()),
+        ("the token of a redirect", TOKEN.to_owned()),
+        ("a wrong password", WRONG.to_owned()),
+        ("the password of the state's owner", password(&fleet.roles.state.url)),
+        ("the password of the writer", password(&fleet.roles.writer.url)),
+        ("the administrator's password", password(&fleet.database.url)),
+        ("the broker's password", password(&amqp_url())),
+    ]
+    .into();
+    if let Ok(password) = std::env::var(AMQP_PASSWORD) {
+        planted.insert("the password of the broker's users", password);
+    }
+    planted
+}
+
+/// Searches one text.
+fn search(planted: &BTreeMap<&'static str, String>, place: &str, text: &str) {
+    for (what, secret) in planted {
+        if let Some(at) = text.find(secret.as_str()) {
+            let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+            panic!(
+                "{what} is in {place}: {}",
+                text[line..at].chars().rev().take(400).collect::<Vec<_>>().iter().rev().collect::<String>()
+            );
+        }
+    }
+}
+
+/// Every row of our schemas as text, and every message that ever stood in the outbox.
+async fn database(fleet: &Fleet) -> Vec<(String, String)> {
+    let pool = &fleet.database.pool;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+         WHERE schemaname IN ('passereau', 'pinv_gbif') UNION ALL SELECT 'public.every_message' ORDER BY 1",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    assert!(tables.len() > 20, "{tables:?}");
+    let mut texts = Vec::new();
+    for table in tables {
+        // Bytes are shown as text too: a dead letter keeps its body as it came.
+        let sql = format!("SELECT string_agg(to_jsonb(t)::text, E'\\n') FROM {table} t");
+        let text: Option<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(pool).await.unwrap();
+        texts.push((table, text.unwrap_or_default()));
+    }
+    let bodies: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT body FROM passereau.dead_letter").fetch_all(pool).await.unwrap();
+    texts.extend(bodies.iter().map(|body| ("a dead letter".to_owned(), String::from_utf8_lossy(body).into_owned())));
+    texts
+}
+
+/// The metrics page of a worker, whose address stands in its log.
+async fn metrics(fleet: &Fleet, worker: &str) -> String {
+    let log = fleet.log(worker);
+    let address = log.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let address = address.expect("the worker logs the address of its metrics");
+    let page = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
+    assert!(page.contains("passereau_"), "{page}");
+    page
+}
+
+/// What a command says, on both outputs.
+async fn said(fleet: &Fleet, args: &[&str]) -> String {
+    let output = fleet.command(args).await.unwrap();
+    [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
+    let (_folder, archive) = generated(50);
+    let sandbox =
+        SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
+    let environment = vec![("PASSEREAU_LOG", "debug".to_owned())];
+    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await.unwrap();
+    let planted = planted(&fleet);
+    sqlx::raw_sql(
+        "CREATE TABLE public.every_message (message jsonb);
+         CREATE FUNCTION public.keep_message() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+             AS 'BEGIN INSERT INTO public.every_message VALUES (to_jsonb(NEW)); RETURN NULL; END';
+         CREATE TRIGGER keep_message AFTER INSERT OR UPDATE ON passereau.outbox
+             FOR EACH ROW EXECUTE FUNCTION public.keep_message()",
+    )
+    .execute(&fleet.database.pool)
+    .await
+    .unwrap();
+
+    // A front end that shows what it was sent, a redirect that carries a token to where nobody is; then all goes well.
+    let echo = format!("proxy error\nauthorization: Basic {GBIF_BASIC}\npassword {GBIF_PASSWORD}\n");
+    fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(503, echo.clone())]);
+    let nowhere = format!("http://127.0.0.1:1/x.zip?token={TOKEN}#{TOKEN}");
+    fleet.sandbox.script(Route::DownloadFile, [Scripted::answer(302, "elsewhere").with_header("location", &nowhere)]);
+    let id = fleet.submit(&request()).await.unwrap();
+    let harvest = fleet.ended(id, SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+    assert_eq!(fleet.sandbox.unplayed(), 0, "every trouble was met");
+
+    // A refused account ends a harvest, with GBIF's words in its reason.
+    fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(401, echo)]);
+    let mut other = request();
+    other.subscription = Some("refused".to_owned());
+    other.query.as_mut().unwrap()["predicate"]["predicates"][0]["value"] = "False".into();
+    let refused = fleet.submit(&other).await.unwrap();
+    let refused = fleet.ended(refused, SOON).await;
+    assert_eq!(refused.state, State::Failed);
+    assert!(refused.reason.unwrap().contains("PASSEREAU_GBIF_PASSWORD"));
+    // And a message that is none.
+    let poison = fleet.publish("harvest.request", b"{".to_vec()).await.unwrap();
+    fleet.dead_letter(poison, SOON).await;
+
+    for worker in WORKERS {
+        let log = fleet.log(worker.worker);
+        assert!(log.contains("\"level\":\"DEBUG\""), "the {} logs at debug level", worker.worker);
+        search(&planted, &format!("the log of the {}", worker.worker), &log);
+        search(&planted, &format!("the metrics of the {}", worker.worker), &metrics(&fleet, worker.worker).await);
+    }
+    for (place, text) in database(&fleet).await {
+        assert!(place != "public.every_message" || text.contains("archive.load"), "messages were kept");
+        search(&planted, &place, &text);
+    }
+
+    let shown = id.to_string();
+    let letters = said(&fleet, &["dead", "list", "--json"]).await;
+    search(&planted, "the list of dead letters", &letters);
+    let postgres = format!("postgres://passereau:{WRONG}@127.0.0.1:1/geonature");
+    let refused_login = {
+        let mut url = Url::parse(&fleet.database.url).unwrap();
+        url.set_password(Some(WRONG)).unwrap();
+        url.to_string()
+    };
+    let amqp = format!("amqp://passereau:{WRONG}@127.0.0.1:1/%2f");
+    let refused_user = {
+        let mut url = Url::parse(&amqp_url()).unwrap();
+        url.set_password(Some(WRONG)).unwrap();
+        url.to_string()
+    };
+    let brief = ["--amqp-startup-timeout-ms", "0", "--amqp-connect-timeout-ms", "2000"];
+    let commands: Vec<Vec<&str>> = vec![
+        vec!["harvest", "show", &shown],
+        vec!["harvest", "show", &shown, "--json"],
+        vec!["harvest", "list", "--json"],
+        vec!["harvest", "plan", &shown],
+        vec!["check"],
+        vec!["harvest", "submit", "--help"],
+        vec!["harvest", "show", "--help"],
+        vec!["up", "--help"],
+        vec!["harvest", "list", "--database-url", &postgres],
+        vec!["harvest", "list", "--database-url", &refused_login],
+        vec!["harvest", "list", "--database-url", WRONG],
+        vec!["migrate", "--database-url", &refused_login],
+        [&["topology", "apply", "--amqp-url", &amqp][..], &brief].concat(),
+        [&["topology", "apply", "--amqp-url", &refused_user][..], &brief].concat(),
+        vec!["topology", "apply", "--amqp-url", WRONG],
+        vec!["up", "--database-url", &postgres, "--amqp-url", WRONG, "--concurrency", "none"],
+    ];
+    for args in commands {
+        let text = said(&fleet, &args).await;
+        assert!(!text.trim().is_empty(), "{args:?} says something");
+        search(&planted, &format!("the output of `passereau {}`", args[..2.min(args.len())].join(" ")), &text);
+    }
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_takes_its_secrets_from_files() {
+    let (folder, archive) = generated(50);
+    let secret = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!("{content}\n")).unwrap();
+        path.display().to_string()
+    };
+    let sandbox =
+        SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
+    let environment = vec![
+        ("PASSEREAU_GBIF_PASSWORD", String::new()),
+        ("PASSEREAU_GBIF_PASSWORD_FILE", secret("gbif", GBIF_PASSWORD)),
+        ("PASSEREAU_AMQP_URL", String::new()),
+        ("PASSEREAU_AMQP_URL_FILE", secret("amqp", &amqp_url())),
+    ];
+    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await.unwrap();
+    let id = fleet.submit(&request()).await.unwrap();
+    let harvest = fleet.ended(id, SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+
+    let both = ["topology", "apply", "--amqp-url", "amqp://somebody@127.0.0.1/"];
+    let text = said(&fleet, &both).await;
+    assert!(text.contains("PASSEREAU_AMQP_URL and PASSEREAU_AMQP_URL_FILE are both set"), "{text}");
+    fleet.stop().await.unwrap();
+}
