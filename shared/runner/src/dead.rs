@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_broker::{Incoming, Outgoing};
-use passereau_contracts::WORKERS;
+use passereau_contracts::{
+    ATTEMPT_HEADER as ATTEMPT, FIRST_PUBLISHED_AT_HEADER as FIRST_PUBLISHED_AT, ORIGIN_HEADER as ORIGIN, WORKERS,
+};
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
 use passereau_harvest::{Revived, revive};
 use passereau_telemetry::DeadLetterReason;
@@ -12,7 +14,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::envelope::{ATTEMPT, Envelope, FIRST_PUBLISHED_AT, ORIGIN, storable};
+use crate::envelope::{Envelope, storable};
 
 /// Why a message gave up.
 pub(crate) struct Death<'a> {

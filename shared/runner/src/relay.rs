@@ -12,9 +12,10 @@ use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use passereau_contracts::ATTEMPT_HEADER;
 use passereau_telemetry::{DeadLetterReason, Light, Metrics};
 
-use crate::{dead, envelope::ATTEMPT};
+use crate::dead;
 
 /// Rows published at once.
 const BATCH: i64 = 200;
@@ -41,7 +42,7 @@ impl Due {
     fn into_outgoing(self) -> Outgoing {
         let work = self.exchange == "work";
         let mut headers = self.headers.0;
-        headers.insert(ATTEMPT.to_owned(), self.attempt.to_string());
+        headers.insert(ATTEMPT_HEADER.to_owned(), self.attempt.to_string());
         Outgoing {
             message_id: self.id,
             exchange: if work { passereau_broker::Exchange::Work } else { passereau_broker::Exchange::Events },

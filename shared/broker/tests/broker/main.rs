@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod consuming;
+mod contract;
 mod harness;
 mod outage;
 mod proxy;
