@@ -33,6 +33,7 @@ struct Due {
     routing_key: String,
     version: i32,
     body: serde_json::Value,
+    raw: Option<Vec<u8>>,
     headers: Json<BTreeMap<String, String>>,
     harvest_id: Option<Uuid>,
     attempt: i32,
@@ -51,7 +52,7 @@ impl Due {
             version: u16::try_from(self.version).unwrap_or(0),
             correlation_id: self.harvest_id,
             headers,
-            body: self.body.to_string().into_bytes(),
+            body: self.raw.unwrap_or_else(|| self.body.to_string().into_bytes()),
             // Work that no queue takes must be noticed; nobody needs to listen to events.
             mandatory: work,
         }
@@ -142,7 +143,7 @@ async fn until_next(pool: &PgPool, metrics: &Metrics, postgres: &Light) -> Durat
 async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let due: Vec<Due> = sqlx::query_as(
-        "SELECT id, exchange, routing_key, version, body, headers, harvest_id, attempt
+        "SELECT id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt
          FROM passereau.outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED",
     )
     .bind(BATCH)

@@ -4,6 +4,7 @@
 
 mod approval;
 mod archives;
+mod dead;
 mod faults;
 mod foreign_client;
 mod harvest;
