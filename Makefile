@@ -81,6 +81,10 @@ test: setup ## All tests, against a private RabbitMQ and PostgreSQL
 	cargo build --workspace --bins --tests
 	$(DEBUG)/passereau-platform run -- cargo test --workspace
 
+.PHONY: test-crash
+test-crash: setup build ## Harvests under every fault: killed workers and servers, lost messages, a full store
+	cargo test --workspace --test crash
+
 .PHONY: demo
 demo: setup build ## The fleet end to end: a request by message, records in the synthèse, twice
 	$(DEBUG)/passereau-platform run -- $(DEBUG)/demo

@@ -54,4 +54,17 @@ LANGUAGE sql STABLE AS $$
     SELECT passereau.opens_at(passereau.setting('upsert_hours'), passereau.upsert_time_zone(), at)
 $$;
 
+-- Called by a trigger of pinv_gbif.setting. Hours that mean nothing are refused where they are written. Slices that wait for the old
+-- hours look at the new ones at once: those whose time is further away than any back-off, whether or not they failed before.
+-- As its owner: whoever may edit a setting need not be let into our messages.
+CREATE OR REPLACE FUNCTION passereau.set_hours() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog AS $$
+BEGIN
+    PERFORM passereau.check_hours(passereau.setting('upsert_hours'), passereau.upsert_time_zone());
+    UPDATE passereau.outbox SET due_at = now()
+    WHERE routing_key = 'synthese.upsert' AND due_at < 'infinity' AND due_at > now()
+      AND (attempt = 0 OR due_at > now() + interval '10 minutes');
+    RETURN NULL;
+END $$;
+
 RESET check_function_bodies;

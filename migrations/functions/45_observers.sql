@@ -55,7 +55,7 @@ $$;
 -- setting costs nobody anything who does not use it.
 CREATE OR REPLACE FUNCTION passereau.hidden_digest(digest uuid, hidden boolean, login text) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN hidden THEN md5(digest || ' ' || COALESCE(login, ''))::uuid ELSE digest END
+    SELECT CASE WHEN hidden THEN md5(digest::text || ' ' || COALESCE(login, ''))::uuid ELSE digest END
 $$;
 
 RESET check_function_bodies;

@@ -6,12 +6,14 @@
 -- otherwise. What is compared are the values in the row, defaults of the instance included, so a correction that somebody made
 -- before us costs no write, and the costly triggers of GeoNature fire for columns that really change.
 --
--- What we left is remembered as a hash of 32 bits for each column (passereau.written.columns): two values of one column that
--- share it are one case in four thousand million. md5, because PostgreSQL promises its own hash functions for one version only.
--- Where nothing is remembered (NULL), no column counts as edited.
+-- What we left is remembered as one integer for each column (passereau.written.columns): a number as it is, a text as 32 bits of
+-- its md5, so that two texts of one column that share it are one case in four thousand million. md5, because PostgreSQL promises
+-- its own hash functions for one version only. Where nothing is remembered (NULL), no column counts as edited.
 --
 -- Cost (not measured apart; `make bench-upsert` holds that of an insert): a row that is inserted is hashed once, an update is
--- compared twice, when it is planned and when it is written. Unchanged records are not compared. Locks: none.
+-- compared twice, when it is planned and when it is written. Unchanged records are not compared. The functions of one row are
+-- single expressions, none more volatile inside than it says, because PostgreSQL writes only such functions into the statement
+-- that calls them (https://wiki.postgresql.org/wiki/Inlining_of_SQL_functions). Locks: none.
 SET check_function_bodies = off;
 
 -- The columns that are compared, as gn_synthese.synthese names them. The last three are only watched: we never write them, and
@@ -56,19 +58,31 @@ $$;
 
 -- A geometry as text, with the projection of its local twin.
 CREATE OR REPLACE FUNCTION passereau.place_text(place geometry, local_srid integer) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT concat(ST_AsText(place), ' ', local_srid) $$;
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT COALESCE(ST_AsText(place), '') || ' ' || COALESCE(local_srid::text, '') $$;
 
 -- A moment as text, whatever the session's habits.
 CREATE OR REPLACE FUNCTION passereau.moment_text(moment timestamp) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
+LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT to_char(moment, 'YYYY-MM-DD"T"HH24:MI:SS.US') $$;
 
--- Our part of additional_data, without provenance and without the mark of a vanished record; another program's keys are its own
--- business.
+-- What of our part of additional_data is no content: provenance, and the mark of a vanished record.
+CREATE OR REPLACE FUNCTION passereau.no_content_keys() RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT passereau.provenance_keys() || 'vanished_at'::text $$;
+
+-- Our part of additional_data, without those; another program's keys are its own business.
 CREATE OR REPLACE FUNCTION passereau.own_content(additional_data jsonb) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN jsonb_typeof(additional_data) IS DISTINCT FROM 'object' THEN '{}'
+        WHEN additional_data - passereau.additional_data_keys() = '{}' THEN (additional_data - passereau.no_content_keys())::text
+        ELSE passereau.picked_content(additional_data) END
+$$;
+
+-- The same where other programs have keys.
+CREATE OR REPLACE FUNCTION passereau.picked_content(additional_data jsonb) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT COALESCE(jsonb_object_agg(e.key, e.value), '{}')::text
-    FROM jsonb_each(CASE WHEN jsonb_typeof(additional_data) = 'object' THEN additional_data ELSE '{}' END) e
-    WHERE e.key = ANY (passereau.additional_data_keys()) AND NOT e.key = ANY (passereau.provenance_keys() || 'vanished_at'::text)
+    FROM jsonb_each(additional_data) e
+    WHERE e.key = ANY (passereau.additional_data_keys()) AND NOT e.key = ANY (passereau.no_content_keys())
 $$;
 
 -- A row of gn_synthese.synthese, one text for each column of column_names(). Polymorphic, so that no function of ours depends on
@@ -89,11 +103,37 @@ LANGUAGE sql STABLE AS $$
                  s.id_nomenclature_valid_status::text, s.validator, s.validation_comment]
 $$;
 
--- The hashes of such texts. An empty text is as good as none.
-CREATE OR REPLACE FUNCTION passereau.hashed(texts text[]) RETURNS integer[]
+-- What is remembered of one text, and of one number. An empty text is as good as none.
+CREATE OR REPLACE FUNCTION passereau.text_hash(content text) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT array_agg(('x' || left(md5(COALESCE(t.text, '')), 8))::bit(32)::integer ORDER BY t.n)
-    FROM unnest(texts) WITH ORDINALITY t (text, n)
+    SELECT CASE WHEN COALESCE(content, '') = '' THEN 0 ELSE ('x' || left(md5(content), 8))::bit(32)::integer END
+$$;
+CREATE OR REPLACE FUNCTION passereau.number_hash(number integer) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT COALESCE(number, -2147483648) $$;
+
+-- What is remembered of a row of gn_synthese.synthese: one integer for each column of column_names().
+CREATE OR REPLACE FUNCTION passereau.row_hashes(s anyelement) RETURNS integer[]
+LANGUAGE sql STABLE AS $$
+    SELECT ARRAY[passereau.text_hash(passereau.place_text(s.the_geom_4326, ST_SRID(s.the_geom_local))),
+                 passereau.number_hash(s.cd_nom), passereau.text_hash(passereau.moment_text(s.date_min)),
+                 passereau.text_hash(passereau.moment_text(s.date_max)), passereau.number_hash(s.id_nomenclature_bio_status),
+                 passereau.number_hash(s.id_nomenclature_behaviour), passereau.number_hash(s."precision"),
+                 passereau.number_hash(s.id_nomenclature_geo_object_nature), passereau.number_hash(s.id_nomenclature_blurring),
+                 passereau.number_hash(s.id_dataset), passereau.text_hash(s.nom_cite), passereau.number_hash(s.count_min),
+                 passereau.number_hash(s.count_max), passereau.text_hash(s.observers), passereau.text_hash(s.determiner),
+                 passereau.text_hash(s.digital_proof), passereau.text_hash(s.non_digital_proof),
+                 passereau.text_hash(s.reference_biblio), passereau.text_hash(s.place_name),
+                 passereau.text_hash(s.comment_description), passereau.number_hash(s.id_nomenclature_obs_technique),
+                 passereau.number_hash(s.id_nomenclature_bio_condition), passereau.number_hash(s.id_nomenclature_naturalness),
+                 passereau.number_hash(s.id_nomenclature_exist_proof), passereau.number_hash(s.id_nomenclature_life_stage),
+                 passereau.number_hash(s.id_nomenclature_sex), passereau.number_hash(s.id_nomenclature_obj_count),
+                 passereau.number_hash(s.id_nomenclature_type_count),
+                 passereau.number_hash(s.id_nomenclature_observation_status),
+                 passereau.number_hash(s.id_nomenclature_source_status), passereau.number_hash(s.id_nomenclature_biogeo_status),
+                 passereau.number_hash(s.id_nomenclature_determination_method),
+                 passereau.text_hash(passereau.own_content(s.additional_data)),
+                 passereau.number_hash(s.id_nomenclature_valid_status), passereau.text_hash(s.validator),
+                 passereau.text_hash(s.validation_comment)]
 $$;
 
 -- What is remembered of a row after it was written: its columns as they stand, but for those that a person had changed, which
@@ -159,7 +199,7 @@ LANGUAGE sql STABLE AS $$
           AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text))
         OFFSET 0
     ), hashes AS (
-        SELECT side.*, passereau.hashed(side.here) AS seen FROM side OFFSET 0
+        SELECT side.*, passereau.row_hashes(side.s) AS seen FROM side OFFSET 0
     )
     SELECT h.gbif_id, h.id_synthese, h.here, h.gbif, h.seen, h."left", c.writes, c.edited,
            passereau.is_validated(h.s, h.seen, h."left")

@@ -45,6 +45,10 @@ SET extra_float_digits = 1 SET datestyle = 'ISO, MDY'
 AS $$
 DECLARE
     end_of_ids CONSTANT bigint := 9223372036854775807;
+    -- All records are planned, what is to be done with the plan as a whole is not.
+    all_planned CONSTANT bigint := end_of_ids - 1;
+    -- More planned records than this are summed up in a call of its own, so that half a chunk never is too long because of it.
+    many CONSTANT integer := 100000;
     few        CONSTANT integer := 20000;
     only_ids    bigint[];       -- the records that have changed; NULL when they are many
     has_changed boolean;
@@ -208,7 +212,7 @@ BEGIN
     planned := planned - as_it_is;
 
     gone := 0;
-    IF previous IS NOT NULL AND previous <> generation.id THEN
+    IF previous <> generation.id OR previous IS NULL AND passereau.abandoned(harvest.subscription, of_harvest) <> '{}' THEN
         gone := passereau.plan_vanished(of_harvest, previous, others, after_id, upto_id, destination.id_source);
     END IF;
 
@@ -216,6 +220,10 @@ BEGIN
     SET plan_cursor = upto_id, unchanged = h.unchanged + plan.read - plan.planned, vanished = h.vanished + gone, updated_at = now()
     WHERE h.id = of_harvest;
 
+    IF done AND (SELECT count(*) FROM passereau.plan p WHERE p.harvest_id = of_harvest) > many AND after_id <> all_planned THEN
+        UPDATE passereau.harvest h SET plan_cursor = all_planned WHERE h.id = of_harvest;
+        done := false;
+    END IF;
     IF done THEN
         -- A record that GBIF gave a new gbifID takes its row along: its former number has not vanished.
         DELETE FROM passereau.plan v USING passereau.plan r

@@ -1,7 +1,7 @@
 -- Vanished records: what a plan intends for the rows of records that no current generation holds any more.
 --
 -- A record has vanished when the subscription's generation before held it, the new one does not, and neither does the current
--- generation of another subscription. Its row in the synthèse, if we wrote it, becomes by the subscription's setting `vanished`
+-- generation of another subscription; so has one that only a harvest wrote which was cancelled or failed on its way. Its row in the synthèse, if we wrote it, becomes by the subscription's setting `vanished`
 --   keep (default)   nothing but a note in passereau.written
 --   mark             additional_data.vanished_at, and nothing else
 --   delete           archived in passereau.deleted with its media, validations and reports, and taken away
@@ -15,7 +15,7 @@
 --                       landed the record
 -- Rows left alone because an archive was incomplete are looked at again by the next complete harvest that asks the same; those of a
 -- changed predicate are not, unless passereau.release_vanished(subscription) says that they may. When the setting becomes
--- stricter, the rows that were kept or marked before follow. With `keep` the reason is noted all the same, so that a stricter
+-- stricter, the rows that were kept or marked before follow. Rows of a cancelled or failed harvest count by what that one asked for. With `keep` the reason is noted all the same, so that a stricter
 -- setting does not take it for a loss.
 --
 -- Brake (62_summary.sql): a person has to approve the plan when more than 5 % of a dataset and at least 50 records would be
@@ -75,6 +75,8 @@ DECLARE
     setting   text;
     suspended text;
     intended  text;     -- what becomes of a row
+    abandoned uuid[];   -- harvests of this subscription that ended on their way: no generation tells what they wrote
+    asked_otherwise uuid[]; -- those of them that asked for something else, as far as is known
     landing   bigint[]; -- generations that harvests of other subscriptions have landed and not applied yet
     reported  integer[];
     gone      bigint;
@@ -84,6 +86,10 @@ BEGIN
     suspended := passereau.vanishing_suspended(of_harvest, previous);
     intended := COALESCE(suspended, setting);
     landing := passereau.landing_elsewhere(harvest.subscription);
+    abandoned := passereau.abandoned(harvest.subscription, of_harvest);
+    SELECT COALESCE(array_agg(a.id), '{}') INTO asked_otherwise
+    FROM unnest(abandoned) a (id)
+    WHERE (passereau.predicate_of(a.id) = passereau.predicate_of(of_harvest)) IS NOT TRUE;
 
     WITH lost AS (
         SELECT before.gbif_id
@@ -95,6 +101,14 @@ BEGIN
           AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
                           WHERE o.generation_id = ANY (others) AND o.gbif_id > after_id AND o.gbif_id <= upto_id
                             AND o.gbif_id = before.gbif_id)
+    ), left_behind AS (
+        SELECT w.gbif_id
+        FROM passereau.written w
+        WHERE abandoned <> '{}' AND w.harvest_id = ANY (abandoned) AND w.vanished_at IS NULL
+          AND w.gbif_id > after_id AND w.gbif_id <= upto_id
+          AND NOT EXISTS (SELECT FROM pinv_gbif.occurrence o
+                          WHERE o.generation_id = ANY (harvest.generation_id || others) AND o.gbif_id > after_id
+                            AND o.gbif_id <= upto_id AND o.gbif_id = w.gbif_id)
     ), left_before AS (
         -- What an earlier harvest left alone, and this one need not.
         SELECT w.gbif_id
@@ -111,14 +125,16 @@ BEGIN
         SELECT of_harvest, c.gbif_id, 'vanish',
                CASE WHEN cardinality(landing) > 0 AND EXISTS (SELECT FROM pinv_gbif.occurrence o
                                                               WHERE o.generation_id = ANY (landing) AND o.gbif_id = c.gbif_id)
-                    THEN 'incomplete' ELSE intended END, w.dataset_key, NULL, s.id_synthese, s.unique_id_sinp, s.nom_cite, s.date_min,
+                    THEN 'incomplete'
+                    WHEN intended IN ('mark', 'delete') AND w.harvest_id = ANY (asked_otherwise) THEN 'predicate_changed'
+                    ELSE intended END, w.dataset_key, NULL, s.id_synthese, s.unique_id_sinp, s.nom_cite, s.date_min,
                s.date_max, t.seen, passereau.touched(w.columns, t.seen), passereau.is_validated(s, t.seen, w.columns)
-        FROM (SELECT l.gbif_id FROM lost l UNION SELECT b.gbif_id FROM left_before b) c
+        FROM (SELECT l.gbif_id FROM lost l UNION SELECT b.gbif_id FROM left_before b UNION SELECT b.gbif_id FROM left_behind b) c
         JOIN passereau.written w ON w.gbif_id = c.gbif_id AND NOT w.adopted
         JOIN gn_synthese.synthese s
              ON s.id_synthese = w.id_synthese AND s.id_source = source AND s.entity_source_pk_value = c.gbif_id::text
         -- Only what is to be touched is compared again.
-        CROSS JOIN LATERAL (SELECT CASE WHEN intended IN ('mark', 'delete') THEN passereau.hashed(passereau.row_texts(s)) END AS seen
+        CROSS JOIN LATERAL (SELECT CASE WHEN intended IN ('mark', 'delete') THEN passereau.row_hashes(s) END AS seen
                             OFFSET 0) t
         ON CONFLICT (harvest_id, gbif_id) DO NOTHING
         RETURNING 1
@@ -151,6 +167,14 @@ LANGUAGE sql STABLE AS $$
     FROM pinv_gbif.generation g
     JOIN passereau.harvest h ON h.id = g.harvest_id
     WHERE g.state = 'landed' AND g.subscription <> of_subscription AND h.state NOT IN ('completed', 'failed', 'cancelled')
+$$;
+
+-- Harvests of a subscription that were cancelled, or failed and were overtaken, after they had begun to write.
+CREATE OR REPLACE FUNCTION passereau.abandoned(of_subscription text, by_harvest uuid) RETURNS uuid[]
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg(h.id), '{}')
+    FROM passereau.harvest h
+    WHERE h.subscription = of_subscription AND h.id <> by_harvest AND h.state IN ('failed', 'cancelled') AND h.inserted + h.updated > 0
 $$;
 
 -- The columns of a row that are no longer as we left them, but for those that are only watched.

@@ -4,8 +4,8 @@
 -- it was made from is its basis; when a part of it is another one today, or after seven days, the plan is out of date: it is
 -- thrown away and made anew, and waits once more (passereau.renew_plan).
 --
--- Cost: some passes over the plan's rows, and a few dozen rows looked up for the samples; where rows are to be marked or deleted,
--- one pass over the generation before and one over passereau.written.
+-- Cost: one pass over the plan's rows for what is counted, one over those that change, and a few dozen rows looked up for the
+-- samples; where rows are to be marked or deleted, one pass over the generation before and one over passereau.written.
 -- Locks: renew_plan the harvest's row.
 SET check_function_bodies = off;
 
@@ -133,32 +133,45 @@ BEGIN
     SELECT * INTO harvest FROM passereau.harvest h WHERE h.id = of_harvest;
     SELECT * INTO destination FROM passereau.destination();
 
-    SELECT jsonb_build_object('counts', jsonb_build_object(
-               'landed', harvest.landed, 'unchanged', harvest.unchanged,
-               'new', count(*) FILTER (WHERE p.action = 'insert'),
-               'changed', count(*) FILTER (WHERE p.action IN ('update', 'rekey', 'adopt')),
-               'kept', count(*) FILTER (WHERE p.action = 'keep'),
-               'rejected', count(*) FILTER (WHERE p.action = 'reject')))
-    INTO summary
-    FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.action <> 'vanish';
+    WITH counted AS MATERIALIZED (
+        SELECT p.action, p.reason, d.dataset_key, count(*) AS records, count(*) FILTER (WHERE p.validated) AS validated
+        FROM passereau.plan p
+        CROSS JOIN LATERAL (SELECT CASE WHEN p.action = 'insert' AND p.id_dataset IS NULL THEN p.dataset_key END AS dataset_key) d
+        WHERE p.harvest_id = of_harvest
+        GROUP BY 1, 2, 3
+    ), reasons AS (
+        SELECT c.action, jsonb_object_agg(c.reason, c.records) AS records FROM counted c
+        WHERE c.action IN ('keep', 'reject', 'vanish') GROUP BY 1
+    )
+    SELECT jsonb_build_object(
+               'counts', (SELECT jsonb_build_object(
+                              'landed', harvest.landed, 'unchanged', harvest.unchanged,
+                              'new', COALESCE(sum(c.records) FILTER (WHERE c.action = 'insert'), 0),
+                              'changed', COALESCE(sum(c.records) FILTER (WHERE c.action IN ('update', 'rekey', 'adopt')), 0),
+                              'kept', COALESCE(sum(c.records) FILTER (WHERE c.action = 'keep'), 0),
+                              'rejected', COALESCE(sum(c.records) FILTER (WHERE c.action = 'reject'), 0))
+                          FROM counted c),
+               'kept', COALESCE((SELECT r.records FROM reasons r WHERE r.action = 'keep'), '{}'),
+               'rejected', COALESCE((SELECT r.records FROM reasons r WHERE r.action = 'reject'), '{}'),
+               'datasets', (SELECT COALESCE(jsonb_agg(jsonb_build_object('dataset_key', c.dataset_key, 'title', d.title,
+                                                                         'records', c.records)
+                                                      ORDER BY c.records DESC, c.dataset_key), '[]')
+                            FROM counted c
+                            LEFT JOIN pinv_gbif.dataset d ON d.dataset_key = c.dataset_key
+                            WHERE c.dataset_key IS NOT NULL),
+               'vanished', jsonb_build_object(
+                   'records', harvest.vanished,
+                   'setting', COALESCE(harvest.settings ->> 'vanished', 'keep'),
+                   'rows', COALESCE((SELECT r.records FROM reasons r WHERE r.action = 'vanish'), '{}'),
+                   'validated', (SELECT COALESCE(sum(c.validated), 0) FROM counted c WHERE c.action = 'vanish'),
+                   'datasets', '[]'::jsonb, 'samples', '[]'::jsonb))
+    INTO summary;
 
-    summary := summary || jsonb_build_object(
-        'kept', (SELECT COALESCE(jsonb_object_agg(r.reason, r.records), '{}')
-                 FROM (SELECT p.reason, count(*) AS records FROM passereau.plan p
-                       WHERE p.harvest_id = of_harvest AND p.action = 'keep' GROUP BY 1) r),
-        'rejected', (SELECT COALESCE(jsonb_object_agg(r.reason, r.records), '{}')
-                     FROM (SELECT p.reason, count(*) AS records FROM passereau.plan p
-                           WHERE p.harvest_id = of_harvest AND p.action = 'reject' GROUP BY 1) r),
-        'new', (SELECT COALESCE(jsonb_agg(to_jsonb(n) ORDER BY n.gbif_id), '[]')
-                FROM (SELECT p.gbif_id, p.nom_cite, p.cd_nom, p.date_min::date AS date, p.longitude, p.latitude
-                      FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.action = 'insert'
-                      ORDER BY p.gbif_id LIMIT samples) n),
-        'datasets', (SELECT COALESCE(jsonb_agg(to_jsonb(n) ORDER BY n.records DESC, n.dataset_key), '[]')
-                     FROM (SELECT p.dataset_key, d.title, count(*) AS records
-                           FROM passereau.plan p
-                           LEFT JOIN pinv_gbif.dataset d ON d.dataset_key = p.dataset_key
-                           WHERE p.harvest_id = of_harvest AND p.action = 'insert' AND p.id_dataset IS NULL
-                           GROUP BY 1, 2) n));
+    summary := summary || jsonb_build_object('new', CASE WHEN summary #>> '{counts,new}' = '0' THEN '[]'::jsonb ELSE (
+        SELECT jsonb_agg(to_jsonb(n) ORDER BY n.gbif_id)
+        FROM (SELECT p.gbif_id, p.nom_cite, p.cd_nom, p.date_min::date AS date, p.longitude, p.latitude
+              FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.action = 'insert'
+              ORDER BY p.gbif_id LIMIT samples) n) END);
 
     -- For each column the records that it is written, kept or written in spite of a validation, and the first few of them.
     summary := summary || (
@@ -187,21 +200,18 @@ BEGIN
         FROM (SELECT s.kind, jsonb_object_agg(s.name, jsonb_build_object('records', s.records, 'samples', s.samples)) AS columns
               FROM shown s GROUP BY 1) k);
 
-    summary := summary || jsonb_build_object('vanished', (
-        SELECT jsonb_build_object(
-                   'records', harvest.vanished,
-                   'setting', COALESCE(harvest.settings ->> 'vanished', 'keep'),
-                   'rows', (SELECT COALESCE(jsonb_object_agg(r.reason, r.records), '{}')
-                            FROM (SELECT p.reason, count(*) AS records FROM passereau.plan p
-                                  WHERE p.harvest_id = of_harvest AND p.action = 'vanish' GROUP BY 1) r),
-                   'validated', (SELECT count(*) FROM passereau.plan p
-                                 WHERE p.harvest_id = of_harvest AND p.action = 'vanish' AND p.validated),
-                   'datasets', (SELECT COALESCE(jsonb_agg(to_jsonb(v) ORDER BY v.records DESC, v.dataset_key), '[]')
-                                FROM passereau.vanishing_datasets(of_harvest) v),
-                   'samples', (SELECT COALESCE(jsonb_agg(to_jsonb(v) ORDER BY v.gbif_id), '[]')
-                               FROM (SELECT p.gbif_id, p.id_synthese, p.nom_cite, p.date_min::date AS date, p.reason, p.validated
-                                     FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.action = 'vanish'
-                                     ORDER BY p.gbif_id LIMIT samples) v))));
+    IF summary #> '{vanished,rows}' <> '{}' THEN
+        summary := jsonb_set(summary, '{vanished,samples}', (
+            SELECT jsonb_agg(to_jsonb(v) ORDER BY v.gbif_id)
+            FROM (SELECT p.gbif_id, p.id_synthese, p.nom_cite, p.date_min::date AS date, p.reason, p.validated
+                  FROM passereau.plan p WHERE p.harvest_id = of_harvest AND p.action = 'vanish'
+                  ORDER BY p.gbif_id LIMIT samples) v));
+    END IF;
+    IF summary #> '{vanished,rows}' ?| ARRAY['mark', 'delete'] THEN
+        summary := jsonb_set(summary, '{vanished,datasets}', (
+            SELECT COALESCE(jsonb_agg(to_jsonb(v) ORDER BY v.records DESC, v.dataset_key), '[]')
+            FROM passereau.vanishing_datasets(of_harvest) v));
+    END IF;
     RETURN summary;
 END $$;
 

@@ -295,7 +295,7 @@ BEGIN
     SET cd_nom = p.cd_nom, cell = p.cell AND NOT w.adopted AND NOT p.edited && of_place, taxon_path = p.taxon_path,
         dataset_key = p.dataset_key, media_hash = COALESCE(p.media_hash, w.media_hash),
         written_key = p.written_key, place_hash = p.place_hash, taxon_hash = p.taxon_hash, rest_hash = p.rest_hash,
-        columns = passereau.columns_left(w.columns, passereau.hashed(passereau.row_texts(s)), p.edited),
+        columns = passereau.columns_left(w.columns, passereau.row_hashes(s), p.edited),
         vanished_at = NULL, vanished_from = NULL, vanished_how = NULL,
         harvest_id = of_harvest, written_at = now()
     FROM passereau.plan p, gn_synthese.synthese s
@@ -358,7 +358,7 @@ BEGIN
             WHERE p.harvest_id = $1 AND p.gbif_id BETWEEN $2 AND $3 AND p.action = 'insert'
             ORDER BY p.gbif_id
             ON CONFLICT DO NOTHING
-            RETURNING s.id_synthese, s.entity_source_pk_value::bigint AS gbif_id, passereau.hashed(passereau.row_texts(s)) AS columns
+            RETURNING s.id_synthese, s.entity_source_pk_value::bigint AS gbif_id, passereau.row_hashes(s) AS columns
         )
         INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, cell, taxon_path, dataset_key, media_hash,
                                        written_key, place_hash, taxon_hash, rest_hash, columns, harvest_id)
@@ -387,12 +387,15 @@ END $$;
 
 -- The same for every obscured position, when the areas are no longer those of the last time: GeoNature's triggers on
 -- ref_geo.l_areas give the cells their communes back. Returns how many rows went. Looked after by every upserter
--- (PASSEREAU_RECONVERT_SECONDS); costs a count of the areas when nothing has changed.
+-- (PASSEREAU_RECONVERT_SECONDS), by one at a time, in the platform's hours; costs a count of the areas when nothing has changed.
 CREATE OR REPLACE FUNCTION passereau.trim_areas() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     areas   text;
     trimmed bigint;
 BEGIN
+    IF passereau.upsert_opens_at() IS NOT NULL OR NOT pg_try_advisory_xact_lock(hashtext('passereau.trim_areas')) THEN
+        RETURN 0;
+    END IF;
     SELECT concat_ws(' ', count(*), max(a.id_area), max(COALESCE(a.meta_update_date, a.meta_create_date))) INTO areas
     FROM ref_geo.l_areas a WHERE a.enable;
     IF areas IS NOT DISTINCT FROM (SELECT t.stamp FROM passereau.trimmed_areas t) THEN

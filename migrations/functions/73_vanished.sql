@@ -55,7 +55,7 @@ BEGIN
     FROM passereau.written w
     JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese
     WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
-      AND p.reason IN ('mark', 'delete') AND w.gbif_id = p.gbif_id AND passereau.hashed(passereau.row_texts(s)) <> p.seen;
+      AND p.reason IN ('mark', 'delete') AND w.gbif_id = p.gbif_id AND passereau.row_hashes(s) <> p.seen;
     IF EXISTS (SELECT FROM passereau.plan p
                WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id AND p.action = 'vanish'
                  AND p.reason = 'delete' AND NOT p.validated) THEN

@@ -17,11 +17,13 @@ END $$;
 -- its open slices, and its generation unless that has become the current one.
 --
 -- What its slices have written into the synthèse stays, as do passereau.written and the rejects that tell of it: the next
--- harvest of the subscription finds it unchanged. The archive stays in the store.
+-- harvest of the subscription finds it unchanged, or, where it no longer asks for it, treats it as vanished (61_vanished.sql). The
+-- archive stays in the store.
 --
 -- Locks: the harvest's advisory lock and its row, for which it waits until the work in hand is committed (a minute at most).
--- Dropping a generation that has landed needs pinv_gbif.occurrence and pinv_gbif.multimedia for itself for a moment; a reader
--- who takes longer than ten seconds makes the call fail with 55P03, to be tried again.
+-- Dropping a generation that has landed needs pinv_gbif.occurrence and pinv_gbif.multimedia for itself for a moment. Where a reader
+-- takes longer than ten seconds the harvest is cancelled all the same, and the generation is left to the next look of the retention
+-- (88_retention.sql).
 CREATE OR REPLACE FUNCTION passereau.cancel(of_harvest uuid, of_reason text) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     generation bigint;
@@ -42,7 +44,11 @@ BEGIN
     WHERE g.harvest_id = of_harvest AND g.state IN ('loading', 'landed');
     IF FOUND THEN
         PERFORM set_config('lock_timeout', '10s', true);
-        PERFORM pinv_gbif.drop_generation(generation);
+        BEGIN
+            PERFORM pinv_gbif.drop_generation(generation);
+        EXCEPTION WHEN lock_not_available THEN
+            NULL;
+        END;
     END IF;
     RETURN true;
 END $$;

@@ -40,8 +40,10 @@ WHERE h.state IN ('completed', 'failed', 'cancelled')
 CREATE OR REPLACE VIEW passereau.v_expired_generation AS
 SELECT g.id, g.harvest_id, g.subscription, 'generation' AS kind
 FROM pinv_gbif.generation g
-JOIN passereau.v_left_behind l ON l.id = g.harvest_id
-WHERE g.state IN ('loading', 'landed')
+JOIN passereau.harvest l ON l.id = g.harvest_id
+-- What a cancellation had to leave, because somebody was reading, goes at once.
+WHERE (l.state = 'cancelled' OR l.id IN (SELECT b.id FROM passereau.v_left_behind b))
+  AND g.state IN ('loading', 'landed')
   AND NOT EXISTS (SELECT FROM passereau.subscription s WHERE s.current_generation = g.id)
   AND NOT EXISTS (SELECT FROM passereau.harvest h
                   WHERE h.generation_id = g.id AND h.state NOT IN ('completed', 'failed', 'cancelled'))

@@ -115,7 +115,7 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM FROM passereau.written w WHERE w.id_synthese = ANY (rows) ORDER BY w.gbif_id FOR UPDATE OF w;
-    SELECT jsonb_object_agg(s.id_synthese, to_jsonb(passereau.hashed(passereau.row_texts(s)))) INTO before
+    SELECT jsonb_object_agg(s.id_synthese, to_jsonb(passereau.row_hashes(s))) INTO before
     FROM gn_synthese.synthese s WHERE s.id_synthese = ANY (rows);
 
     EXECUTE format($sql$
@@ -129,7 +129,7 @@ BEGIN
     UPDATE passereau.written w
     SET columns = ARRAY(SELECT CASE WHEN w.columns[c.place] IS NOT DISTINCT FROM (before -> s.id_synthese::text ->> (c.place - 1)::integer)::integer
                                     THEN c.hash ELSE w.columns[c.place] END
-                        FROM unnest(passereau.hashed(passereau.row_texts(s))) WITH ORDINALITY c (hash, place) ORDER BY c.place)
+                        FROM unnest(passereau.row_hashes(s)) WITH ORDINALITY c (hash, place) ORDER BY c.place)
     FROM gn_synthese.synthese s
     WHERE s.id_synthese = ANY (rows) AND w.id_synthese = s.id_synthese AND w.columns IS NOT NULL;
     RETURN changed;

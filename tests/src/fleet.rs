@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing};
+use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing, queue_name};
 use passereau_contracts::{HarvestRequest, Message, WORKERS};
 use passereau_harvest::Harvest;
 use passereau_sandbox::{Sandbox, SandboxConfig};
@@ -37,6 +37,16 @@ pub struct FleetConfig {
     pub variant: Option<Variant>,
     /// All workers in one process (`passereau up`) instead of one process each.
     pub in_one_process: bool,
+    /// Processes of each worker; one by default.
+    pub copies: Option<usize>,
+    /// Workers that are not started with the others ([`Fleet::start_worker`]).
+    pub absent: Vec<&'static str>,
+    /// A database that is prepared already, and its role.
+    pub prepared: Option<(TestDatabase, WorkerRole)>,
+    /// Settings of single workers, over all others.
+    pub environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    /// Where the workers find RabbitMQ, if not where the test does: a proxy in front of it.
+    pub amqp_url: Option<String>,
 }
 
 impl FleetConfig {
@@ -60,7 +70,40 @@ pub struct Fleet {
     pub broker: Broker,
     folder: TempDir,
     environment: Vec<(String, String)>,
-    workers: Vec<(&'static str, Child)>,
+    environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    workers: Vec<Process>,
+}
+
+/// A running process of workers, and how to start it again.
+#[derive(Debug)]
+struct Process {
+    worker: &'static str,
+    program: String,
+    args: Vec<String>,
+    child: Child,
+}
+
+/// A GeoNature database with everything of ours installed, to be copied for one fleet after another.
+#[derive(Debug)]
+pub struct Prepared(Fleet);
+
+impl Prepared {
+    /// Prepares one as its administrator would. The archive is for the sandbox of its own, which hands out at least one.
+    ///
+    /// # Errors
+    /// As [`Fleet::start`].
+    pub async fn new(archive: &Path) -> anyhow::Result<Self> {
+        let fleet = Fleet::prepare(FleetConfig::handing_out(vec![archive.to_owned()])).await?;
+        fleet.install().await?;
+        Ok(Self(fleet))
+    }
+
+    /// A copy for one fleet.
+    pub async fn copy(&self) -> (TestDatabase, WorkerRole) {
+        let copy = self.0.database.copy().await;
+        let role = self.0.role.in_copy(&copy);
+        (copy, role)
+    }
 }
 
 impl Fleet {
@@ -70,29 +113,45 @@ impl Fleet {
     /// A server is missing, a program is not built, or a command of the preparation fails; its words are in the error.
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
         let in_one_process = config.in_one_process;
+        let (copies, is_prepared) = (config.copies.unwrap_or(1), config.prepared.is_some());
+        let absent = config.absent.clone();
         let mut fleet = Self::prepare(config).await?;
-        // As the database's administrator, for the role of the workers; everything else as that role.
-        let administrator = fleet.database.url.clone();
-        let role = fleet.role.name.clone();
-        let with = ["--with-metadata", "--with-media", "--with-removal"];
-        let install = [&["install", "--role", &role][..], &with, &["--database-url", &administrator]].concat();
-        for args in [&install[..], &["migrate"], &["topology", "apply"]] {
-            fleet.run_command(args).await?;
+        if !is_prepared {
+            fleet.install().await?;
         }
+        fleet.run_command(&["topology", "apply"]).await?;
         if in_one_process {
             fleet.spawn("passereau", "passereau", &["up"])?;
         } else {
-            for worker in WORKERS {
-                fleet.spawn(worker.worker, &format!("passereau-{}", worker.worker), &[])?;
+            let present = WORKERS.iter().map(|worker| worker.worker).filter(|worker| !absent.contains(worker));
+            for worker in present.cycle().take(copies * (WORKERS.len() - absent.len())) {
+                fleet.start_worker(worker)?;
             }
         }
         Ok(fleet)
     }
 
+    /// As the database's administrator, for the role of the workers; everything else as that role.
+    async fn install(&self) -> anyhow::Result<()> {
+        let with = ["--with-metadata", "--with-media", "--with-removal"];
+        let install =
+            [&["install", "--role", &self.role.name][..], &with, &["--database-url", &self.database.url]].concat();
+        for args in [&install[..], &["migrate"]] {
+            self.run_command(args).await?;
+        }
+        Ok(())
+    }
+
     async fn prepare(config: FleetConfig) -> anyhow::Result<Self> {
         passereau_broker::install_crypto();
-        let database = TestDatabase::variant(config.variant.unwrap_or(Variant::V2_17)).await;
-        let role = database.worker().await;
+        let (database, role) = match config.prepared {
+            Some(prepared) => prepared,
+            None => {
+                let database = TestDatabase::variant(config.variant.unwrap_or(Variant::V2_17)).await;
+                let role = database.worker().await;
+                (database, role)
+            }
+        };
         let folder = tempfile::tempdir().context("making the fleet's folder")?;
         for name in ["store", "scratch", "logs"] {
             fs::create_dir(folder.path().join(name)).context("making the fleet's folders")?;
@@ -105,7 +164,7 @@ impl Fleet {
         let path = |name: &str| folder.path().join(name).display().to_string();
         let mut environment: Vec<(String, String)> = [
             ("PASSEREAU_DATABASE_URL", role.url.clone()),
-            ("PASSEREAU_AMQP_URL", amqp),
+            ("PASSEREAU_AMQP_URL", config.amqp_url.unwrap_or(amqp)),
             ("PASSEREAU_AMQP_PREFIX", prefix),
             ("PASSEREAU_STORE_URL", format!("file://{}", path("store"))),
             ("PASSEREAU_SCRATCH_DIR", path("scratch")),
@@ -127,24 +186,83 @@ impl Fleet {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         environment.extend(config.environment.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        Ok(Self { database, role, sandbox, broker, folder, environment, workers: Vec::new() })
+        let environment_of = config.environment_of;
+        Ok(Self { database, role, sandbox, broker, folder, environment, environment_of, workers: Vec::new() })
+    }
+
+    /// Starts one more process of a worker.
+    ///
+    /// # Errors
+    /// Its program is not built, or cannot be started.
+    pub fn start_worker(&mut self, worker: &'static str) -> anyhow::Result<()> {
+        self.spawn(worker, &format!("passereau-{worker}"), &[])
     }
 
     /// Starts a process of workers. Its log goes into the fleet's folder.
     fn spawn(&mut self, worker: &'static str, name: &str, args: &[&str]) -> anyhow::Result<()> {
+        let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+        let child = self.child(worker, name, &args)?;
+        self.workers.push(Process { worker, program: name.to_owned(), args, child });
+        Ok(())
+    }
+
+    fn child(&self, worker: &'static str, name: &str, args: &[String]) -> anyhow::Result<Child> {
         let log = self.log_path(worker);
         let log = File::options().create(true).append(true).open(&log).context("opening a worker's log")?;
-        let child = tokio::process::Command::new(program(name)?)
+        let own = self.environment_of.iter().filter(|(of, _)| *of == worker).flat_map(|(_, settings)| settings.clone());
+        tokio::process::Command::new(program(name)?)
             .args(args)
             .envs(self.environment.clone())
+            .envs(own)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("starting the {worker}"))?;
-        self.workers.push((worker, child));
+            .with_context(|| format!("starting the {worker}"))
+    }
+
+    /// Starts the processes again that have ended, as an orchestrator would; gives how many there were.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub fn restart_ended(&mut self) -> anyhow::Result<usize> {
+        let mut restarted = 0;
+        for index in 0..self.workers.len() {
+            if self.workers[index].child.try_wait()?.is_some() {
+                let Process { worker, program, args, .. } = &self.workers[index];
+                let child = self.child(worker, program, args)?;
+                self.workers[index].child = child;
+                restarted += 1;
+            }
+        }
+        Ok(restarted)
+    }
+
+    /// Kills every process (SIGKILL); [`Fleet::restart_ended`] starts them again.
+    ///
+    /// # Errors
+    /// One cannot be killed.
+    pub async fn kill_all(&mut self) -> anyhow::Result<()> {
+        for process in &mut self.workers {
+            process.child.kill().await.with_context(|| format!("killing the {}", process.worker))?;
+        }
         Ok(())
+    }
+
+    /// Asks one process after the other to end, and starts it again once it has: a rolling restart. Gives how many there were.
+    ///
+    /// # Errors
+    /// One does not end with 0 within its grace, or cannot be started again.
+    pub async fn restart_rolling(&mut self) -> anyhow::Result<usize> {
+        for index in 0..self.workers.len() {
+            let worker = self.workers[index].worker;
+            let status =
+                terminate(&mut self.workers[index].child).await.with_context(|| format!("ending the {worker}"))?;
+            ensure!(status.success(), "the {worker} ended with {status}:\n{}", self.log_tail(worker));
+            self.restart_ended()?;
+        }
+        Ok(self.workers.len())
     }
 
     /// Runs the command `passereau` in the fleet's environment.
@@ -281,7 +399,7 @@ impl Fleet {
     /// # Errors
     /// A worker did not end with 0 within its grace.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        for (worker, mut child) in std::mem::take(&mut self.workers) {
+        for Process { worker, mut child, .. } in std::mem::take(&mut self.workers) {
             let status = terminate(&mut child).await.with_context(|| format!("ending the {worker}"))?;
             if !status.success() {
                 bail!("the {worker} ended with {status}:\n{}", self.log_tail(worker));
@@ -290,6 +408,22 @@ impl Fleet {
         passereau_broker::topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await?;
         self.broker.close().await;
         Ok(())
+    }
+
+    /// Messages in the queue of a worker that nobody has taken.
+    ///
+    /// # Errors
+    /// Those of the broker.
+    pub async fn waiting(&self, worker: &str) -> anyhow::Result<u32> {
+        Ok(passereau_broker::topology::waiting(&self.broker, &queue_name(self.broker.prefix(), worker)).await?)
+    }
+
+    /// Deletes the queue of a worker, with the messages in it.
+    ///
+    /// # Errors
+    /// Those of the broker.
+    pub async fn delete_queue(&self, worker: &str) -> anyhow::Result<()> {
+        Ok(passereau_broker::topology::delete_queue(&self.broker, &queue_name(self.broker.prefix(), worker)).await?)
     }
 
     fn log_path(&self, worker: &str) -> PathBuf {

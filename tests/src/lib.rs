@@ -1,10 +1,10 @@
 //! The whole fleet on one machine: real servers, real processes, a stand-in GBIF and iNaturalist.
 //!
-//! Used by the tests of `tests/fleet`, the demonstration and the benchmarks. A [`Fleet`] shares nothing with another one:
+//! Used by the tests of `tests/fleet` and `tests/crash`, the demonstration and the benchmarks. A [`Fleet`] shares nothing with another one:
 //! its database, its store, its sandbox and the names of its queues are its own.
 
 mod fleet;
 mod programs;
 
-pub use fleet::{Fleet, FleetConfig, QUERY_DATASETS, SUBSCRIPTION, query};
+pub use fleet::{Fleet, FleetConfig, Prepared, QUERY_DATASETS, SUBSCRIPTION, query};
 pub use programs::program;

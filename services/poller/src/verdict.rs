@@ -22,6 +22,10 @@ pub fn judge(download: &Download, is_late: bool) -> Verdict {
     let ended = |how: &str| Verdict::Failed(format!("GBIF's download {key} {how}"));
     match &download.status {
         DownloadStatus::Succeeded => Verdict::Fetch,
+        // Ours, maybe: whoever cancelled it at its deadline may have ended before it could note that.
+        DownloadStatus::Cancelled if is_late => Verdict::TooLate(format!(
+            "GBIF's download {key} was not ready at its deadline and is CANCELLED; submit the request again"
+        )),
         DownloadStatus::Cancelled => {
             ended("was cancelled (CANCELLED) by its owner or an administrator; submit the request again")
         }
@@ -66,8 +70,13 @@ mod tests {
         assert!(matches!(look(status, true), Verdict::TooLate(reason) if reason.contains(status)));
     }
 
+    #[test]
+    fn a_download_that_is_cancelled_at_its_deadline_may_have_been_by_ourselves() {
+        assert!(matches!(look("CANCELLED", false), Verdict::Failed(reason) if reason.contains("CANCELLED")));
+        assert!(matches!(look("CANCELLED", true), Verdict::TooLate(reason) if reason.contains("CANCELLED")));
+    }
+
     #[rstest]
-    #[case("CANCELLED")]
     #[case("KILLED")]
     #[case("FAILED")]
     #[case("FILE_ERASED")]

@@ -14,15 +14,12 @@ use passereau_gbif::{DownloadKey, GbifClient, GbifError};
 use passereau_harvest::{Harvest, State, find, shares_download, withdraw};
 use passereau_http::chain;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop};
-use std::time::Duration;
 use uuid::Uuid;
 
 /// Attempts that GBIF has to hear of the cancellation, the delays between them being half a minute or less.
 const GBIF_ATTEMPTS: i32 = 4;
 /// Attempts after which a harvest that does not exist is a mistake: its request may just be on its way.
 const UNKNOWN_ATTEMPTS: i32 = 3;
-/// How long a reader of the generations is left alone.
-const READER_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn cancel(gbif: &GbifClient, context: &Context, message: &HarvestCancel) -> Outcome {
     let id = message.harvest_id;
@@ -56,9 +53,6 @@ async fn end(context: &Context, claim: Claim, id: Uuid, words: &str) -> Outcome 
     match passereau_harvest::cancel(&mut tx, id, words).await {
         Ok(true) => tracing::info!(harvest_id = %id, reason = words, "cancelled"),
         Ok(false) => tracing::info!(harvest_id = %id, "the harvest has ended meanwhile, there is nothing to cancel"),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
-            return Err(Stop::snooze(READER_WAIT, "somebody reads the generations, one of which is to be dropped"));
-        }
         Err(error) => return Err(error.into()),
     }
     claim.release(&mut tx).await?;

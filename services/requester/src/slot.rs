@@ -6,7 +6,9 @@ use passereau_harvest::{State, advance};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// Takes a place for a harvest in state *requested*; `false` when all are taken. One asks at a time for each account.
+/// Takes a place for a harvest in state *requested*; `false` when all are taken. One asks at a time for each account. A harvest that is
+/// *requesting* already (its message came again, or its dead letter was replayed) waits only for downloads that are being made and for
+/// those that stand before it: if all waited for each other, none would ever go on.
 pub(crate) async fn take(pool: &PgPool, harvest_id: Uuid, account: &str, places: u32) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock(hashtext('passereau.gbif.places'), hashtext($1))")
@@ -14,8 +16,11 @@ pub(crate) async fn take(pool: &PgPool, harvest_id: Uuid, account: &str, places:
         .execute(&mut *tx)
         .await?;
     let taken: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM passereau.harvest
-         WHERE account = $1 AND state IN ('requesting', 'preparing') AND id <> $2",
+        "SELECT count(*) FROM passereau.harvest other JOIN passereau.harvest own ON own.id = $2
+         WHERE other.account = $1 AND other.id <> own.id
+           AND (other.state = 'preparing'
+                OR other.state = 'requesting'
+                   AND (own.state <> 'requesting' OR (other.created_at, other.id) < (own.created_at, own.id)))",
     )
     .bind(account)
     .bind(harvest_id)

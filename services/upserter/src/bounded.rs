@@ -5,6 +5,7 @@
 //! and comes again.
 
 use passereau_contracts::SyntheseUpsert;
+use passereau_harvest::{State, in_state};
 use passereau_runner::{Context, Done, Outcome, Stop};
 use sqlx::{PgConnection, PgPool};
 use std::time::Duration;
@@ -44,7 +45,10 @@ pub(crate) async fn plan(pool: &PgPool, harvest_id: Uuid, most: i32, seconds: u3
         .flatten();
     let records = remembered.unwrap_or(most).min(most);
     let mut tx = pool.begin().await?;
-    if !passereau_harvest::hold(&mut tx, harvest_id).await? {
+    // It may have failed meanwhile, and another harvest of the subscription may have begun.
+    if !passereau_harvest::hold(&mut tx, harvest_id).await?
+        || in_state(&mut *tx, harvest_id, &[State::Planning]).await?.is_none()
+    {
         return Err(Stop::Cancelled);
     }
     set(&mut tx, seconds).await?;

@@ -13,6 +13,6 @@ pub struct UpserterConfig {
     pub reconvert_seconds: u64,
     /// Longest time that a transaction on the synthèse may take, in seconds: a slice or a step of the plan that takes longer
     /// is taken back and done in halves. The default leaves five seconds of a minute for the commit.
-    #[arg(long, env = "PASSEREAU_TRANSACTION_S", default_value = "55", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "PASSEREAU_TRANSACTION_S", default_value = "55", value_parser = clap::value_parser!(u32).range(1..=60))]
     pub transaction_s: u32,
 }

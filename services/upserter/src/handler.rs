@@ -107,6 +107,10 @@ impl Upserter {
             return bounded::cut(context, message, ordinal, self.config.transaction_s).await;
         }
         let mut tx = context.begin().await?;
+        // Another slice may have failed the harvest meanwhile: its successor's plan must not meet this one's rows.
+        if in_state(&mut *tx, harvest_id, &[State::Upserting]).await?.is_none() {
+            return Ok(Done::with(tx));
+        }
         bounded::set(&mut tx, self.config.transaction_s).await?;
         let applied = match functions::apply(&mut *tx, harvest_id, ordinal).await {
             Err(error) if took_too_long(&error) => {

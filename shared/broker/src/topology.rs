@@ -167,6 +167,31 @@ pub async fn listen(broker: &Broker, name: &str, pattern: &str) -> Result<String
     Ok(queue)
 }
 
+/// How many messages of a queue wait for a consumer, by its full name; those in a consumer's hands are not counted.
+///
+/// # Errors
+/// The connection's failure, or a queue that does not exist.
+pub async fn waiting(broker: &Broker, queue: &str) -> Result<u32, BrokerError> {
+    let channel = broker.control_channel().await?;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let looked = channel.queue_declare(short(queue)?, options, FieldTable::default()).await;
+    let looked = looked.map_err(|error| explain(broker, format!("queue {queue}"), error))?;
+    broker.close_control_channel(channel).await;
+    Ok(looked.message_count())
+}
+
+/// Deletes one queue by its full name, with the messages in it. For tests.
+///
+/// # Errors
+/// The connection's failure. A queue that is gone already is no error.
+pub async fn delete_queue(broker: &Broker, queue: &str) -> Result<(), BrokerError> {
+    let channel = broker.control_channel().await?;
+    let deleted = channel.queue_delete(short(queue)?, QueueDeleteOptions::default()).await;
+    deleted.map_err(|error| explain(broker, format!("queue {queue}"), error))?;
+    broker.close_control_channel(channel).await;
+    Ok(())
+}
+
 /// Deletes every queue, with the messages in it, and the exchanges. For tests and for moving to another prefix.
 ///
 /// # Errors

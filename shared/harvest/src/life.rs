@@ -108,7 +108,7 @@ pub async fn hold(connection: &mut PgConnection, id: Uuid) -> Result<bool, sqlx:
 /// `migrations/functions/87_cancel.sql`. The download at GBIF is the caller's business.
 ///
 /// # Errors
-/// Those of PostgreSQL; 55P03 while somebody reads the generations: try again.
+/// Those of PostgreSQL.
 pub async fn cancel(connection: &mut PgConnection, id: Uuid, reason: &str) -> Result<bool, sqlx::Error> {
     let cancelled =
         sqlx::query_scalar("SELECT passereau.cancel($1, $2)").bind(id).bind(reason).fetch_one(&mut *connection).await?;

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use crate::Stop;
 
 /// How long a claim outlives its holder.
-const LIFETIME: Duration = Duration::from_secs(30);
+const LIFETIME: Duration = Duration::from_secs(15);
 
 const GIVE_BACK: &str = "UPDATE passereau.claim SET expires_at = '-infinity' WHERE name = $1 AND token = $2";
 

@@ -18,6 +18,7 @@ use crate::{
     Context, Done, Outcome, RetryConfig, Stop, Worker,
     dead::{self, Death},
     envelope::{Envelope, storable},
+    fault::{self, Boundary},
     inbox,
     outcome::is_database_absent,
 };
@@ -202,17 +203,22 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     {
         return Ok((kind, outcome));
     }
+    fault::reached(Boundary::Before, kind);
     let handled = timeout(HELD_AT_MOST, AssertUnwindSafe(worker.handle(&context, task)).catch_unwind()).await;
     let outcome: Outcome = match handled {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(panic)) => Err(Stop::retry(format!("the handler panicked: {}", panic_text(&*panic)))),
         Err(_) => Err(Stop::retry(format!("the handler did not come back within {} s", HELD_AT_MOST.as_secs()))),
     };
+    fault::reached(Boundary::Worked, kind);
     let settled = match outcome {
         Ok(done) => finish(&context, envelope, done).await,
         Err(stop) => stop_with(worker, surroundings, &context, envelope, stop).await,
     };
-    settled.map(|outcome| (kind, outcome))
+    let outcome = settled?;
+    fault::reached(Boundary::Committed, kind);
+    fault::reached_published(&context.pool, kind, context.harvest_id).await;
+    Ok((kind, outcome))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

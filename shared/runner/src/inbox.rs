@@ -46,6 +46,7 @@ pub(crate) async fn claim(
     consumer: &str,
     message_id: Uuid,
 ) -> Result<bool, sqlx::Error> {
+    sqlx::query("DELETE FROM passereau.sent WHERE id = $1").bind(message_id).execute(&mut *connection).await?;
     let inserted =
         sqlx::query("INSERT INTO passereau.inbox (consumer, message_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
             .bind(consumer)

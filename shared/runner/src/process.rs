@@ -8,7 +8,10 @@
 //! the shutdown and come back at a boundary; the relay sends what they wrote; connections close. A second signal ends at
 //! once; redelivery heals it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use passereau_broker::{Broker, BrokerConfig, BrokerError, Topology, dead_queue_name, queue_name, topology};
 use passereau_contracts::WORKERS;
@@ -18,10 +21,7 @@ use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{RetryConfig, Worker, consume, deliver::Surroundings, outcome::is_database_absent, relay};
-
-/// Without a connection to RabbitMQ for this long, the process asks to be restarted.
-const GONE_FOR_TOO_LONG: Duration = Duration::from_secs(300);
+use crate::{RetryConfig, Worker, consume, deliver::Surroundings, lost, outcome::is_database_absent, relay};
 
 /// Settings that every process has.
 #[derive(clap::Args, Clone, Debug)]
@@ -47,6 +47,14 @@ pub struct ProcessConfig {
     /// Seconds that handlers have to come back when the process is asked to end.
     #[arg(long, env = "PASSEREAU_GRACE_SECONDS", default_value_t = 20)]
     pub grace_seconds: u64,
+    /// Seconds after which a message that was sent and not handled counts as lost if its queue is empty; it is published
+    /// again then.
+    #[arg(long, env = "PASSEREAU_RESEND_SECONDS", default_value_t = 600)]
+    pub resend_seconds: u64,
+    /// Seconds without a connection to RabbitMQ, or without a subscription of one of its consumers, after which the process
+    /// says at `/healthz` that it should be restarted.
+    #[arg(long, env = "PASSEREAU_SILENT_SECONDS", default_value_t = 300)]
+    pub silent_seconds: u64,
 }
 
 /// Why a process cannot start or go on.
@@ -167,6 +175,8 @@ impl Process {
             self.postgres.clone(),
             stop_relay.clone(),
         ));
+        let after = Duration::from_secs(self.config.resend_seconds.max(1));
+        self.workers.spawn(lost::run(self.pool.clone(), self.broker.clone(), after, self.shutdown.clone()));
         let dead = self.broker.consumer(dead_queue_name(self.broker.prefix()), 10);
         self.workers.spawn(consume::adopt_dead(self.pool.clone(), dead, self.shutdown.clone()));
         tracing::info!(rabbitmq = self.broker.endpoint(), "working");
@@ -205,8 +215,19 @@ impl Process {
     /// Shows the broker's state in metrics and readiness; a broker that stays away makes the process unhealthy.
     fn watch(&self, rabbitmq: Light) {
         let broker = self.broker.clone();
+        let silent_too_long = Duration::from_secs(self.config.silent_seconds.max(1));
         self.health.alive_when("rabbitmq", move || match broker.health().disconnected_for {
-            Some(gone) if gone > GONE_FOR_TOO_LONG => Err(format!("no connection for {} s", gone.as_secs())),
+            Some(gone) if gone > silent_too_long => Err(format!("no connection for {} s", gone.as_secs())),
+            _ => Ok(()),
+        });
+        // A process that is connected and yet consumes nothing looks well from the broker.
+        let silent_since = Arc::new(Mutex::new(None::<Instant>));
+        let silent = Arc::clone(&silent_since);
+        self.health.alive_when("consumers", move || match *silent.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(since) if since.elapsed() > silent_too_long => Err(format!(
+                "a consumer has had no subscription for {} s: is its queue there? `passereau topology apply` makes it",
+                since.elapsed().as_secs()
+            )),
             _ => Ok(()),
         });
         let (broker, metrics, shutdown) = (self.broker.clone(), self.metrics.clone(), self.shutdown.clone());
@@ -218,12 +239,17 @@ impl Process {
                     _ = timer.tick() => {}
                 }
                 let health = broker.health();
+                let is_silent = !health.consuming && health.disconnected_for.is_none();
+                let mut silent = silent_since.lock().unwrap_or_else(PoisonError::into_inner);
+                *silent = if is_silent { silent.or_else(|| Some(Instant::now())) } else { None };
+                drop(silent);
                 metrics.amqp_connected(Connection::Publishing, health.publishing || health.blocked.is_some());
                 metrics.amqp_connected(Connection::Consuming, health.consuming);
                 metrics.amqp_blocked(health.blocked.is_some());
                 match &health.blocked {
                     Some(reason) => rabbitmq.red(format!("RabbitMQ takes no messages: {reason}")),
                     None if health.is_ready() => rabbitmq.green(),
+                    None if is_silent => rabbitmq.red("a consumer has no subscription, it is being renewed"),
                     None => rabbitmq.red("connection lost, being opened again"),
                 }
             }

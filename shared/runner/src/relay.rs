@@ -1,7 +1,7 @@
 //! The relay: publishes what is due in the outbox.
 //!
-//! Every process relays, for all. Rows are taken with `SKIP LOCKED`, so that relays never wait for each other, and are
-//! deleted once the broker has confirmed them; both in one short transaction. A relay that dies in between leaves the rows,
+//! Every process relays, for all. Rows are taken with `SKIP LOCKED`, so that relays never wait for each other, and leave the outbox
+//! once the broker has confirmed them, work for `passereau.sent`; both in one short transaction. A relay that dies in between leaves the rows,
 //! and they are published again under the same `message_id`, which the inbox of the receiver knows. The relay is woken by
 //! `NOTIFY`, by the due date of the next row, and by a timer in case a notification was lost.
 
@@ -15,7 +15,10 @@ use uuid::Uuid;
 use passereau_contracts::ATTEMPT_HEADER;
 use passereau_telemetry::{DeadLetterReason, Light, Metrics};
 
-use crate::dead;
+use crate::{
+    dead,
+    fault::{self, Boundary, Disorder},
+};
 
 /// Rows published at once.
 const BATCH: i64 = 200;
@@ -153,17 +156,24 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
         return Ok(false);
     }
     let full = due.len() as i64 == BATCH;
-    let (mut sent, mut held, mut given_up) = (Vec::new(), Vec::new(), 0);
-    let batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
+    let (mut sent, mut held, mut unsendable) = (Vec::new(), Vec::new(), Vec::new());
+    let mut batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
+    match fault::disorder() {
+        Some(Disorder::Twice) => drop(publisher.publish(batch.clone()).await),
+        Some(Disorder::Shuffled) => batch.sort_by_key(|message| message.message_id.as_bytes()[15]),
+        None => {}
+    }
     let answers = publisher.publish(batch.clone()).await;
+    if answers.iter().any(|(_, answer)| answer.is_ok()) {
+        batch.iter().for_each(|message| fault::reached(Boundary::Confirmed, &message.kind));
+    }
     for (message, (id, result)) in batch.into_iter().zip(answers) {
         match result {
             Ok(()) => sent.push(id),
             Err(error) if !error.is_transient() => {
                 dead::bury_unsendable(&mut tx, message, &error.to_string()).await?;
                 metrics.dead_letter("unknown", DeadLetterReason::Rejected, &error.to_string());
-                given_up += 1;
-                sent.push(id);
+                unsendable.push(id);
             }
             Err(error) => {
                 tracing::warn!(message_id = %id, %error, "message stays in the outbox");
@@ -171,13 +181,23 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
             }
         }
     }
-    sqlx::query("DELETE FROM passereau.outbox WHERE id = ANY($1)").bind(&sent).execute(&mut *tx).await?;
+    sqlx::query("DELETE FROM passereau.outbox WHERE id = ANY($1)").bind(&unsendable).execute(&mut *tx).await?;
+    // Work stays known until it is handled (lost.rs).
+    sqlx::query(
+        "WITH confirmed AS (DELETE FROM passereau.outbox WHERE id = ANY($1) RETURNING *)
+         INSERT INTO passereau.sent (id, routing_key, version, body, raw, headers, harvest_id, attempt)
+         SELECT id, routing_key, version, body, raw, headers, harvest_id, attempt FROM confirmed WHERE exchange = 'work'
+         ON CONFLICT (id) DO UPDATE SET sent_at = now()",
+    )
+    .bind(&sent)
+    .execute(&mut *tx)
+    .await?;
     sqlx::query("UPDATE passereau.outbox SET due_at = now() + make_interval(secs => $2) WHERE id = ANY($1)")
         .bind(&held)
         .bind(PAUSE.as_secs_f64())
         .execute(&mut *tx)
         .await?;
     tx.commit().await?;
-    metrics.outbox_relayed(sent.len() as u64 - given_up, held.len() as u64);
+    metrics.outbox_relayed(sent.len() as u64, held.len() as u64);
     Ok(full && held.is_empty())
 }

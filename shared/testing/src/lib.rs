@@ -10,6 +10,8 @@
 //!
 //! Failure. Helpers for tests panic with what to do; the servers return errors.
 
+use std::sync::OnceLock;
+
 mod fixtures;
 mod seeds;
 pub mod servers;
@@ -55,9 +57,19 @@ pub fn database_url() -> String {
     server_url(DATABASE_URL)
 }
 
+/// The servers of a program that keeps a platform of its own.
+static OWN: OnceLock<servers::Addresses> = OnceLock::new();
+
+/// From here on this process uses these servers, whatever the environment says. Once per process; later calls change nothing.
+pub fn use_servers(addresses: &servers::Addresses) {
+    let _set_before = OWN.set(addresses.clone());
+}
+
 #[expect(clippy::panic, reason = "a test without its server cannot go on")]
 fn server_url(variable: &str) -> String {
-    match std::env::var(variable) {
+    let own =
+        OWN.get().and_then(|own| own.variables().find(|(name, _)| *name == variable).map(|(_, url)| url.to_owned()));
+    match own.map_or_else(|| std::env::var(variable), Ok) {
         Ok(url) if !url.is_empty() => url,
         _ => panic!("{variable} is not set: run `make test`, or `passereau-platform run -- cargo test …`"),
     }

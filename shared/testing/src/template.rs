@@ -148,6 +148,13 @@ pub(crate) async fn create_role(admin: &mut PgConnection, name: &str, password: 
     execute(admin, format!("CREATE ROLE {} LOGIN PASSWORD '{}'", quoted(name), password.replace('\'', "''"))).await
 }
 
+/// Copies a database that nobody is connected to.
+pub(crate) async fn copy_database(admin: &mut PgConnection, name: &str, origin: &str) -> Result<()> {
+    execute(admin, format!("CREATE DATABASE {} TEMPLATE {}", quoted(name), quoted(origin)))
+        .await
+        .with_context(|| format!("copying database {origin} to {name}"))
+}
+
 /// Drops a role that has rights in no database any more; not an error when it is gone.
 pub(crate) async fn drop_role(admin: &mut PgConnection, name: &str) -> Result<()> {
     execute(admin, format!("DROP ROLE IF EXISTS {}", quoted(name))).await

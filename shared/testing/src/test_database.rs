@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{
     Variant, database_url,
-    template::{create_geonature, create_role, drop_database, drop_role, test_name},
+    template::{copy_database, create_geonature, create_role, drop_database, drop_role, test_name, with_database},
 };
 
 /// A PostgreSQL role that owns nothing and has no right but to connect, as an administrator makes it for the workers.
@@ -30,6 +30,7 @@ pub struct TestDatabase {
     pub pool: PgPool,
     admin_url: String,
     name: String,
+    is_copy: bool,
 }
 
 impl TestDatabase {
@@ -55,7 +56,7 @@ impl TestDatabase {
         let pool =
             PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(20)).connect(&url).await;
         match pool {
-            Ok(pool) => Self { url, pool, admin_url, name },
+            Ok(pool) => Self { url, pool, admin_url, name, is_copy: false },
             Err(error) => fail("connecting to a test database", &error.into()),
         }
     }
@@ -69,6 +70,28 @@ impl TestDatabase {
         match passereau_database::migrate(&database.pool).await {
             Ok(()) => database,
             Err(error) => fail("migrating a test database", &error.into()),
+        }
+    }
+
+    /// A copy of this database as it stands, for a test of its own. The first call ends the connections to this one: PostgreSQL
+    /// copies no database that is in use.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::geonature`].
+    pub async fn copy(&self) -> Self {
+        self.pool.close().await;
+        let name = test_name();
+        let made = async {
+            let mut admin = PgConnection::connect(&self.admin_url).await?;
+            copy_database(&mut admin, &name, &self.name).await?;
+            let url = with_database(&self.admin_url, &name)?;
+            let pool =
+                PgPoolOptions::new().max_connections(16).acquire_timeout(Duration::from_secs(20)).connect(&url).await?;
+            anyhow::Ok(Self { url, pool, admin_url: self.admin_url.clone(), name, is_copy: true })
+        };
+        match made.await {
+            Ok(copy) => copy,
+            Err(error) => fail("copying a test database", &error),
         }
     }
 
@@ -96,6 +119,20 @@ impl TestDatabase {
     }
 }
 
+impl WorkerRole {
+    /// The same role in a copy of its database.
+    ///
+    /// # Panics
+    /// When the URL of the copy is none.
+    #[must_use]
+    pub fn in_copy(&self, copy: &TestDatabase) -> Self {
+        match with_database(&self.url, &copy.name) {
+            Ok(url) => Self { name: self.name.clone(), url },
+            Err(error) => fail("naming the copy of a test database", &error),
+        }
+    }
+}
+
 /// Name of the role of a test database's workers: it tells when it was made, as the database's name does.
 fn worker_name(database: &str) -> String {
     format!("{database}_worker")
@@ -113,6 +150,7 @@ impl Drop for TestDatabase {
             let drop = async {
                 let mut admin = PgConnection::connect(&admin_url).await?;
                 drop_database(&mut admin, &name).await?;
+                // A copy has none of its own.
                 drop_role(&mut admin, &worker_name(&name)).await
             };
             let outcome = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), drop).await });
@@ -120,7 +158,8 @@ impl Drop for TestDatabase {
                 eprintln!("test database {name} was not dropped: {outcome:?}");
             }
         });
-        if dropping.join().is_err() {
+        // PostgreSQL drops after a checkpoint, which takes seconds; a copy's role is its original's.
+        if !self.is_copy && dropping.join().is_err() {
             eprintln!("the thread that drops a test database panicked");
         }
     }

@@ -129,6 +129,8 @@ impl Fleet {
             retry: RetryConfig { initial_ms: 20, max_ms: 50 },
             concurrency: 1,
             grace_seconds: 10,
+            resend_seconds: 600,
+            silent_seconds: 300,
         };
         let mut running = Process::start("downloader", &process).await.unwrap();
         running.work(Downloader::new(&worker).unwrap());

@@ -140,6 +140,38 @@ async fn an_account_has_so_many_places_and_one_that_is_freed_is_taken() {
 }
 
 #[tokio::test]
+async fn more_replayed_harvests_than_places_do_not_wait_for_each_other_for_ever() {
+    let bench = start(&["--gbif-places", "1"]).await;
+    // Each failed while it was asking: wrong credentials, twice.
+    let refusal = || Scripted::answer(401, "Failed to authenticate user passereau");
+    bench.sandbox.script(Route::CreateDownload, [refusal(), refusal()]);
+    let (first, second) = (query(2023), query(2024));
+    let ids = [bench.send_body("harvest.request", first).await, bench.send_body("harvest.request", second).await];
+    for id in ids {
+        bench.reaches(id, State::Failed).await;
+    }
+    let letters: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM passereau.dead_letter").fetch_all(bench.pool()).await.unwrap();
+    for letter in letters {
+        passereau_runner::replay_dead(bench.pool(), letter).await.unwrap();
+    }
+    let preparing = passereau_testing::wait_until("one of them at GBIF", passereau_testing::SOON, async || {
+        let states: Vec<(Uuid, String)> =
+            sqlx::query_as("SELECT id, state FROM passereau.harvest").fetch_all(bench.pool()).await.unwrap();
+        states.into_iter().find(|(_, state)| state == "preparing").map(|(id, _)| id)
+    })
+    .await;
+    sqlx::query("UPDATE passereau.harvest SET state = 'fetching' WHERE id = $1")
+        .bind(preparing)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let other = ids.into_iter().find(|id| *id != preparing).unwrap();
+    bench.reaches(other, State::Preparing).await;
+    bench.finish().await;
+}
+
+#[tokio::test]
 async fn a_request_with_an_identity_of_its_own_is_a_harvest_of_its_own() {
     let bench = start(&[]).await;
     let first = bench.send_body("harvest.request", query(2024)).await;

@@ -188,8 +188,8 @@ async fn every_column_that_is_compared_is_one_of_the_synthese_and_of_the_row_tex
         format!(
             "SELECT count(*) FROM passereau.written w JOIN gn_synthese.synthese s USING (id_synthese)
              CROSS JOIN LATERAL jsonb_populate_record(s, jsonb_build_object('{column}', {value})) changed
-             WHERE passereau.hashed(passereau.row_texts(s)) = w.columns
-               AND passereau.touched(w.columns, passereau.hashed(passereau.row_texts(changed))) = ARRAY['{column}']"
+             WHERE passereau.row_hashes(s) = w.columns
+               AND passereau.touched(w.columns, passereau.row_hashes(changed)) = ARRAY['{column}']"
         )
     };
     let names: Vec<String> = sqlx::query_scalar(

@@ -1,6 +1,6 @@
 //! A harvest that is cancelled between its slices, and while one of them is being written.
 
-use crate::platform::{Platform, code, record};
+use crate::platform::{Platform, record};
 use passereau_harvest::{State, cancel, find, hold};
 use passereau_testing::{SOON, wait_until};
 use passereau_upserter::functions;
@@ -104,18 +104,19 @@ async fn a_slice_that_rolls_back_before_the_cancellation_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_reader_of_the_generations_makes_a_cancellation_wait_and_leaves_the_harvest_as_it_is() {
+async fn a_reader_of_the_generations_does_not_keep_a_harvest_alive_and_its_generation_goes_afterwards() {
     let platform = Platform::new().await;
     let harvest = in_two_slices(&platform).await;
     let mut reader = platform.pool.begin().await.unwrap();
     sqlx::query("SELECT count(*) FROM pinv_gbif.occurrence").execute(&mut *reader).await.unwrap();
-    let mut tx = platform.pool.begin().await.unwrap();
-    let refused = cancel(&mut tx, harvest, "cancelled").await.unwrap_err();
-    assert_eq!(code(&refused), "55P03");
-    tx.rollback().await.unwrap();
-    assert_eq!(find(&platform.pool, harvest).await.unwrap().unwrap().state, State::Upserting);
-    reader.rollback().await.unwrap();
     assert!(cancelled(&platform, harvest).await);
+    assert_eq!(find(&platform.pool, harvest).await.unwrap().unwrap().state, State::Cancelled);
+    let expired = "SELECT count(*) FROM passereau.v_expired_generation WHERE kind = 'generation'";
+    assert_eq!(platform.count(expired).await, 1, "the retention takes it at its next look");
+    reader.rollback().await.unwrap();
+    platform.execute("SELECT passereau.retain('generation', 10)").await;
+    assert_eq!(platform.count("SELECT count(*) FROM pinv_gbif.occurrence").await, 0);
+    assert_eq!(platform.count(expired).await, 0);
 }
 
 #[tokio::test]

@@ -496,7 +496,7 @@ async fn an_erasure_is_no_edit_of_a_persons_and_a_persons_edit_stays_theirs() {
         )
         .await;
     let differing = "SELECT count(*) FROM passereau.written w JOIN gn_synthese.synthese s USING (id_synthese)
-                     CROSS JOIN LATERAL unnest(w.columns, passereau.hashed(passereau.row_texts(s))) c (before, now)
+                     CROSS JOIN LATERAL unnest(w.columns, passereau.row_hashes(s)) c (before, now)
                      WHERE c.before IS DISTINCT FROM c.now";
     assert_eq!(privacy.platform.count(differing).await, 1);
     privacy.erase(&[NAME]).await;

@@ -438,3 +438,42 @@ async fn the_mark_goes_with_the_return_even_of_an_edited_or_rejected_record() {
     }
     assert_eq!(platform.value(2, "additional_data ->> 'license'").await.as_deref(), Some("CC0"));
 }
+
+/// A harvest that was cancelled after all that it planned had been written.
+async fn cancelled_on_its_way(platform: &Platform, predicate: &str, ids: &[i64]) {
+    let records: Vec<_> = ids.iter().map(|id| record(*id)).collect();
+    let harvest = platform.land_whole("one", predicate, &records).await;
+    functions::plan(&platform.pool, harvest, 100).await.unwrap();
+    functions::apply(&platform.pool, harvest, 0).await.unwrap();
+    platform.execute("UPDATE passereau.harvest SET state = 'upserting' WHERE state = 'planning'").await;
+    let mut tx = platform.pool.begin().await.unwrap();
+    assert!(passereau_harvest::cancel(&mut tx, harvest, "cancelled by the test").await.unwrap());
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn rows_that_only_a_cancelled_harvest_asked_for_are_told_and_go_once_somebody_says_so() {
+    let platform = Platform::new().await;
+    platform.decide("one", json!({"vanished": "delete"})).await;
+    platform.run(platform.land_whole("one", ASKED, &[record(1)]).await).await;
+    cancelled_on_its_way(&platform, OTHER_DATASET, &[1, 2, 3]).await;
+    assert_eq!(platform.uuids().await.len(), 3);
+
+    platform.run(platform.land_whole("one", ASKED, &[record(1)]).await).await;
+    assert_eq!(noted(&platform).await, [(2, "predicate_changed".into()), (3, "predicate_changed".into())]);
+    assert_eq!(platform.uuids().await.len(), 3);
+    platform.execute("SELECT passereau.release_vanished('one')").await;
+    platform.run(platform.land_whole("one", ASKED, &[record(1)]).await).await;
+    assert_eq!(platform.uuids().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_since_a_harvest_was_cancelled_has_vanished_like_any_other() {
+    let platform = Platform::new().await;
+    platform.decide("one", json!({"vanished": "delete"})).await;
+    platform.run(platform.land_whole("one", ASKED, &[record(1)]).await).await;
+    cancelled_on_its_way(&platform, ASKED, &[1, 2]).await;
+    assert_eq!(platform.uuids().await.len(), 2);
+    platform.run(platform.land_whole("one", ASKED, &[record(1)]).await).await;
+    assert_eq!(platform.uuids().await.len(), 1);
+}

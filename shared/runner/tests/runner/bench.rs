@@ -123,6 +123,10 @@ impl Bench {
             "5",
             "--concurrency",
             "2",
+            "--silent-seconds",
+            "1",
+            "--resend-seconds",
+            "1",
         ])
         .process;
         passereau_broker::install_crypto();
@@ -209,8 +213,17 @@ impl Bench {
 
     /// What `/readyz` answers: the whole response.
     pub async fn readyz(&self) -> String {
+        self.asked("/readyz").await
+    }
+
+    pub async fn healthz(&self) -> String {
+        self.asked("/healthz").await
+    }
+
+    async fn asked(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(self.http.unwrap()).await.unwrap();
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").await.unwrap();
+        let question = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(question.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer

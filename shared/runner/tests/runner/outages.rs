@@ -104,3 +104,58 @@ async fn a_claim_that_ran_out_cannot_write_any_more() {
     assert!(third.await.unwrap().unwrap().is_some(), "a claim given back is free at once");
     bench.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_is_connected_and_consumes_nothing_is_not_ready_and_then_not_alive() {
+    let bench = Bench::start([]).await;
+    assert!(bench.healthz().await.starts_with("HTTP/1.1 200"));
+    let queue = passereau_broker::queue_name(bench.broker.prefix(), "loader");
+    passereau_broker::topology::delete_queue(&bench.broker, &queue).await.unwrap();
+    wait_until("readiness that names the subscription", SOON, async || {
+        let answer = bench.readyz().await;
+        (answer.starts_with("HTTP/1.1 503") && answer.contains("no subscription")).then_some(())
+    })
+    .await;
+    wait_until("the wish to be restarted", SOON, async || {
+        let answer = bench.healthz().await;
+        (answer.starts_with("HTTP/1.1 503") && answer.contains("passereau topology apply")).then_some(())
+    })
+    .await;
+    let topology = passereau_runner::fleet_topology(bench.broker.prefix());
+    passereau_broker::topology::apply(&bench.broker, &topology).await.unwrap();
+    wait_until("life", SOON, async || bench.healthz().await.starts_with("HTTP/1.1 200").then_some(())).await;
+    let harvest = bench.harvest().await;
+    bench.publish(bench.message(harvest)).await;
+    bench.worked(harvest).await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_rabbitmq_has_confirmed_and_lost_is_published_again_once_its_queue_is_empty() {
+    let mut bench = Bench::start([]).await;
+    bench.stop().await;
+    let (lost, kept) = (bench.harvest().await, bench.harvest().await);
+    // As the relay leaves them: one that the broker has lost, one of a harvest that has ended meanwhile.
+    for harvest in [lost, kept] {
+        sqlx::query(
+            "INSERT INTO passereau.sent (id, routing_key, version, body, headers, harvest_id, attempt, sent_at)
+             VALUES (gen_random_uuid(), 'archive.load', 1, jsonb_build_object('harvest_id', $1::text), '{}', $1, 0, now() - interval '1 hour')",
+        )
+        .bind(harvest)
+        .execute(&bench.database.pool)
+        .await
+        .unwrap();
+    }
+    let mut connection = bench.database.pool.acquire().await.unwrap();
+    passereau_harvest::fail(&mut connection, kept, "the test says so").await.unwrap();
+    bench.run().await;
+    bench.worked(lost).await;
+    wait_until("an empty table", SOON, async || {
+        let left: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM passereau.sent").fetch_one(&bench.database.pool).await.unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
+    assert_eq!((bench.effects(lost).await, bench.effects(kept).await), (1, 0));
+    bench.finish().await;
+}

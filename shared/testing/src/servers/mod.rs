@@ -16,13 +16,14 @@ mod postgres;
 mod process;
 mod rabbitmq;
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{io::BufRead, path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
-    process::{Child, ChildStdin, Command},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    sync::mpsc,
     time::timeout,
 };
 
@@ -70,6 +71,25 @@ pub struct Platform {
     keeper: Option<Child>,
     // Held apart from the child, whose `wait` would close it.
     lifeline: Option<ChildStdin>,
+    answers: Option<Lines<BufReader<ChildStdout>>>,
+}
+
+/// One of the servers of a platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// PostgreSQL.
+    Database,
+    /// RabbitMQ.
+    Broker,
+}
+
+impl Which {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Broker => "broker",
+        }
+    }
 }
 
 /// Longest start of both servers on a busy small machine.
@@ -84,7 +104,7 @@ impl Platform {
     /// When the keeper cannot be started, or a server does not come up; its own words are on standard error by then.
     pub async fn start(program: &Path, wanted: Wanted) -> Result<Self> {
         if !wanted.database && !wanted.broker {
-            return Ok(Self { addresses: Addresses::default(), keeper: None, lifeline: None });
+            return Ok(Self { addresses: Addresses::default(), keeper: None, lifeline: None, answers: None });
         }
         let mut command = Command::new(program);
         command.arg("keep");
@@ -103,18 +123,47 @@ impl Platform {
             .with_context(|| format!("starting the keeper of the private servers ({})", program.display()))?;
         let stdout = keeper.stdout.take().context("the keeper has no output")?;
         let lifeline = keeper.stdin.take();
-        let line = timeout(START_DEADLINE, BufReader::new(stdout).lines().next_line()).await;
+        let mut answers = BufReader::new(stdout).lines();
+        let line = timeout(START_DEADLINE, answers.next_line()).await;
         match line {
             Ok(Ok(Some(line))) => Ok(Self {
                 addresses: serde_json::from_str(&line).context("the keeper's answer is not the expected JSON")?,
                 keeper: Some(keeper),
                 lifeline,
+                answers: Some(answers),
             }),
             Ok(Ok(None)) => {
                 bail!("the private servers did not start; the reason is above (`make setup` installs what is missing)")
             }
             Ok(Err(error)) => Err(error).context("reading the keeper's answer"),
             Err(_) => bail!("the private servers did not start within {START_DEADLINE:?}"),
+        }
+    }
+
+    /// Ends a server as a power cut would: SIGKILL for all its processes.
+    ///
+    /// # Errors
+    /// When this platform does not keep that server, or the keeper has ended.
+    pub async fn kill(&mut self, which: Which) -> Result<()> {
+        self.order(&format!("kill {}", which.word())).await
+    }
+
+    /// Starts a killed server again, with what it had written, on its port.
+    ///
+    /// # Errors
+    /// As [`Platform::kill`], and when the server does not come up.
+    pub async fn start_again(&mut self, which: Which) -> Result<()> {
+        self.order(&format!("start {}", which.word())).await
+    }
+
+    async fn order(&mut self, order: &str) -> Result<()> {
+        let (Some(lifeline), Some(answers)) = (&mut self.lifeline, &mut self.answers) else {
+            bail!("`{order}`: these servers are somebody else's");
+        };
+        lifeline.write_all(format!("{order}\n").as_bytes()).await.with_context(|| format!("ordering `{order}`"))?;
+        match timeout(START_DEADLINE, answers.next_line()).await {
+            Ok(Ok(Some(answer))) if answer == order => Ok(()),
+            other => bail!("`{order}` was not carried out; the reason is above ({other:?})"),
         }
     }
 
@@ -146,13 +195,21 @@ impl Platform {
 
 /// Ends when standard input closes, whatever arrives on it before.
 pub async fn input_closed() {
-    let (closed, seen) = tokio::sync::oneshot::channel();
+    let mut lines = input_lines();
+    while lines.recv().await.is_some() {}
+}
+
+/// The lines of standard input; `None` once it is closed. An input that cannot be read is as good as closed.
+fn input_lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
     // A plain thread, left behind at the end: a runtime would wait for its read, which may never return.
     std::thread::spawn(move || {
-        // An input that cannot be read is as good as closed.
-        drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
-        closed.send(())
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
     });
-    // The sender is dropped in every case, with or without a message.
-    drop(seen.await);
+    lines
 }

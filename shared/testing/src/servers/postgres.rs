@@ -36,38 +36,59 @@ fn programs() -> Result<PathBuf> {
         .context("no PostgreSQL server programs with PostGIS were found: run `make setup`")
 }
 
-/// Starts a server below `folder` and returns it with its URL.
-pub(crate) async fn start(folder: &Path) -> Result<(Server, String)> {
-    let programs = programs()?;
-    let account = Account::of_package("postgres")?;
-    let home = account.folder(&folder.join("postgres"))?;
-    let data = home.join("data");
-    let password = uuid::Uuid::new_v4().simple().to_string();
-    let password_file = home.join("password");
-    account.file(&password_file, &password)?;
+/// A private PostgreSQL.
+pub(crate) struct Postgres {
+    programs: PathBuf,
+    account: Account,
+    home: PathBuf,
+    password: String,
+    port: u16,
+    /// `None` while it is killed.
+    server: Option<Server>,
+}
 
-    let mut initdb = account.command(&programs.join("initdb"), &home, "KILL");
-    initdb
-        .args([
-            "--username=passereau",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            "--no-instructions",
-        ])
-        .arg(format!("--pwfile={}", password_file.display()))
-        .arg(format!("--pgdata={}", data.display()));
-    let made = initdb.output().await.context("running initdb")?;
-    if !made.status.success() {
-        bail!("initdb failed ({}):\n{}", made.status, String::from_utf8_lossy(&made.stderr));
+impl Postgres {
+    /// Makes a cluster below `folder` and starts its server.
+    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+        let programs = programs()?;
+        let account = Account::of_package("postgres")?;
+        let home = account.folder(&folder.join("postgres"))?;
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let password_file = home.join("password");
+        account.file(&password_file, &password)?;
+
+        let mut initdb = account.command(&programs.join("initdb"), &home, "KILL");
+        initdb
+            .args([
+                "--username=passereau",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ])
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg(format!("--pgdata={}", home.join("data").display()));
+        let made = initdb.output().await.context("running initdb")?;
+        if !made.status.success() {
+            bail!("initdb failed ({}):\n{}", made.status, String::from_utf8_lossy(&made.stderr));
+        }
+        let mut postgres = Self { programs, account, home, password, port: 0, server: None };
+        let mut attempt = 1;
+        loop {
+            postgres.port = free_port()?;
+            match postgres.run().await {
+                Ok(()) => return Ok(postgres),
+                // The port may have been taken between our look and its bind.
+                Err(_) if attempt < 3 => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
-    let mut attempt = 1;
-    loop {
-        let port = free_port()?;
-        let mut command = account.command(&programs.join("postgres"), &home, "INT");
-        command.arg("-D").arg(&data).arg("-p").arg(port.to_string());
+    async fn run(&mut self) -> Result<()> {
+        let mut command = self.account.command(&self.programs.join("postgres"), &self.home, "INT");
+        command.arg("-D").arg(self.home.join("data")).arg("-p").arg(self.port.to_string());
         for setting in [
             "listen_addresses=127.0.0.1",
             // No socket file: its path would be too long for the kernel in a deep temporary folder.
@@ -82,8 +103,8 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, String)> {
             command.arg("-c").arg(setting);
         }
         // The cluster is thrown away, so it need not be checkpointed: SIGQUIT is PostgreSQL's immediate shutdown.
-        let mut server = Server::spawn("PostgreSQL", command, home.join("postgres.log"), Signal::QUIT)?;
-        let url = format!("postgres://passereau:{password}@127.0.0.1:{port}/postgres");
+        let mut server = Server::spawn("PostgreSQL", command, self.home.join("postgres.log"), Signal::QUIT)?;
+        let url = self.url();
         let ready = server
             .wait_ready(READY_DEADLINE, async || match PgConnection::connect(&url).await {
                 Ok(connection) => connection.close().await.is_ok(),
@@ -91,11 +112,45 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, String)> {
             })
             .await;
         match ready {
-            Ok(()) => return Ok((server, url)),
-            // The port may have been taken between our look and its bind.
-            Err(_) if attempt < 3 => attempt += 1,
-            Err(error) => return Err(error),
+            Ok(()) => {
+                self.server = Some(server);
+                Ok(())
+            }
+            Err(error) => {
+                server.stop().await;
+                Err(error)
+            }
         }
-        server.stop().await;
+    }
+
+    /// URL of the server, as its superuser.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://passereau:{}@127.0.0.1:{}/postgres", self.password, self.port)
+    }
+
+    pub(crate) fn running(&mut self) -> Option<&mut Server> {
+        self.server.as_mut()
+    }
+
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.server.take().context("PostgreSQL does not run")?.kill().await;
+        Ok(())
+    }
+
+    pub(crate) async fn start_again(&mut self) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            match self.run().await {
+                // The killed server's processes may hold its shared memory for another moment.
+                Err(_) if attempt < 5 => attempt += 1,
+                started => return started,
+            }
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        if let Some(server) = self.server {
+            server.stop().await;
+        }
     }
 }

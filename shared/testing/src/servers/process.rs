@@ -139,6 +139,12 @@ impl Server {
         format!("{} ended ({status}):\n{}", self.name, self.log_end())
     }
 
+    /// Ends the server and every process that it has started, at once.
+    pub(crate) async fn kill(mut self) {
+        let _gone = kill_process_group(self.pid, Signal::KILL);
+        drop(self.child.wait().await);
+    }
+
     /// Asks the server to stop, insists after a while, and sweeps its process group.
     pub(crate) async fn stop(mut self) {
         // Errors of signals here mean "already gone", which is what is wanted.

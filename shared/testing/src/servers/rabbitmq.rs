@@ -30,86 +30,148 @@ fn program() -> Result<PathBuf> {
         .context("RabbitMQ was not found: run `make setup`")
 }
 
-/// Starts a broker below `folder`, and returns its port mapper, itself and its URL. The first is to be stopped last.
-pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String)> {
-    let program = program()?;
-    let account = Account::of_package("rabbitmq")?;
-    let home = account.folder(&folder.join("rabbitmq"))?;
-    let password = uuid::Uuid::new_v4().simple().to_string();
-    let mut attempt = 1;
-    loop {
-        let ports = [free_port()?, free_port()?, free_port()?];
-        let started = attempt_start(&program, &account, &home, &password, ports, attempt).await;
-        match started {
-            Ok((mapper, server)) => {
-                let url = format!("amqp://passereau:{password}@127.0.0.1:{}/%2f", ports[0]);
-                return Ok((mapper, server, url));
-            }
-            // A port may have been taken between our look and its bind.
-            Err(_) if attempt < 3 => attempt += 1,
-            Err(error) => return Err(error),
-        }
+/// A private RabbitMQ with its port mapper.
+pub(crate) struct RabbitMq {
+    program: PathBuf,
+    account: Account,
+    home: PathBuf,
+    password: String,
+    node: String,
+    ports: Ports,
+    /// The mapper and the broker; `None` while they are killed.
+    servers: Option<[Server; 2]>,
+}
+
+#[derive(Clone, Copy)]
+struct Ports {
+    amqp: u16,
+    distribution: u16,
+    mapper: u16,
+}
+
+impl Ports {
+    fn free() -> Result<Self> {
+        Ok(Self { amqp: free_port()?, distribution: free_port()?, mapper: free_port()? })
     }
 }
 
-async fn attempt_start(
-    program: &Path,
-    account: &Account,
-    home: &Path,
-    password: &str,
-    [amqp, distribution, mapper_port]: [u16; 3],
-    attempt: u32,
-) -> Result<(Server, Server)> {
-    let home = account.folder(&home.join(format!("attempt-{attempt}")))?;
-    let node = format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple());
-    account.file(&home.join("environment"), "")?;
-    account.file(&home.join("enabled_plugins"), "[].\n")?;
-    account.file(
-        &home.join("rabbitmq.conf"),
-        &format!(
-            "listeners.tcp.local = 127.0.0.1:{amqp}\n\
-             num_acceptors.tcp = 2\n\
-             default_user = passereau\n\
-             default_pass = {password}\n\
-             default_permissions.configure = .*\n\
-             default_permissions.read = .*\n\
-             default_permissions.write = .*\n\
-             default_user_tags.administrator = true\n\
-             disk_free_limit.absolute = 50MB\n\
-             raft.wal_max_size_bytes = 67108864\n\
-             log.console = true\n\
-             log.console.level = warning\n\
-             log.file = false\n"
-        ),
-    )?;
+impl RabbitMq {
+    /// Starts a broker below `folder`.
+    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+        let program = program()?;
+        let account = Account::of_package("rabbitmq")?;
+        let base = account.folder(&folder.join("rabbitmq"))?;
+        let password = uuid::Uuid::new_v4().simple().to_string();
+        let mut attempt = 1;
+        loop {
+            let mut rabbitmq = Self {
+                program: program.clone(),
+                account: account.clone(),
+                home: account.folder(&base.join(format!("attempt-{attempt}")))?,
+                password: password.clone(),
+                node: format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple()),
+                ports: Ports::free()?,
+                servers: None,
+            };
+            rabbitmq.configure()?;
+            match rabbitmq.run().await {
+                Ok(()) => return Ok(rabbitmq),
+                // A port may have been taken between our look and its bind.
+                Err(_) if attempt < 3 => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
 
-    let mut epmd = account.command(Path::new("epmd"), &home, "KILL");
-    epmd.args(["-port", &mapper_port.to_string(), "-address", "127.0.0.1"]);
-    let mut mapper = Server::spawn("epmd", epmd, home.join("epmd.log"), Signal::KILL)?;
-    mapper
-        .wait_ready(Duration::from_secs(10), async || {
-            TcpStream::connect((Ipv4Addr::LOCALHOST, mapper_port)).await.is_ok()
-        })
-        .await?;
+    fn configure(&self) -> Result<()> {
+        let Self { account, home, password, ports, .. } = self;
+        account.file(&home.join("environment"), "")?;
+        account.file(&home.join("enabled_plugins"), "[].\n")?;
+        account.file(
+            &home.join("rabbitmq.conf"),
+            &format!(
+                "listeners.tcp.local = 127.0.0.1:{amqp}\n\
+                 num_acceptors.tcp = 2\n\
+                 default_user = passereau\n\
+                 default_pass = {password}\n\
+                 default_permissions.configure = .*\n\
+                 default_permissions.read = .*\n\
+                 default_permissions.write = .*\n\
+                 default_user_tags.administrator = true\n\
+                 disk_free_limit.absolute = 50MB\n\
+                 raft.wal_max_size_bytes = 67108864\n\
+                 log.console = true\n\
+                 log.console.level = warning\n\
+                 log.file = false\n",
+                amqp = ports.amqp
+            ),
+        )
+    }
 
-    let mut command = account.command(program, &home, "TERM");
-    environment(&mut command, &home, &node, distribution, mapper_port);
-    let started = async {
-        let mut server = Server::spawn("RabbitMQ", command, home.join("rabbitmq.log"), Signal::TERM)?;
-        match server.wait_ready(READY_DEADLINE, async || speaks_amqp(amqp).await).await {
-            Ok(()) => Ok(server),
+    async fn run(&mut self) -> Result<()> {
+        let Self { account, home, ports, .. } = &*self;
+        let mut epmd = account.command(Path::new("epmd"), home, "KILL");
+        epmd.args(["-port", &ports.mapper.to_string(), "-address", "127.0.0.1"]);
+        let mut mapper = Server::spawn("epmd", epmd, home.join("epmd.log"), Signal::KILL)?;
+        let port = ports.mapper;
+        let mapped = mapper
+            .wait_ready(Duration::from_secs(10), async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok())
+            .await;
+        let broker = match mapped {
+            Ok(()) => self.run_broker().await,
+            Err(error) => Err(error),
+        };
+        match broker {
+            Ok(broker) => {
+                self.servers = Some([mapper, broker]);
+                Ok(())
+            }
             Err(error) => {
-                server.stop().await;
+                mapper.stop().await;
                 Err(error)
             }
         }
     }
-    .await;
-    match started {
-        Ok(server) => Ok((mapper, server)),
-        Err(error) => {
+
+    async fn run_broker(&self) -> Result<Server> {
+        let mut command = self.account.command(&self.program, &self.home, "TERM");
+        environment(&mut command, &self.home, &self.node, self.ports.distribution, self.ports.mapper);
+        let mut broker = Server::spawn("RabbitMQ", command, self.home.join("rabbitmq.log"), Signal::TERM)?;
+        let amqp = self.ports.amqp;
+        match broker.wait_ready(READY_DEADLINE, async || speaks_amqp(amqp).await).await {
+            Ok(()) => Ok(broker),
+            Err(error) => {
+                broker.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// URL of the broker, as its administrator.
+    pub(crate) fn url(&self) -> String {
+        format!("amqp://passereau:{}@127.0.0.1:{}/%2f", self.password, self.ports.amqp)
+    }
+
+    pub(crate) fn running(&mut self) -> Option<&mut [Server; 2]> {
+        self.servers.as_mut()
+    }
+
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        let [mapper, broker] = self.servers.take().context("RabbitMQ does not run")?;
+        broker.kill().await;
+        mapper.kill().await;
+        Ok(())
+    }
+
+    pub(crate) async fn start_again(&mut self) -> Result<()> {
+        self.run().await
+    }
+
+    /// The broker first, the mapper last.
+    pub(crate) async fn stop(self) {
+        if let Some([mapper, broker]) = self.servers {
+            broker.stop().await;
             mapper.stop().await;
-            Err(error)
         }
     }
 }

@@ -1,0 +1,353 @@
+//! One case: a fleet, a fault, a harvest, and the comparison.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use passereau_contracts::{HarvestRequest, Metadata, SubscriptionSettings};
+use passereau_harvest::{Harvest, State};
+use passereau_sandbox::SandboxConfig;
+use passereau_testing::{amqp_url, servers::Platform};
+use passereau_tests::{Fleet, FleetConfig, Prepared, SUBSCRIPTION, query};
+use tempfile::TempDir;
+use tokio::{sync::Mutex, time::Instant};
+use uuid::Uuid;
+
+use crate::{
+    faults::{Fault, worker_of},
+    outcome::{Outcome, left_over},
+    proxy::Proxy,
+    table::Passed,
+};
+
+/// Longest life of a harvest, whatever disturbs it.
+const DEADLINE: Duration = Duration::from_secs(90);
+/// Time between two looks at a harvest.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How long a server stays away, or RabbitMQ out of reach: more than the longest back-off of the fleet under test.
+const AWAY: Duration = Duration::from_millis(2500);
+/// The longest back-off of the fleet under test, in milliseconds.
+const LONGEST_BACKOFF_MS: &str = "1500";
+
+/// What cases share.
+pub struct Stage {
+    /// The database that each case copies.
+    pub prepared: Prepared,
+    /// The archive that the sandbox hands out.
+    pub archive: PathBuf,
+    /// The servers.
+    pub platform: Mutex<Platform>,
+}
+
+/// One line of the matrix.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// What happens.
+    pub fault: Fault,
+}
+
+impl Case {
+    /// Its name, to choose it by.
+    pub fn name(&self) -> String {
+        format!("{}: {}", self.fault.whom(), self.fault.words())
+    }
+}
+
+/// The harvest without any fault.
+pub async fn undisturbed(stage: &Stage) -> Result<Outcome> {
+    let mut fleet = Fleet::start(config(stage).await?).await?;
+    let id = fleet.submit(&request()).await?;
+    let harvest = run_to_its_end(&mut fleet, id).await?;
+    let outcome = settled(&mut fleet, &harvest).await?;
+    fleet.stop().await?;
+    Ok(outcome)
+}
+
+/// Runs a case and tells how it went.
+pub async fn judge(stage: &Stage, case: Case, undisturbed: &Outcome) -> (Case, Result<Passed>) {
+    let started = Instant::now();
+    let passed = run(stage, &case.fault, undisturbed).await;
+    let words = match &passed {
+        Ok(passed) => format!("ok, ended {:.1} s after the fault", passed.recovery.as_secs_f64()),
+        Err(error) => format!("FAILED: {error:#}"),
+    };
+    println!("crash: {} ({:.1} s): {words}", case.name(), started.elapsed().as_secs_f64());
+    (case, passed)
+}
+
+/// The request of every case.
+pub fn request() -> HarvestRequest {
+    let settings =
+        SubscriptionSettings { metadata: Some(Metadata::Create), media: true, ..SubscriptionSettings::default() };
+    HarvestRequest {
+        subscription: Some(SUBSCRIPTION.into()),
+        query: Some(query("passereau")),
+        settings: Some(settings),
+        ..HarvestRequest::default()
+    }
+}
+
+/// As an administrator does who lets datasets be made.
+const FRAMEWORK: &str = "UPDATE pinv_gbif.setting
+    SET value = (SELECT min(unique_acquisition_framework_id::text) FROM gn_meta.t_acquisition_frameworks)
+    WHERE name = 'acquisition_framework'";
+
+/// What every fleet of the matrix has.
+pub async fn config(stage: &Stage) -> Result<FleetConfig> {
+    let prepared = stage.prepared.copy().await;
+    sqlx::query(FRAMEWORK).execute(&prepared.0.pool).await.context("naming the acquisition framework")?;
+    let sandbox = SandboxConfig { archives: vec![stage.archive.clone()], ..SandboxConfig::default() };
+    let environment = [
+        ("PASSEREAU_AMQP_RECONNECT_MAX_DELAY_MS", LONGEST_BACKOFF_MS),
+        ("PASSEREAU_RESEND_SECONDS", "3"),
+        // Slow enough to be met in the middle.
+        ("PASSEREAU_INATURALIST_INTERVAL_S", "0.1"),
+    ];
+    Ok(FleetConfig {
+        sandbox,
+        prepared: Some(prepared),
+        environment: environment.map(|(name, value)| (name, value.to_owned())).into(),
+        ..FleetConfig::default()
+    })
+}
+
+async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Passed> {
+    let mut config = config(stage).await?;
+    let folder = tempfile::tempdir()?;
+    let mark = folder.path().join("mark");
+    let order = |order: String| vec![("PASSEREAU_FAULT", order), ("PASSEREAU_FAULT_MARK", mark.display().to_string())];
+    let mut proxy = None;
+    let mut full = None;
+    match fault {
+        Fault::Killed { boundary, kind } => {
+            config.environment_of.push((worker_of(kind), order(format!("{boundary}:{kind}"))))
+        }
+        Fault::RelayKilled(kind) => config.environment.extend(order(format!("confirmed:{kind}"))),
+        Fault::Twice => config.environment.extend(order("twice".into())),
+        Fault::Shuffled => config.environment.extend(order("shuffled".into())),
+        Fault::TwoCopies => config.copies = Some(2),
+        Fault::Cut(_) => {
+            let (started, url) = Proxy::start(&amqp_url()).await?;
+            config.amqp_url = Some(url);
+            proxy = Some(started);
+        }
+        Fault::MessageLost(worker) => config.absent.push(*worker),
+        Fault::StoreFull => {
+            let disk = SmallDisk::mount()?;
+            config.environment.push(("PASSEREAU_STORE_URL", format!("file://{}", disk.path().display())));
+            full = Some(disk);
+        }
+        Fault::KilledAgainAndAgain | Fault::ServersKilled(..) | Fault::QueueDeleted(_) => {}
+    }
+    let mut fleet = Fleet::start(config).await?;
+    let id = fleet.submit(&request()).await?;
+    let mut at = Instant::now();
+    match fault {
+        Fault::ServersKilled(which, state) => {
+            reached(&mut fleet, id, *state).await?;
+            at = Instant::now();
+            let mut platform = stage.platform.lock().await;
+            for which in *which {
+                platform.kill(*which).await?;
+            }
+            away().await;
+            for which in *which {
+                platform.start_again(*which).await?;
+            }
+        }
+        Fault::Cut(state) => {
+            reached(&mut fleet, id, *state).await?;
+            at = Instant::now();
+            let proxy = proxy.as_mut().context("there is no proxy")?;
+            proxy.cut().await;
+            away().await;
+            proxy.restore().await?;
+        }
+        Fault::KilledAgainAndAgain => {
+            for state in [State::Preparing, State::Fetching, State::Loading, State::Enriching, State::Upserting] {
+                reached(&mut fleet, id, state).await?;
+                at = Instant::now();
+                fleet.kill_all().await?;
+                fleet.restart_ended()?;
+            }
+        }
+        Fault::QueueDeleted(worker) => {
+            reached(&mut fleet, id, State::Preparing).await?;
+            at = Instant::now();
+            fleet.delete_queue(worker).await?;
+            away().await;
+            fleet.run_command(&["topology", "apply"]).await?;
+        }
+        Fault::MessageLost(worker) => {
+            until("a message in the queue", async || Ok(fleet.waiting(worker).await? > 0)).await?;
+            at = Instant::now();
+            fleet.delete_queue(worker).await?;
+            fleet.run_command(&["topology", "apply"]).await?;
+            fleet.start_worker(worker)?;
+        }
+        Fault::StoreFull => {
+            reached(&mut fleet, id, State::Fetching).await?;
+            at = Instant::now();
+            until("the downloader's word about the room", async || Ok(fleet.log("downloader").contains("room")))
+                .await?;
+            full.as_ref().context("there is no disk")?.free()?;
+            // It looks again after minutes; the test need not wait for them.
+            let look_now = "UPDATE passereau.outbox SET due_at = now() WHERE routing_key = 'archive.fetch' AND due_at > now() + interval '5 s'";
+            until("the message that waits", async || {
+                Ok(sqlx::query(look_now).execute(&fleet.database.pool).await?.rows_affected() > 0)
+            })
+            .await?;
+        }
+        Fault::Killed { .. } | Fault::RelayKilled(_) => {
+            until("the fault", async || {
+                fleet.restart_ended()?;
+                Ok(mark.exists())
+            })
+            .await?;
+            at = Instant::now();
+        }
+        Fault::Twice | Fault::Shuffled | Fault::TwoCopies => {}
+    }
+    let harvest = run_to_its_end(&mut fleet, id).await?;
+    let recovery = at.elapsed();
+    let outcome = settled(&mut fleet, &harvest).await?;
+    fleet.stop().await?;
+    match outcome.difference(undisturbed) {
+        Some(difference) => bail!("{difference}"),
+        None => Ok(Passed { recovery, compared: outcome.records() }),
+    }
+}
+
+/// Lets time pass while something is away.
+async fn away() {
+    tokio::time::sleep(AWAY).await;
+}
+
+/// Waits for a condition, for as long as a case may take.
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+    let started = Instant::now();
+    while !condition().await? {
+        ensure!(started.elapsed() < DEADLINE, "{what}: not seen within {DEADLINE:?}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+/// Waits until a harvest has come as far as a state, and is still alive.
+pub async fn reached(fleet: &mut Fleet, id: Uuid, state: State) -> Result<()> {
+    until(&format!("a harvest that is {state}"), async || {
+        let Some(harvest) = fleet.harvest(id).await? else { return Ok(false) };
+        ensure!(harvest.state.is_alive(), "the harvest has ended before it could be disturbed: {}", harvest.state);
+        Ok(order(harvest.state) >= order(state))
+    })
+    .await
+}
+
+fn order(state: State) -> usize {
+    let way = [
+        State::Requested,
+        State::Requesting,
+        State::Preparing,
+        State::Fetching,
+        State::Loading,
+        State::Enriching,
+        State::Planning,
+        State::Upserting,
+        State::Finishing,
+    ];
+    way.iter().position(|known| *known == state).unwrap_or(0)
+}
+
+/// Starts again what has died, until the harvest has ended.
+async fn run_to_its_end(fleet: &mut Fleet, id: Uuid) -> Result<Harvest> {
+    let mut ended = None;
+    let waited = until("the end of the harvest", async || {
+        fleet.restart_ended()?;
+        // The database may be away.
+        ended = fleet.harvest(id).await.ok().flatten().filter(|harvest| !harvest.state.is_alive());
+        Ok(ended.is_some())
+    })
+    .await;
+    match waited {
+        Ok(()) => ended.context("the harvest has not ended"),
+        Err(error) => {
+            let state = fleet.harvest(id).await.ok().flatten().map(|harvest| harvest.state.to_string());
+            Err(error.context(format!("the harvest is {state:?}\n{}", complaints(fleet))))
+        }
+    }
+}
+
+/// What the workers have complained of, the last few lines of each.
+fn complaints(fleet: &Fleet) -> String {
+    let of = |worker: &'static str| {
+        let log = fleet.log(worker);
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("WARN") || line.contains("ERROR") || !line.starts_with('{'))
+            .collect();
+        lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("{worker}: {line}\n")).collect::<String>()
+    };
+    passereau_contracts::WORKERS.iter().map(|worker| of(worker.worker)).collect()
+}
+
+/// Waits until nothing is on its way any more, and reads what is there.
+async fn settled(fleet: &mut Fleet, harvest: &Harvest) -> Result<Outcome> {
+    nothing_left(fleet).await?;
+    Outcome::read(fleet, harvest).await
+}
+
+/// Waits until nothing is on its way any more.
+pub async fn nothing_left(fleet: &mut Fleet) -> Result<()> {
+    let pool = fleet.database.pool.clone();
+    let started = Instant::now();
+    loop {
+        fleet.restart_ended()?;
+        match left_over(fleet, &pool).await {
+            Ok(None) => return Ok(()),
+            Ok(Some(left)) => {
+                ensure!(started.elapsed() < DEADLINE, "after the end of the harvest there are still {left}")
+            }
+            // The broker may just be coming back.
+            Err(error) => ensure!(started.elapsed() < DEADLINE, "{error:#}"),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A file system of its own, too small for the archive until it is freed.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    const BALLAST: &str = "ballast";
+
+    fn mount() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+            .arg(folder.path())
+            .output()
+            .context("running mount")?;
+        ensure!(
+            mounted.status.success(),
+            "a small file system cannot be mounted (as root?): {}",
+            String::from_utf8_lossy(&mounted.stderr)
+        );
+        let disk = Self(folder);
+        std::fs::write(disk.path().join(Self::BALLAST), vec![1; 3_900_000])?;
+        Ok(disk)
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
+    fn free(&self) -> Result<()> {
+        Ok(std::fs::remove_file(self.path().join(Self::BALLAST))?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a worker may still have a file open.
+        let _unmounted = std::process::Command::new("umount").arg("--lazy").arg(self.path()).status();
+    }
+}
