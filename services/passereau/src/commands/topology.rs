@@ -1,16 +1,18 @@
-//! `passereau topology apply`.
+//! `passereau topology apply | export`.
 
-use clap::{Args, Subcommand};
-use passereau_broker::{Broker, BrokerConfig, topology};
+use clap::{Args, Subcommand, ValueEnum};
+use passereau_broker::{Broker, BrokerConfig, Release, topology};
 use passereau_runner::fleet_topology;
 
-use super::show;
+use super::{show, show_json};
 
 /// Exchanges and queues.
 #[derive(Debug, Subcommand)]
 pub enum Topology {
     /// Declare what is missing; safe to repeat.
     Apply(Apply),
+    /// Print the same as a file for `rabbitmqctl import_definitions`, or the policies that go with it. Needs no RabbitMQ.
+    Export(Export),
 }
 
 /// Where to declare.
@@ -20,18 +22,57 @@ pub struct Apply {
     broker: BrokerConfig,
 }
 
+/// What to print, for which fleet.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The virtual host.
+    #[arg(long, default_value = "passereau")]
+    vhost: String,
+    /// What stands before the name of every exchange and queue.
+    #[arg(long = "amqp-prefix", env = "PASSEREAU_AMQP_PREFIX", default_value = "")]
+    prefix: String,
+    /// The policies for this RabbitMQ instead.
+    #[arg(long, value_enum)]
+    policies: Option<For>,
+}
+
+/// Which RabbitMQ.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum For {
+    /// 3.10 and 3.11.
+    #[value(name = "3.10")]
+    V3_10,
+    /// 3.12, 3.13 and 4.x.
+    #[value(name = "4", alias = "3.12")]
+    V4,
+}
+
 impl Topology {
-    /// Declares exchanges, queues and bindings.
+    /// Declares exchanges, queues and bindings, or prints them.
     ///
     /// # Errors
     /// The broker refuses, or has a queue of that name with other settings.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self::Apply(apply) = self;
+        let apply = match self {
+            Self::Apply(apply) => apply,
+            Self::Export(export) => return export.run(),
+        };
         let broker = Broker::connect(&apply.broker, "passereau-command").await?;
         let fleet = fleet_topology(broker.prefix());
         let applied = topology::apply(&broker, &fleet).await;
         broker.close().await;
         applied?;
         show(&fleet.queue_names().iter().map(|queue| format!("queue {queue}\n")).collect::<String>())
+    }
+}
+
+impl Export {
+    fn run(self) -> anyhow::Result<()> {
+        let fleet = fleet_topology(&self.prefix);
+        show_json(&match self.policies {
+            None => fleet.definitions(&self.vhost),
+            Some(For::V3_10) => fleet.policies(&self.vhost, Release::V3_10),
+            Some(For::V4) => fleet.policies(&self.vhost, Release::V3_12),
+        })
     }
 }
