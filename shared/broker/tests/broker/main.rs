@@ -7,6 +7,7 @@ mod consuming;
 mod contract;
 mod harness;
 mod outage;
+mod portable;
 mod proxy;
 mod publishing;
 mod topology;
