@@ -15,6 +15,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Always the whole workspace: a build of one crate resolves other features and would compile the dependencies a second time.
 DEBUG := $(TARGET)/debug
 RELEASE := $(TARGET)/release
+# Validators of the contracts, from npm, by the lock file in scripts/contracts.
+CONTRACTS_TOOLS := target/tools/contracts
 BENCH_RECORDS := 1000000
 BENCH_ARCHIVE := $(TARGET)/bench/generated-$(BENCH_RECORDS).zip
 
@@ -35,7 +37,7 @@ fmt: ## Format the sources
 	cargo fmt --all
 
 .PHONY: check
-check: check-format check-lints check-docs check-dependencies ## Format, lints, documentation, dependencies; warnings are errors
+check: check-format check-lints check-docs check-contracts check-dependencies ## Format, lints, documentation, contracts, dependencies; warnings are errors
 
 .PHONY: check-format
 check-format:
@@ -48,6 +50,19 @@ check-lints:
 .PHONY: check-docs
 check-docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# That the document is the one of the types is a test of its own (`make test`); here programs of others read it.
+.PHONY: check-contracts
+check-contracts: $(CONTRACTS_TOOLS)/node_modules/.package-lock.json ## The AsyncAPI document and every example, by the validators of others
+	node scripts/contracts/validate.cjs $(CONTRACTS_TOOLS) docs/contracts/asyncapi.json shared/contracts/frozen/1
+
+# Install scripts are not run: one of the packages would report each installation.
+$(CONTRACTS_TOOLS)/node_modules/.package-lock.json: scripts/contracts/package.json scripts/contracts/package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: run make setup" >&2; exit 1; }
+	mkdir -p $(CONTRACTS_TOOLS)
+	cp $^ $(CONTRACTS_TOOLS)/
+	npm ci --prefix $(CONTRACTS_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 # Bans, licences and sources need nothing but the lock file. The advisories stand in a repository of their own; a machine that
 # cannot reach it says so and goes on.

@@ -42,6 +42,9 @@ missing_packages() {
     command -v curl >/dev/null || echo curl
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     command -v git >/dev/null || echo git
+    # The validators of the contracts run on Node: make check-contracts.
+    command -v node >/dev/null || echo nodejs
+    command -v npm >/dev/null || echo npm
     # The foreign client of the documentation's example is the distribution's, for the distribution's Python.
     [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import pika' 2>/dev/null || echo python3 python3-pika
 }

@@ -26,7 +26,7 @@ use crate::error::{reply_code, words};
 use crate::{Broker, BrokerError, Exchange, dead_queue_name, queue_name};
 
 const DELIVERY_LIMIT: i32 = 20;
-const UNREACHABLE_DELIVERY_LIMIT: i32 = 1_000_000_000;
+pub(crate) const UNREACHABLE_DELIVERY_LIMIT: i32 = 1_000_000_000;
 const LISTENER_EXPIRES_MS: i32 = 600_000;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
@@ -42,6 +42,21 @@ pub struct Topology {
 struct WorkQueue {
     name: String,
     kinds: Vec<String>,
+}
+
+/// A queue to be declared: durable, neither exclusive nor deleted by itself. A queue that is neither durable nor exclusive is refused
+/// from RabbitMQ 4.3 (<https://www.rabbitmq.com/docs/queues>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Queue {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<(&'static str, Argument)>,
+}
+
+/// The value of a queue's argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Argument {
+    Text(String),
+    Number(i32),
 }
 
 impl Topology {
@@ -64,6 +79,29 @@ impl Topology {
         let work = self.queues.iter().map(|queue| queue.name.clone());
         work.chain([dead_queue_name(&self.prefix)]).collect()
     }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The dead queue first: the work queues send to it.
+    pub(crate) fn declarations(&self) -> Vec<Queue> {
+        let dead = Queue { name: dead_queue_name(&self.prefix), arguments: quorum(UNREACHABLE_DELIVERY_LIMIT) };
+        let work = self
+            .queues
+            .iter()
+            .map(|queue| Queue { name: queue.name.clone(), arguments: work_queue_arguments(&self.prefix) });
+        [dead].into_iter().chain(work).collect()
+    }
+
+    /// Queue, exchange, routing key.
+    pub(crate) fn bindings(&self) -> Vec<(String, Exchange, &str)> {
+        let work = self
+            .queues
+            .iter()
+            .flat_map(|queue| queue.kinds.iter().map(|kind| (queue.name.clone(), Exchange::Work, kind.as_str())));
+        [(dead_queue_name(&self.prefix), Exchange::Dead, "")].into_iter().chain(work).collect()
+    }
 }
 
 /// Creates what is missing. Doing it again changes nothing; what exists with other settings is an error.
@@ -82,14 +120,11 @@ pub async fn apply(broker: &Broker, topology: &Topology) -> Result<(), BrokerErr
             channel.exchange_declare(short(&name)?, exchange_kind(exchange), options, FieldTable::default()).await;
         declared.map_err(|error| explain(broker, format!("exchange {name}"), error))?;
     }
-    let dead = dead_queue_name(prefix);
-    declare_queue(broker, &channel, &dead, dead_queue_arguments()).await?;
-    bind(broker, &channel, &dead, Exchange::Dead, prefix, "").await?;
-    for queue in &topology.queues {
-        declare_queue(broker, &channel, &queue.name, work_queue_arguments(prefix)).await?;
-        for kind in &queue.kinds {
-            bind(broker, &channel, &queue.name, Exchange::Work, prefix, kind).await?;
-        }
+    for queue in topology.declarations() {
+        declare_queue(broker, &channel, &queue).await?;
+    }
+    for (queue, exchange, routing_key) in topology.bindings() {
+        bind(broker, &channel, &queue, exchange, prefix, routing_key).await?;
     }
     broker.close_control_channel(channel).await;
     Ok(())
@@ -157,14 +192,12 @@ impl Part {
 /// # Errors
 /// The connection's failure, or a missing events exchange.
 pub async fn listen(broker: &Broker, name: &str, pattern: &str) -> Result<String, BrokerError> {
-    let queue = queue_name(broker.prefix(), &format!("events.{name}"));
-    let mut arguments = quorum(UNREACHABLE_DELIVERY_LIMIT);
-    arguments.insert("x-expires".into(), AMQPValue::LongInt(LISTENER_EXPIRES_MS));
+    let queue = listener(broker.prefix(), name);
     let channel = broker.control_channel().await?;
-    declare_queue(broker, &channel, &queue, arguments).await?;
-    bind(broker, &channel, &queue, Exchange::Events, broker.prefix(), pattern).await?;
+    declare_queue(broker, &channel, &queue).await?;
+    bind(broker, &channel, &queue.name, Exchange::Events, broker.prefix(), pattern).await?;
     broker.close_control_channel(channel).await;
-    Ok(queue)
+    Ok(queue.name)
 }
 
 /// How many messages of a queue wait for a consumer, by its full name; those in a consumer's hands are not counted.
@@ -211,13 +244,17 @@ pub async fn delete(broker: &Broker, topology: &Topology) -> Result<(), BrokerEr
     Ok(())
 }
 
-async fn declare_queue(
-    broker: &Broker,
-    channel: &Channel,
-    name: &str,
-    arguments: FieldTable,
-) -> Result<(), BrokerError> {
-    let declared = channel.queue_declare(short(name)?, QueueDeclareOptions::durable(), arguments).await;
+async fn declare_queue(broker: &Broker, channel: &Channel, queue: &Queue) -> Result<(), BrokerError> {
+    let Queue { name, arguments } = queue;
+    let mut table = FieldTable::default();
+    for (name, argument) in arguments {
+        let value = match argument {
+            Argument::Text(text) => AMQPValue::LongString(text.as_str().into()),
+            Argument::Number(number) => AMQPValue::LongInt(*number),
+        };
+        table.insert((*name).into(), value);
+    }
+    let declared = channel.queue_declare(short(name)?, QueueDeclareOptions::durable(), table).await;
     declared.map(|_| ()).map_err(|error| explain(broker, format!("queue {name}"), error))
 }
 
@@ -236,24 +273,35 @@ async fn bind(
     bound.map_err(|error| explain(broker, format!("binding {queue} ← {exchange} {routing_key}"), error))
 }
 
-fn work_queue_arguments(prefix: &str) -> FieldTable {
+fn work_queue_arguments(prefix: &str) -> Vec<(&'static str, Argument)> {
+    let text = |value: &str| Argument::Text(value.to_owned());
     let mut arguments = quorum(DELIVERY_LIMIT);
-    let text = |value: &str| AMQPValue::LongString(value.into());
-    arguments.insert("x-dead-letter-exchange".into(), text(&Exchange::Dead.name(prefix)));
-    arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
-    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments.push(("x-dead-letter-exchange", text(&Exchange::Dead.name(prefix))));
+    arguments.push(("x-dead-letter-strategy", text("at-least-once")));
+    arguments.push(("x-overflow", text("reject-publish")));
     arguments
 }
 
-fn dead_queue_arguments() -> FieldTable {
-    quorum(UNREACHABLE_DELIVERY_LIMIT)
+/// The queue of a listener to events.
+fn listener(prefix: &str, name: &str) -> Queue {
+    let mut arguments = quorum(UNREACHABLE_DELIVERY_LIMIT);
+    arguments.push(("x-expires", Argument::Number(LISTENER_EXPIRES_MS)));
+    Queue { name: queue_name(prefix, &format!("events.{name}")), arguments }
 }
 
-fn quorum(delivery_limit: i32) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(delivery_limit));
-    arguments
+fn quorum(delivery_limit: i32) -> Vec<(&'static str, Argument)> {
+    vec![("x-queue-type", Argument::Text("quorum".to_owned())), ("x-delivery-limit", Argument::Number(delivery_limit))]
+}
+
+impl Exchange {
+    /// The type's name in AMQP.
+    pub(crate) fn type_name(self) -> &'static str {
+        match self {
+            Self::Work => "direct",
+            Self::Events => "topic",
+            Self::Dead => "fanout",
+        }
+    }
 }
 
 fn exchange_kind(exchange: Exchange) -> ExchangeKind {
@@ -274,4 +322,39 @@ fn explain(broker: &Broker, what: String, error: lapin::Error) -> BrokerError {
         return BrokerError::TopologyMismatch { endpoint, what, reason: words(&error) };
     }
     BrokerError::Operation { doing: format!("declaring or deleting {what}"), endpoint, source: Box::new(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Arguments of a quorum queue that mean the same from RabbitMQ 3.10 to 4.3, as far as we use them:
+    /// <https://www.rabbitmq.com/docs/3.13/quorum-queues#feature-matrix>, <https://www.rabbitmq.com/docs/quorum-queues>. Not among them, and
+    /// therefore not to be used: `x-consumer-timeout` (ignored before 3.12), `x-max-priority` (refused on a quorum queue by 3.10, ignored later),
+    /// `x-delayed-retry-*` (ignored before 4.3), `x-queue-mode` and `x-queue-version` (refused from 4.3), `x-max-in-memory-length` (without effect
+    /// from 3.10 on), `x-message-ttl` (on a work queue it would lose work).
+    const PORTABLE: [&str; 6] = [
+        "x-queue-type",
+        "x-delivery-limit",
+        "x-dead-letter-exchange",
+        "x-dead-letter-strategy",
+        "x-overflow",
+        "x-expires",
+    ];
+
+    #[test]
+    fn queues_are_declared_with_portable_arguments_only_and_never_without_a_limit() {
+        let topology = Topology::new("t.", &[("alpha", &["alpha.do"])]);
+        let queues: Vec<Queue> = topology.declarations().into_iter().chain([listener("t.", "dashboard")]).collect();
+        assert_eq!(queues.len(), 3);
+        for queue in queues {
+            for (argument, _) in &queue.arguments {
+                assert!(PORTABLE.contains(argument), "{argument} of {}", queue.name);
+            }
+            assert!(queue.arguments.contains(&("x-queue-type", Argument::Text("quorum".to_owned()))), "{}", queue.name);
+            // -1, no limit, is refused before 4.0; no argument at all means no limit before 4.0 and 20 from then on.
+            let limit = queue.arguments.iter().find(|(name, _)| *name == "x-delivery-limit");
+            assert!(matches!(limit, Some((_, Argument::Number(1..)))), "{}: {limit:?}", queue.name);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Every contract with its schema and an example: the source of `docs/contracts/`.
 
 use chrono::{DateTime, Utc};
-use schemars::{JsonSchema, schema_for};
+use schemars::{JsonSchema, Schema, SchemaGenerator, schema_for};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -12,15 +12,35 @@ use crate::{
     SubscriptionSettings, SyntheseUpsert,
 };
 
+/// Who sends a kind to whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Anyone who may publish asks the fleet.
+    Public,
+    /// A worker asks the next one.
+    Stage,
+    /// The fleet tells whoever listens.
+    Event,
+}
+
+/// The kinds that other systems may publish.
+const PUBLIC: [&str; 3] = [HarvestRequest::KIND, HarvestApprove::KIND, HarvestCancel::KIND];
+
 /// A message or event as it is published to readers.
 #[derive(Clone, Debug)]
 pub struct Contract {
     /// The kind, also the file name.
     pub kind: &'static str,
+    /// Version of the shape.
+    pub version: u16,
+    /// Who sends it to whom.
+    pub role: Role,
     /// JSON Schema of the body.
     pub schema: Value,
     /// A body.
     pub example: Value,
+    /// The same schema, as a part of a larger document.
+    pub(crate) subschema: fn(&mut SchemaGenerator) -> Schema,
 }
 
 /// All contracts, in the order of the way of a harvest.
@@ -70,6 +90,9 @@ pub fn contracts() -> Vec<Contract> {
     ];
     all.extend(EventKind::ALL.map(|kind| Contract {
         kind: kind.as_str(),
+        version: Event::VERSION,
+        role: Role::Event,
+        subschema: SchemaGenerator::subschema_for::<Event>,
         schema: schema::<Event>(),
         example: value(&Event {
             kind,
@@ -96,7 +119,14 @@ fn reason(kind: EventKind) -> Option<&'static str> {
 }
 
 fn contract<M: Message>(example: &M) -> Contract {
-    Contract { kind: M::KIND, schema: schema::<M>(), example: value(example) }
+    Contract {
+        kind: M::KIND,
+        version: M::VERSION,
+        role: if PUBLIC.contains(&M::KIND) { Role::Public } else { Role::Stage },
+        schema: schema::<M>(),
+        example: value(example),
+        subschema: SchemaGenerator::subschema_for::<M>,
+    }
 }
 
 fn schema<T: JsonSchema>() -> Value {

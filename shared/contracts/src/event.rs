@@ -48,6 +48,11 @@ impl EventKind {
     }
 }
 
+impl Event {
+    /// Version of the shape of every event.
+    pub const VERSION: u16 = 1;
+}
+
 /// The counts of a harvest, in records. Once it is completed,
 /// `read = landed + duplicate + malformed` and `landed = inserted + updated + unchanged + rejected + kept`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

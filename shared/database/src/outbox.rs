@@ -43,6 +43,8 @@ pub struct OutboxRow {
     pub version: u16,
     /// The body.
     pub body: Value,
+    /// The body of a message that is sent again exactly as it came; `body` is then null.
+    pub raw: Option<Vec<u8>>,
     /// Trace context and history.
     pub headers: BTreeMap<String, String>,
     /// The harvest it is about.
@@ -68,6 +70,7 @@ impl OutboxRow {
             routing_key: kind.into(),
             version,
             body,
+            raw: None,
             headers: BTreeMap::new(),
             harvest_id,
             attempt: 0,
@@ -89,11 +92,12 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
         .map(|row| Value::Object(row.headers.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect()))
         .collect();
     sqlx::query(
-        "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at)
-         SELECT id, exchange, routing_key, version, body, headers, harvest_id, attempt, coalesce(due_at, now())
+        "INSERT INTO passereau.outbox
+             (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt, due_at)
+         SELECT id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt, coalesce(due_at, now())
          FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::jsonb[], $6::jsonb[], $7::uuid[], $8::int[],
-                     $9::timestamptz[])
-              AS row(id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at)",
+                     $9::timestamptz[], $10::bytea[])
+              AS row(id, exchange, routing_key, version, body, headers, harvest_id, attempt, due_at, raw)",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.exchange.as_str()).collect::<Vec<_>>())
@@ -104,6 +108,7 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     .bind(rows.iter().map(|row| row.harvest_id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.attempt).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.due_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.raw.as_deref()).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok(())

@@ -26,5 +26,6 @@ pub async fn announce(connection: &mut PgConnection, harvest_id: Uuid, kind: Eve
         at: Utc::now(),
     };
     let body = serde_json::to_value(&event).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    enqueue(connection, &[OutboxRow::new(Exchange::Events, kind.as_str(), 1, body, Some(harvest_id))]).await
+    enqueue(connection, &[OutboxRow::new(Exchange::Events, kind.as_str(), Event::VERSION, body, Some(harvest_id))])
+        .await
 }

@@ -1,18 +1,13 @@
-//! Dead letters: messages that gave up, as rows, until somebody replays or drops them.
+//! Messages that give up become dead letters: rows, until somebody replays or drops them.
 
-use std::collections::BTreeMap;
-
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use passereau_broker::{Incoming, Outgoing};
-use passereau_contracts::WORKERS;
-use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
-use passereau_harvest::{Revived, revive};
+use passereau_contracts::{ATTEMPT_HEADER, FIRST_PUBLISHED_AT_HEADER, ORIGIN_HEADER, WORKERS};
 use passereau_telemetry::DeadLetterReason;
-use serde_json::Value;
-use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::envelope::{ATTEMPT, Envelope, FIRST_PUBLISHED_AT, ORIGIN, storable};
+use crate::envelope::{Envelope, storable};
 
 /// Why a message gave up.
 pub(crate) struct Death<'a> {
@@ -55,14 +50,18 @@ pub(crate) async fn bury_unsendable(
     message: Outgoing,
     error: &str,
 ) -> Result<(), sqlx::Error> {
+    // One that was sent before keeps who it is and since when it has been on its way.
+    let header = |name: &str| message.headers.get(name).map(String::as_str);
+    let origin = header(ORIGIN_HEADER).and_then(|text| text.parse().ok());
+    let first_published_at = header(FIRST_PUBLISHED_AT_HEADER).and_then(|text| text.parse().ok());
     let envelope = Envelope {
         message_id: message.message_id,
         has_own_id: true,
+        attempt: header(ATTEMPT_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0),
+        origin: origin.unwrap_or(message.message_id),
+        first_published_at: first_published_at.unwrap_or_else(Utc::now),
         kind: message.kind,
         version: message.version,
-        attempt: 0,
-        origin: message.message_id,
-        first_published_at: Utc::now(),
         harvest_id: message.correlation_id,
         headers: message.headers,
         body: message.body,
@@ -102,133 +101,4 @@ pub(crate) async fn adopt(pool: &PgPool, incoming: &Incoming) -> Result<(), sqlx
         tx.commit().await?;
     }
     Ok(())
-}
-
-/// A row of `passereau.dead_letter`.
-#[derive(Clone, Debug, FromRow)]
-pub struct DeadLetter {
-    /// Its id, which `replay` takes.
-    pub id: Uuid,
-    /// The message's first `message_id`.
-    pub message_id: Option<Uuid>,
-    /// Where it died.
-    pub queue: String,
-    /// Its kind.
-    pub kind: Option<String>,
-    /// Version of its body.
-    pub version: Option<i32>,
-    /// Its body, as it came.
-    pub body: Vec<u8>,
-    /// Its headers.
-    pub headers: Json<BTreeMap<String, String>>,
-    /// The harvest it was about.
-    pub harvest_id: Option<Uuid>,
-    /// Why, from a closed list.
-    pub reason: String,
-    /// Why, in words.
-    pub error: String,
-    /// Failed attempts before the last.
-    pub attempts: i32,
-    /// When it died.
-    pub died_at: DateTime<Utc>,
-    /// `waiting`, `replayed` or `dropped`.
-    pub state: String,
-}
-
-const COLUMNS: &str = "SELECT id, message_id, queue, kind, version, body, headers, harvest_id, reason, error, attempts,
-                              died_at, state
-                       FROM passereau.dead_letter";
-
-/// The dead letters that wait, oldest first.
-///
-/// # Errors
-/// Those of PostgreSQL.
-pub async fn list_dead(pool: &PgPool) -> Result<Vec<DeadLetter>, sqlx::Error> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE state = 'waiting' ORDER BY died_at")))
-        .fetch_all(pool)
-        .await
-}
-
-/// One dead letter.
-///
-/// # Errors
-/// Those of PostgreSQL.
-pub async fn find_dead(pool: &PgPool, id: Uuid) -> Result<Option<DeadLetter>, sqlx::Error> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"))).bind(id).fetch_optional(pool).await
-}
-
-/// Gives a dead letter up: it is never sent again, and what its harvest left behind may go. `false`: it does not wait (any more).
-///
-/// # Errors
-/// Those of PostgreSQL.
-pub async fn drop_dead(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    let dropped = sqlx::query(
-        "UPDATE passereau.dead_letter SET state = 'dropped', settled_at = now() WHERE id = $1 AND state = 'waiting'",
-    )
-    .bind(id)
-    .execute(pool)
-    .await?;
-    Ok(dropped.rows_affected() == 1)
-}
-
-/// What became of a wish to replay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Replayed {
-    /// It is on its way again; its harvest is alive again if it had failed for this message.
-    Sent,
-    /// There is no such dead letter, or it was replayed or dropped before.
-    NotWaiting,
-    /// Its body is no JSON: sending it again would change nothing.
-    NotJson,
-    /// Another harvest of the subscription is alive; replay when that one has ended.
-    Busy(Uuid),
-    /// A later harvest of the subscription is complete: going on with this one would put older data over newer.
-    Superseded(Uuid),
-}
-
-/// Sends a dead letter again, with its identity and history and a fresh budget of attempts. A harvest that failed goes
-/// back to the state in which the message finds it.
-///
-/// # Errors
-/// Those of PostgreSQL.
-pub async fn replay_dead(pool: &PgPool, id: Uuid) -> Result<Replayed, sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    let letter: Option<DeadLetter> =
-        sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1 AND state = 'waiting' FOR UPDATE")))
-            .bind(id)
-            .fetch_optional(&mut *tx)
-            .await?;
-    let Some(letter) = letter else { return Ok(Replayed::NotWaiting) };
-    let Ok(body) = serde_json::from_slice::<Value>(&letter.body) else { return Ok(Replayed::NotJson) };
-    let kind = letter.kind.unwrap_or_default();
-    let mut rows = Vec::new();
-    if let Some(harvest_id) = letter.harvest_id {
-        match revive(&mut tx, harvest_id).await? {
-            Revived::Busy(other) => return Ok(Replayed::Busy(other)),
-            Revived::Superseded(newer) => return Ok(Replayed::Superseded(newer)),
-            Revived::NotFailed => {}
-            // The rest of its stage was taken back when it failed; the letter itself is sent below, with its history.
-            Revived::Resumed(pending) => rows.extend(
-                pending
-                    .into_iter()
-                    .filter(|pending| pending.kind != kind || pending.body != body)
-                    .map(|pending| OutboxRow::new(Exchange::Work, pending.kind, 1, pending.body, Some(harvest_id))),
-            ),
-        }
-    }
-    let mut headers = letter.headers.0;
-    headers.insert(ATTEMPT.to_owned(), "0".to_owned());
-    if let Some(origin) = letter.message_id {
-        headers.insert(ORIGIN.to_owned(), origin.to_string());
-    }
-    headers.entry(FIRST_PUBLISHED_AT.to_owned()).or_insert_with(|| letter.died_at.to_rfc3339());
-    let version = letter.version.and_then(|version| u16::try_from(version).ok()).unwrap_or(1);
-    rows.push(OutboxRow { headers, ..OutboxRow::new(Exchange::Work, kind, version, body, letter.harvest_id) });
-    enqueue(&mut tx, &rows).await?;
-    sqlx::query("UPDATE passereau.dead_letter SET state = 'replayed', settled_at = now() WHERE id = $1")
-        .bind(id)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(Replayed::Sent)
 }

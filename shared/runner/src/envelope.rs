@@ -4,22 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_broker::Incoming;
-use passereau_contracts::{HarvestCancel, HarvestRequest, Message};
+use passereau_contracts::{
+    ATTEMPT_HEADER as ATTEMPT, FIRST_PUBLISHED_AT_HEADER as FIRST_PUBLISHED_AT, HarvestCancel, HarvestRequest,
+    LAST_ERROR_CHARS, LAST_ERROR_HEADER as LAST_ERROR, Message, ORIGIN_HEADER as ORIGIN,
+};
 use passereau_database::outbox::{Exchange, OutboxRow};
 use serde_json::Value;
 use uuid::Uuid;
-
-/// Header: failed attempts so far.
-pub(crate) const ATTEMPT: &str = "passereau-attempt";
-/// Header: when the message was first published, RFC 3339. Kept across snoozes, retries and replays.
-pub(crate) const FIRST_PUBLISHED_AT: &str = "passereau-first-published-at";
-/// Header: what went wrong the last time, shortened.
-pub(crate) const LAST_ERROR: &str = "passereau-last-error";
-/// Header: the `message_id` that the message had at first.
-pub(crate) const ORIGIN: &str = "passereau-origin";
-
-/// Headers travel with every attempt: a long error belongs into the log.
-const LAST_ERROR_CHARS: usize = 300;
 
 /// More attempts than any budget.
 const MOST_ATTEMPTS: i32 = 1_000;

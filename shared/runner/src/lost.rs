@@ -86,8 +86,8 @@ async fn send_again(pool: &PgPool, kinds: &[&str], after: Duration) -> Result<u6
              WHERE id IN (SELECT id FROM passereau.sent
                           WHERE routing_key = ANY ($1) AND sent_at < now() - make_interval(secs => $2) FOR UPDATE SKIP LOCKED)
              RETURNING *)
-         INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, headers, harvest_id, attempt)
-         SELECT id, 'work', routing_key, version, body, headers, harvest_id, attempt FROM lost",
+         INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt)
+         SELECT id, 'work', routing_key, version, body, raw, headers, harvest_id, attempt FROM lost",
     )
     .bind(kinds)
     .bind(after.as_secs_f64())

@@ -13,15 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use passereau_broker::{Broker, BrokerConfig, BrokerError, Topology, dead_queue_name, queue_name, topology};
-use passereau_contracts::WORKERS;
+use passereau_broker::{Broker, BrokerConfig, BrokerError, dead_queue_name, queue_name, topology};
 use passereau_database::{DatabaseConfig, DatabaseError};
 use passereau_telemetry::{Connection, Health, HttpListenConfig, Light, LogConfig, Metrics, ServeError, Server};
 use sqlx::PgPool;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{RetryConfig, Worker, consume, deliver::Surroundings, lost, outcome::is_database_absent, relay};
+use crate::{
+    RetryConfig, Worker, consume, deliver::Surroundings, fleet::fleet_topology, lost, outcome::is_database_absent,
+    relay,
+};
 
 /// How long the end waits for statements of handlers that did not come back in time.
 const LAST_STATEMENTS: Duration = Duration::from_secs(1);
@@ -336,13 +338,6 @@ async fn look_out<W: Worker>(worker: Arc<W>, period: Duration, pool: PgPool, shu
             );
         }
     }
-}
-
-/// The topology of the fleet: one queue per worker, bound by its kinds.
-#[must_use]
-pub fn fleet_topology(prefix: &str) -> Topology {
-    let workers: Vec<(&str, &[&str])> = WORKERS.iter().map(|worker| (worker.worker, worker.kinds)).collect();
-    Topology::new(prefix, &workers)
 }
 
 /// Waits while PostgreSQL is away; an absent or old schema is an error at once.

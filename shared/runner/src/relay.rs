@@ -12,11 +12,11 @@ use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use passereau_contracts::ATTEMPT_HEADER;
 use passereau_telemetry::{DeadLetterReason, Light, Metrics};
 
 use crate::{
     dead,
-    envelope::ATTEMPT,
     fault::{self, Boundary, Disorder},
 };
 
@@ -36,6 +36,7 @@ struct Due {
     routing_key: String,
     version: i32,
     body: serde_json::Value,
+    raw: Option<Vec<u8>>,
     headers: Json<BTreeMap<String, String>>,
     harvest_id: Option<Uuid>,
     attempt: i32,
@@ -45,7 +46,7 @@ impl Due {
     fn into_outgoing(self) -> Outgoing {
         let work = self.exchange == "work";
         let mut headers = self.headers.0;
-        headers.insert(ATTEMPT.to_owned(), self.attempt.to_string());
+        headers.insert(ATTEMPT_HEADER.to_owned(), self.attempt.to_string());
         Outgoing {
             message_id: self.id,
             exchange: if work { passereau_broker::Exchange::Work } else { passereau_broker::Exchange::Events },
@@ -54,7 +55,7 @@ impl Due {
             version: u16::try_from(self.version).unwrap_or(0),
             correlation_id: self.harvest_id,
             headers,
-            body: self.body.to_string().into_bytes(),
+            body: self.raw.unwrap_or_else(|| self.body.to_string().into_bytes()),
             // Work that no queue takes must be noticed; nobody needs to listen to events.
             mandatory: work,
         }
@@ -145,7 +146,7 @@ async fn until_next(pool: &PgPool, metrics: &Metrics, postgres: &Light) -> Durat
 async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let due: Vec<Due> = sqlx::query_as(
-        "SELECT id, exchange, routing_key, version, body, headers, harvest_id, attempt
+        "SELECT id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt
          FROM passereau.outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED",
     )
     .bind(BATCH)
@@ -184,8 +185,8 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
     // Work stays known until it is handled (lost.rs).
     sqlx::query(
         "WITH confirmed AS (DELETE FROM passereau.outbox WHERE id = ANY($1) RETURNING *)
-         INSERT INTO passereau.sent (id, routing_key, version, body, headers, harvest_id, attempt)
-         SELECT id, routing_key, version, body, headers, harvest_id, attempt FROM confirmed WHERE exchange = 'work'
+         INSERT INTO passereau.sent (id, routing_key, version, body, raw, headers, harvest_id, attempt)
+         SELECT id, routing_key, version, body, raw, headers, harvest_id, attempt FROM confirmed WHERE exchange = 'work'
          ON CONFLICT (id) DO UPDATE SET sent_at = now()",
     )
     .bind(&sent)

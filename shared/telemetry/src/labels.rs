@@ -3,6 +3,11 @@
 //! A label value is either one of these variants or a `&'static str` of the program itself (a worker's name, a message kind),
 //! so that the number of time series is known before the program runs.
 
+/// A text that stands in no closed set of labels.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of the values that there are")]
+pub struct UnknownLabel(String);
+
 /// Declares an enum whose variants each have one label text.
 macro_rules! label {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident => $text:literal,)+ }) => {
@@ -18,6 +23,14 @@ macro_rules! label {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = UnknownLabel;
+
+            fn from_str(text: &str) -> Result<Self, UnknownLabel> {
+                Self::ALL.iter().copied().find(|label| label.as_str() == text).ok_or_else(|| UnknownLabel(text.to_owned()))
             }
         }
 

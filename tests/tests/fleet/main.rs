@@ -5,6 +5,7 @@
 mod approval;
 mod archives;
 mod budget;
+mod dead;
 mod faults;
 mod foreign_client;
 mod harvest;

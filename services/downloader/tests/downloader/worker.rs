@@ -102,6 +102,7 @@ impl Fleet {
             routing_key: ArchiveFetch::KIND.to_owned(),
             version: 1,
             body: serde_json::to_value(ArchiveFetch { harvest_id }).unwrap(),
+            raw: None,
             headers: BTreeMap::new(),
             harvest_id: Some(harvest_id),
             attempt: 0,

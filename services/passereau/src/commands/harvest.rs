@@ -7,10 +7,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
 use passereau_harvest::{State, Wanted, find, is_waiting, list, progress, rejects_by_reason};
+use passereau_runner::{DeadFilter, list_dead};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::dead::as_json;
 use super::life::{Cancel, Pause, Resume};
 use super::{
     approve::Approve, cite::Cite, edits::Edits, open, plan::Plan, reconvert::Reconvert, rejects::Rejects, show,
@@ -144,14 +146,14 @@ impl Show {
         let stages = progress(&pool, harvest.id).await?;
         let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
         let waits = waiting::find(&pool, &harvest).await?;
+        let of_harvest = DeadFilter { harvest: Some(harvest.id), ..DeadFilter::default() };
+        let letters = list_dead(&pool, &of_harvest, i64::MAX).await?;
         if self.json {
-            return show_json(&json!({"harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects}));
+            let letters: Vec<_> = letters.iter().map(as_json).collect();
+            return show_json(&json!({
+                "harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects, "dead_letters": letters,
+            }));
         }
-        let letters: Vec<Uuid> =
-            sqlx::query_scalar("SELECT id FROM passereau.dead_letter WHERE harvest_id = $1 AND state = 'waiting'")
-                .bind(harvest.id)
-                .fetch_all(&pool)
-                .await?;
         let mut text = head(&harvest)?;
         text += &waits.text(&harvest)?;
         for stage in stages {
@@ -168,7 +170,8 @@ impl Show {
             writeln!(text, "              {:<24} {}{standing}", reject.reason, reject.records)?;
         }
         for letter in letters {
-            writeln!(text, "dead letter   {letter}   (once mended: passereau dead replay {letter})")?;
+            let (id, kind) = (letter.id, letter.kind.as_deref().unwrap_or("?"));
+            writeln!(text, "dead letter   {id}   {kind}, {} (once mended: passereau dead replay {id})", letter.reason)?;
         }
         show(&text)
     }
@@ -176,7 +179,7 @@ impl Show {
     /// A request that was refused has no harvest, but a dead letter under its `message_id`.
     async fn refused(&self, pool: &PgPool) -> anyhow::Result<()> {
         let refused: Option<(Uuid, String)> = sqlx::query_as(
-            "SELECT id, error FROM passereau.dead_letter WHERE message_id = $1 ORDER BY died_at DESC LIMIT 1",
+            "SELECT id, error FROM passereau.dead_letter WHERE message_id = $1 AND state <> 'replayed' ORDER BY died_at DESC LIMIT 1",
         )
         .bind(self.id)
         .fetch_optional(pool)

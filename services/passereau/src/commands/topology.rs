@@ -1,11 +1,11 @@
-//! `passereau topology apply | permissions`.
+//! `passereau topology apply | export | permissions`.
 
-use clap::{Args, Subcommand};
-use passereau_broker::{Broker, BrokerConfig, permissions, topology};
+use clap::{Args, Subcommand, ValueEnum};
+use passereau_broker::{Broker, BrokerConfig, Release, permissions, topology};
 use passereau_contracts::WORKERS;
 use passereau_runner::fleet_topology;
 
-use super::show;
+use super::{show, show_json};
 
 /// Exchanges and queues.
 #[derive(Debug, Subcommand)]
@@ -15,6 +15,8 @@ pub enum Topology {
     /// Print what each user of the broker may do, as lines for a shell: `passereau topology permissions | sh` on the broker's machine, once the users
     /// exist.
     Permissions(Print),
+    /// Print the same as a file for `rabbitmqctl import_definitions`, or the policies that go with it. Needs no RabbitMQ.
+    Export(Export),
 }
 
 /// Where to declare.
@@ -35,8 +37,33 @@ pub struct Print {
     amqp_prefix: String,
 }
 
+/// What to print, for which fleet.
+#[derive(Args, Debug)]
+pub struct Export {
+    /// The virtual host.
+    #[arg(long, default_value = "passereau")]
+    vhost: String,
+    /// What stands before the name of every exchange and queue.
+    #[arg(long = "amqp-prefix", env = "PASSEREAU_AMQP_PREFIX", default_value = "")]
+    prefix: String,
+    /// The policies for this RabbitMQ instead.
+    #[arg(long, value_enum)]
+    policies: Option<For>,
+}
+
+/// Which RabbitMQ.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum For {
+    /// 3.10 and 3.11.
+    #[value(name = "3.10")]
+    V3_10,
+    /// 3.12, 3.13 and 4.x.
+    #[value(name = "4", alias = "3.12")]
+    V4,
+}
+
 impl Topology {
-    /// Declares exchanges, queues and bindings; or prints.
+    /// Declares exchanges, queues and bindings, or prints them.
     ///
     /// # Errors
     /// The broker refuses, or has a queue of that name with other settings.
@@ -44,6 +71,7 @@ impl Topology {
         let apply = match self {
             Self::Apply(apply) => apply,
             Self::Permissions(print) => return show(&lines(&print.vhost, &print.amqp_prefix)),
+            Self::Export(export) => return export.run(),
         };
         let broker = Broker::connect(&apply.broker, "passereau-command").await?;
         let fleet = fleet_topology(broker.prefix());
@@ -51,6 +79,17 @@ impl Topology {
         broker.close().await;
         applied?;
         show(&fleet.queue_names().iter().map(|queue| format!("queue {queue}\n")).collect::<String>())
+    }
+}
+
+impl Export {
+    fn run(self) -> anyhow::Result<()> {
+        let fleet = fleet_topology(&self.prefix);
+        show_json(&match self.policies {
+            None => fleet.definitions(&self.vhost),
+            Some(For::V3_10) => fleet.policies(&self.vhost, Release::V3_10),
+            Some(For::V4) => fleet.policies(&self.vhost, Release::V3_12),
+        })
     }
 }
 

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod consuming;
+mod contract;
 mod harness;
 mod outage;
 mod permissions;
+mod portable;
 mod proxy;
 mod publishing;
 mod topology;

@@ -28,6 +28,8 @@ struct Taps {
     consuming: Option<(u16, Frames)>,
     /// The way to the client on the connection that publishes.
     publishing: Option<Frames>,
+    /// Every method that went to the broker: class, method, arguments.
+    methods: Vec<Vec<u8>>,
 }
 
 pub struct Proxy {
@@ -94,6 +96,11 @@ impl Proxy {
         self.to_publisher(method(0, CONNECTION_UNBLOCKED, &[])).await;
     }
 
+    /// Every method that went to the broker so far: class and method, two bytes each, then its arguments.
+    pub fn methods(&self) -> Vec<Vec<u8>> {
+        self.taps.lock().unwrap().methods.clone()
+    }
+
     async fn to_publisher(&self, frame: Vec<u8>) {
         let tap = self.taps.lock().unwrap().publishing.clone();
         tap.expect("nobody publishes through the proxy").send(frame).await.unwrap();
@@ -109,6 +116,9 @@ async fn relay(client: TcpStream, broker: String, taps: Arc<Mutex<Taps>>) {
     let watch = |frame: &[u8]| {
         let method = frame.get(FRAME_HEADER..FRAME_HEADER + 4).filter(|_| frame[0] == METHOD);
         let mut taps = taps.lock().unwrap();
+        if method.is_some() {
+            taps.methods.push(frame[FRAME_HEADER..frame.len() - 1].to_vec());
+        }
         match method {
             Some(method) if method == BASIC_CONSUME => {
                 taps.consuming = Some((u16::from_be_bytes([frame[1], frame[2]]), to_broker.clone()));

@@ -1,10 +1,12 @@
 //! Declaring and looking.
 
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use passereau_broker::{Broker, BrokerConfig, BrokerError, queue_name, topology};
 
-use crate::harness::{WORKER, clean, config, raw_channel, url, workers};
+use serde_json::Value;
+
+use crate::harness::{KIND, WORKER, clean, config, message, publish_one, raw_channel, url, workers};
 
 #[tokio::test]
 async fn check_names_what_is_missing_and_the_command_that_makes_it() {
@@ -38,6 +40,46 @@ async fn a_queue_with_other_settings_is_explained() {
     assert!(matches!(&error, BrokerError::TopologyMismatch { what, .. } if what.contains(&name)), "{error:?}");
     assert!(error.to_string().contains("inequivalent arg"), "{error}");
     assert!(!error.is_transient());
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+/// An operator may import `deploy/rabbitmq/definitions.json` before anything of ours runs: RabbitMQ compares type, durability and every
+/// argument when we declare the same.
+#[tokio::test]
+async fn what_was_imported_from_the_definitions_is_what_is_declared() {
+    let config = config("definitions");
+    let wanted = workers(&config.prefix);
+    let definitions = wanted.definitions("/");
+    let all = |what: &str| definitions[what].as_array().cloned().unwrap();
+    let text = |value: &Value| ShortString::from(value.as_str().unwrap());
+    let (connection, channel) = raw_channel().await;
+    for exchange in all("exchanges") {
+        let kind = lapin::ExchangeKind::Custom(exchange["type"].as_str().unwrap().to_owned());
+        let options = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+        channel.exchange_declare(text(&exchange["name"]), kind, options, FieldTable::default()).await.unwrap();
+    }
+    for queue in all("queues") {
+        let mut arguments = FieldTable::default();
+        for (name, value) in queue["arguments"].as_object().unwrap() {
+            let value = match value.as_i64() {
+                Some(number) => AMQPValue::LongLongInt(number),
+                None => AMQPValue::LongString(value.as_str().unwrap().into()),
+            };
+            arguments.insert(name.as_str().into(), value);
+        }
+        channel.queue_declare(text(&queue["name"]), QueueDeclareOptions::durable(), arguments).await.unwrap();
+    }
+    for binding in all("bindings") {
+        let [source, queue, key] = ["source", "destination", "routing_key"].map(|field| text(&binding[field]));
+        channel.queue_bind(queue, source, key, QueueBindOptions::default(), FieldTable::default()).await.unwrap();
+    }
+    let broker = Broker::connect(&config, "test").await.unwrap();
+    topology::check(&broker, &wanted).await.unwrap();
+    assert_eq!(publish_one(&broker, message(KIND)).await, Ok(()), "the bindings are there");
+    let applied = topology::apply(&broker, &wanted).await;
+    broker.close().await;
+    clean(&config).await;
+    applied.unwrap();
     connection.close(200, "done".into()).await.unwrap();
 }
 

@@ -52,6 +52,8 @@ pub struct Probe {
     pub started: Arc<Notify>,
     pub released: Arc<Notify>,
     pub max_attempts: Arc<AtomicI32>,
+    /// The harvest whose every message breaks the handler.
+    pub poison: Arc<Mutex<Option<Uuid>>>,
 }
 
 impl Worker for Probe {
@@ -65,6 +67,8 @@ impl Worker for Probe {
     async fn handle(&self, context: &Context, task: LoaderTask) -> Outcome {
         self.attempts.lock().unwrap().push(context.attempt());
         self.started.notify_one();
+        let poisoned = *self.poison.lock().unwrap() == Some(task.0.harvest_id);
+        assert!(!poisoned, "this message is poison");
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Work);
         match step {
             Step::Work => {}

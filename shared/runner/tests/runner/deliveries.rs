@@ -75,7 +75,7 @@ async fn a_rejected_message_leaves_the_queue_and_a_replay_takes_its_harvest_up_a
     bench.publish(bench.message(next)).await;
     bench.worked(next).await;
 
-    assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::Sent);
+    assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::Sent { along: vec![] });
     assert_eq!(bench.state(harvest).await, State::Loading);
     bench.worked(harvest).await;
     assert_eq!(replay_dead(&bench.database.pool, letter).await.unwrap(), Replayed::NotWaiting);

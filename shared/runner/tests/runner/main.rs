@@ -6,3 +6,4 @@ mod bench;
 mod deliveries;
 mod life;
 mod outages;
+mod replay;
