@@ -44,7 +44,7 @@ $$;
 -- writes: of an interval its start, as the column could hold no more. A year or a month alone is no day, and none is made up.
 CREATE OR REPLACE FUNCTION passereau.adopted_moment(written text) RETURNS timestamp LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (regexp_match(written, '^\s*(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)(?:Z|[+-]\d{2}(?::?\d{2})?)?\s*(?:/.*)?$'))[1];
+    RETURN (regexp_match(written, '^\s*(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)(?:Z|[+-]\d{2}(?::?\d{2})?)?\s*(?:/.*)?$'))[1]::timestamp;
 EXCEPTION WHEN data_exception THEN
     RETURN NULL;    -- the 30th of February
 END $$;

@@ -222,7 +222,7 @@ async fn rows_are_found_again_and_get_their_uuid_with_media_and_validations() {
     // As the guide writes it, for who read id_synthese and digital_proof in the procedure's table.
     let joined = "SELECT string_agg(s.entity_source_pk_value || ' ' || right(c.uuid::text, 1), ',' ORDER BY c.id_inaturalist)
                   FROM pinv_gbif.cor_uuid_inaturalist c
-                  JOIN gn_synthese.synthese s ON substring(s.digital_proof FROM '/observations/(\\d+)')::bigint = c.id_inaturalist
+                  JOIN gn_synthese.synthese s ON substring(s.digital_proof FROM 'inaturalist[.][a-z.]+/observations/([0-9]+)')::bigint = c.id_inaturalist
                   WHERE s.unique_id_sinp = c.uuid";
     assert_eq!(text(&administrator, joined).await, "11 1,12 2,13 3,15 5");
     let left = "SELECT string_agg(reason || ' ' || gbif_id, ',' ORDER BY id_synthese) FROM pinv_gbif.not_adopted";

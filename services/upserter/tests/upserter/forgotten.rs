@@ -35,7 +35,8 @@ async fn holders_of_rights_in_what_is_compared_and_authors_of_deleted_media_go_a
     };
     let other = |holder| seen_by(1, "A. Nonyme", "B. Nonyme", holder);
     let gone = seen_by(2, "A. Nonyme", "B. Nonyme", "Muséum");
-    let photos = [photo(2, CC_BY, NAME), photo(2, CC_BY, "Paul Martin")];
+    let mut photos = [photo(2, CC_BY, NAME), photo(2, CC_BY, "Paul Martin")];
+    photos[1]["identifier"] = json!("https://photos.example.org/other.jpg");
     let first = whole(&[other(NAME), gone], &photos).await;
     privacy.platform.run(first).await;
     // Of a validated row GBIF changes the holder; the other record vanishes with its row and media; a plan waits for approval.
