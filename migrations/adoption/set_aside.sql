@@ -22,12 +22,12 @@ BEGIN
     LOOP
         EXECUTE format('ALTER %s pinv_gbif.%I RENAME TO %I', found.kind, found.relname, found.aside);
     END LOOP;
-    -- A function without arguments would be called in place of ours.
+    -- A function or procedure without arguments would be called in place of ours.
     FOR found IN
         SELECT p.proname, pg_get_function_identity_arguments(p.oid) AS arguments
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.nspname = 'pinv_gbif'
         WHERE p.proname = 'upsert_gbif_data'
     LOOP
-        EXECUTE format('ALTER FUNCTION pinv_gbif.upsert_gbif_data(%s) RENAME TO adopted_upsert_gbif_data', found.arguments);
+        EXECUTE format('ALTER ROUTINE pinv_gbif.upsert_gbif_data(%s) RENAME TO adopted_upsert_gbif_data', found.arguments);
     END LOOP;
 END $aside$;

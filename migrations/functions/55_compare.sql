@@ -196,7 +196,8 @@ LANGUAGE sql STABLE AS $$
         CROSS JOIN LATERAL (SELECT passereau.place_of(p.longitude, p.latitude, p.cell) AS place OFFSET 0) g
         WHERE p.harvest_id = of_harvest AND p.gbif_id BETWEEN first_id AND last_id
           AND (p.action = 'update' OR (p.action = 'keep' AND p.edited <> '{}'))
-          AND (w.adopted OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text))
+          -- An adopted row gets its key with the first update only (92_adopt.sql).
+          AND (w.adopted OR (w.by_hand AND w.identity_due) OR (s.id_source = source AND s.entity_source_pk_value = p.gbif_id::text))
         OFFSET 0
     ), hashes AS (
         SELECT side.*, passereau.row_hashes(side.s) AS seen FROM side OFFSET 0

@@ -219,6 +219,9 @@ BEGIN
             RAISE EXCEPTION 'pinv_gbif.cor_multimedia was copied and pinv_gbif.tmp_gbif_data was not: a generation holds both, copy the records too'
                 USING ERRCODE = 'PS002';
         END IF;
+        -- As in suppress_names: the whole harvest is one transaction, which an erasure does not see among those at work. So it
+        -- waits, and then goes through what this one has written.
+        LOCK TABLE passereau.erasure IN SHARE MODE;
         started := passereau.reconvert('manual', started, 'manual');
         -- A key and a DOI that come later than the copy are the copy's all the same.
         UPDATE passereau.harvest h

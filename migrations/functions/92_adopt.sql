@@ -23,7 +23,8 @@
 -- pass over the rows of the source and the dataset per harvest, until none is left. apply_adoption takes one pass over t_medias and
 -- t_validations per slice; the first has no index on the UUID (`passereau install --with-media` makes one).
 -- Locks: rows of passereau.written, then of the synthèse, in the order of a key.
--- Fails with PS001 when the role may not move media and validations: before anything is planned.
+-- Fails with PS001 when a harvest is to move media and validations and the role may not: while it is planned, before anything is
+-- written into the synthèse.
 SET check_function_bodies = off;
 
 -- The number of an observation in what R or a person has written: a number, with or without decimals of zero.
@@ -39,8 +40,28 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                          'i'))[1]::bigint
 $$;
 
+-- A moment in what stands in a column that was a timestamp, and that somebody may have made a text so that \copy takes what GBIF
+-- writes: of an interval its start, as the column could hold no more. A year or a month alone is no day, and none is made up.
+CREATE OR REPLACE FUNCTION passereau.adopted_moment(written text) RETURNS timestamp LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (regexp_match(written, '^\s*(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)(?:Z|[+-]\d{2}(?::?\d{2})?)?\s*(?:/.*)?$'))[1]::timestamp;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL;    -- the 30th of February
+END $$;
+
+-- A number with decimals, and a UUID, in the same way.
+CREATE OR REPLACE FUNCTION passereau.adopted_number(written text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (regexp_match(written, '^\s*([+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?)\s*$'))[1]::numeric
+$$;
+CREATE OR REPLACE FUNCTION passereau.adopted_key(written text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (regexp_match(written, '^\s*([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\s*$', 'i'))[1]::uuid
+$$;
+
 -- Takes the procedure's tables over, once. Their columns may have been changed since: rows are read by the names of the columns,
--- an absent one is empty.
+-- an absent one is empty, and every value is read as a text: one that its column cannot hold is left out and counted
+-- (passereau.adoption.unreadable), nothing fails for it.
 CREATE OR REPLACE FUNCTION passereau.adopt_tables() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     aside     record;
@@ -89,25 +110,39 @@ BEGIN
                 reproductive_condition, caste, behavior, vitality, occurrence_status, occurrence_remarks, event_date,
                 verbatim_locality, decimal_latitude, decimal_longitude, coordinate_uncertainty_meters, identified_by,
                 scientific_name, dataset_key, issue, taxonkey, verbatim_scientific_name)
-            SELECT r.gbif_id, r.modified, r."references", r.basis_of_record, r.occurrence_id, r.recorded_by, r.individual_count,
-                   r.sex, r.life_stage, r.reproductive_condition, r.caste, r.behavior, r.vitality, r.occurrence_status,
-                   r.occurrence_remarks, r.event_date, r.verbatim_locality, r.decimal_latitude, r.decimal_longitude,
-                   r.coordinate_uncertainty_meters, r.identified_by, r.scientific_name, r.dataset_key, r.issue, r.taxonkey,
-                   r.verbatim_scientific_name
-            FROM pinv_gbif.adopted_gbif_data a
-            CROSS JOIN LATERAL jsonb_populate_record(NULL::pinv_gbif.manual_occurrence, to_jsonb(a)) r
-            WHERE r.gbif_id IS NOT NULL
+            SELECT passereau.observation_number(r ->> 'gbif_id'), passereau.adopted_moment(r ->> 'modified'), r ->> 'references',
+                   r ->> 'basis_of_record', r ->> 'occurrence_id', r ->> 'recorded_by', r ->> 'individual_count', r ->> 'sex',
+                   r ->> 'life_stage', r ->> 'reproductive_condition', r ->> 'caste', r ->> 'behavior', r ->> 'vitality',
+                   r ->> 'occurrence_status', r ->> 'occurrence_remarks', passereau.adopted_moment(r ->> 'event_date'),
+                   r ->> 'verbatim_locality', passereau.adopted_number(r ->> 'decimal_latitude'),
+                   passereau.adopted_number(r ->> 'decimal_longitude'), r ->> 'coordinate_uncertainty_meters', r ->> 'identified_by',
+                   r ->> 'scientific_name', passereau.adopted_key(r ->> 'dataset_key'), r ->> 'issue',
+                   CASE WHEN r ->> 'taxonkey' ~ '^[0-9]{1,9}$' THEN (r ->> 'taxonkey')::integer END, r ->> 'verbatim_scientific_name'
+            FROM (SELECT to_jsonb(a) AS r FROM pinv_gbif.adopted_gbif_data a) j
+            WHERE passereau.observation_number(r ->> 'gbif_id') IS NOT NULL
         $sql$;
         GET DIAGNOSTICS counted.records = ROW_COUNT;
+        EXECUTE $sql$
+            SELECT count(*)
+            FROM (SELECT to_jsonb(a) AS r FROM pinv_gbif.adopted_gbif_data a) j
+            CROSS JOIN LATERAL (VALUES
+                (r ->> 'gbif_id', passereau.observation_number(r ->> 'gbif_id') IS NOT NULL),
+                (r ->> 'modified', passereau.adopted_moment(r ->> 'modified') IS NOT NULL),
+                (r ->> 'event_date', passereau.adopted_moment(r ->> 'event_date') IS NOT NULL),
+                (r ->> 'decimal_latitude', passereau.adopted_number(r ->> 'decimal_latitude') IS NOT NULL),
+                (r ->> 'decimal_longitude', passereau.adopted_number(r ->> 'decimal_longitude') IS NOT NULL),
+                (r ->> 'dataset_key', passereau.adopted_key(r ->> 'dataset_key') IS NOT NULL),
+                (r ->> 'taxonkey', r ->> 'taxonkey' ~ '^[0-9]{1,9}$')) v (value, is_read)
+            WHERE btrim(v.value) <> '' AND NOT v.is_read
+        $sql$ INTO counted.unreadable;
     END IF;
     IF counted.records > 0 THEN
         IF to_regclass('pinv_gbif.adopted_multimedia') IS NOT NULL THEN
             EXECUTE $sql$
                 INSERT INTO pinv_gbif.manual_multimedia (gbif_id, media_url)
-                SELECT r.gbif_id, r.media_url
-                FROM pinv_gbif.adopted_multimedia a
-                CROSS JOIN LATERAL jsonb_populate_record(NULL::pinv_gbif.manual_multimedia, to_jsonb(a)) r
-                WHERE r.gbif_id IS NOT NULL
+                SELECT passereau.observation_number(r ->> 'gbif_id'), r ->> 'media_url'
+                FROM (SELECT to_jsonb(a) AS r FROM pinv_gbif.adopted_multimedia a) j
+                WHERE passereau.observation_number(r ->> 'gbif_id') IS NOT NULL
             $sql$;
             GET DIAGNOSTICS counted.media = ROW_COUNT;
         END IF;
@@ -137,7 +172,7 @@ BEGIN
 
     UPDATE passereau.adoption a
     SET adopted_at = now(), records = counted.records, media = counted.media, answers = counted.answers,
-        unusable_answers = counted.unusable_answers;
+        unusable_answers = counted.unusable_answers, unreadable = counted.unreadable;
 END $$;
 
 -- Views and materialized views that somebody has built on the tables that were put aside: they go on showing these, and no new
@@ -181,7 +216,6 @@ CREATE OR REPLACE FUNCTION passereau.remember_rows(of_harvest uuid, of_generatio
 RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     remembered bigint;
-    moves      boolean;
 BEGIN
     WITH found AS (
         SELECT o.gbif_id, o.dataset_key, s.id_synthese, s.id_source, s.entity_source_pk_value, s.cd_nom, s.unique_id_sinp AS here,
@@ -192,10 +226,15 @@ BEGIN
         LEFT JOIN pinv_gbif.cor_uuid_inaturalist i ON i.id_inaturalist = o.inaturalist_id
         OFFSET 0
     ), judged AS (
-        SELECT f.*, x.id_synthese AS taken_by,
+        SELECT f.*, COALESCE(x.id_synthese, y.id_synthese) AS taken_by,
                first_value(f.id_synthese) OVER (PARTITION BY f.wanted ORDER BY f.here IS NOT DISTINCT FROM f.wanted DESC, f.gbif_id) AS first
         FROM found f
         LEFT JOIN gn_synthese.synthese x ON x.unique_id_sinp = f.wanted AND x.id_synthese <> f.id_synthese
+        -- One that is to get it, by a plan that was not applied yet.
+        LEFT JOIN LATERAL (SELECT w.id_synthese FROM passereau.written w
+                           WHERE w.unique_id_sinp = f.wanted AND w.gbif_id <> f.gbif_id AND w.identity_due AND w.id_synthese <> f.id_synthese
+                             AND EXISTS (SELECT FROM gn_synthese.synthese z WHERE z.id_synthese = w.id_synthese)
+                           LIMIT 1) y ON true
         WHERE f.wanted IS NOT NULL
     ), refused AS (
         INSERT INTO pinv_gbif.not_adopted AS n (id_synthese, gbif_id, reason, unique_id_sinp, other_id_synthese)
@@ -214,16 +253,28 @@ BEGIN
         FROM judged j WHERE j.taken_by IS NULL AND j.first = j.id_synthese
         ORDER BY j.gbif_id
         ON CONFLICT (gbif_id) DO NOTHING
-        RETURNING id_synthese, identity_due
+        RETURNING id_synthese
     ), settled AS (
         DELETE FROM pinv_gbif.not_adopted n USING ours WHERE n.id_synthese = ours.id_synthese
     )
-    SELECT count(*), COALESCE(bool_or(o.identity_due AND j.here IS NOT NULL), false) INTO remembered, moves
-    FROM ours o JOIN judged j USING (id_synthese);
-    IF moves AND passereau.may_not_move() IS NOT NULL THEN
+    SELECT count(*) INTO remembered FROM ours;
+    RETURN remembered;
+END $$;
+
+-- Raises PS001 where this harvest would change a UUID in a chunk, and this role may not move what hangs on it. Rows of another
+-- source are changed only where the subscription says so.
+CREATE OR REPLACE FUNCTION passereau.require_moves(of_harvest uuid, of_generation bigint, after_id bigint, upto_id bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF passereau.may_not_move() IS NOT NULL AND EXISTS (
+        SELECT FROM passereau.written w
+        JOIN pinv_gbif.occurrence o ON o.generation_id = of_generation AND o.gbif_id = w.gbif_id
+        JOIN gn_synthese.synthese s ON s.id_synthese = w.id_synthese AND s.unique_id_sinp <> w.unique_id_sinp
+        JOIN passereau.harvest h ON h.id = of_harvest
+        WHERE w.identity_due AND w.gbif_id > after_id AND w.gbif_id <= upto_id
+          AND (NOT w.adopted OR h.settings ->> 'already_present' = 'update')) THEN
         RAISE EXCEPTION '%', passereau.may_not_move() USING ERRCODE = 'PS001';
     END IF;
-    RETURN remembered;
 END $$;
 
 -- Rows that only their proof tells: see above. Those that several rows, or several records, stand for are reported.
@@ -289,15 +340,19 @@ RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     gbif_ids bigint[];
     row_ids  integer[];
-    by_proof bigint := 0;
+    remembered bigint := 0;
 BEGIN
     IF whole THEN
-        -- What somebody has settled meanwhile.
+        -- What somebody has settled meanwhile. What another harvest has found among its own records stays: it may be in the middle
+        -- of its plan, and refuses them by this list.
         DELETE FROM pinv_gbif.not_adopted n
-        WHERE n.reason = 'ambiguous' OR NOT EXISTS (SELECT FROM gn_synthese.synthese s WHERE s.id_synthese = n.id_synthese);
+        WHERE NOT EXISTS (SELECT FROM gn_synthese.synthese s WHERE s.id_synthese = n.id_synthese)
+           OR (n.reason = 'ambiguous'
+               AND (EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.generation_id = of_generation AND o.gbif_id = n.gbif_id)
+                    OR NOT EXISTS (SELECT FROM pinv_gbif.occurrence o WHERE o.gbif_id = n.gbif_id)));
     END IF;
     IF whole AND (SELECT a.look_for_proofs FROM passereau.adoption a) THEN
-        by_proof := passereau.adopt_by_proof(of_harvest, of_generation, source);
+        remembered := passereau.adopt_by_proof(of_harvest, of_generation, source);
     END IF;
     WITH new AS (
         SELECT o.gbif_id FROM pinv_gbif.occurrence o
@@ -308,10 +363,11 @@ BEGIN
     SELECT array_agg(n.gbif_id), array_agg(s.id_synthese) INTO gbif_ids, row_ids
     FROM new n
     JOIN gn_synthese.synthese s ON s.id_source = source AND s.entity_source_pk_value = n.gbif_id::text;
-    IF gbif_ids IS NULL THEN
-        RETURN by_proof;
+    IF gbif_ids IS NOT NULL THEN
+        remembered := remembered + passereau.remember_rows(of_harvest, of_generation, source, gbif_ids, row_ids);
     END IF;
-    RETURN by_proof + passereau.remember_rows(of_harvest, of_generation, source, gbif_ids, row_ids);
+    PERFORM passereau.require_moves(of_harvest, of_generation, after_id, upto_id);
+    RETURN remembered;
 END $$;
 
 -- Of the planned records of a chunk, those for which several rows stand already: another one would be one too many.
@@ -328,7 +384,8 @@ RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- Gives the adopted rows of a range that this harvest writes their UUID and key, and moves along what hangs on the UUID. A row whose
--- UUID somebody has given to another one since the plan is forgotten again: the next plan reports it.
+-- UUID somebody has given to another one since the plan, and of two that are to get one UUID the later one, is forgotten again: the
+-- next plan reports it.
 CREATE OR REPLACE FUNCTION passereau.apply_adoption(of_harvest uuid, first_id bigint, last_id bigint, source integer)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -351,10 +408,12 @@ BEGIN
     WITH forgotten AS (
         DELETE FROM passereau.written w
         WHERE w.gbif_id = ANY (due)
-          AND EXISTS (SELECT FROM gn_synthese.synthese x
-                      WHERE x.id_synthese <> w.id_synthese
-                        AND (x.unique_id_sinp = w.unique_id_sinp
-                             OR (x.id_source = source AND x.entity_source_pk_value = w.gbif_id::text)))
+          AND (EXISTS (SELECT FROM gn_synthese.synthese x
+                       WHERE x.id_synthese <> w.id_synthese
+                         AND (x.unique_id_sinp = w.unique_id_sinp
+                              OR (x.id_source = source AND x.entity_source_pk_value = w.gbif_id::text)))
+               OR EXISTS (SELECT FROM passereau.written v
+                          WHERE v.gbif_id = ANY (due) AND v.gbif_id < w.gbif_id AND v.unique_id_sinp = w.unique_id_sinp))
         RETURNING w.gbif_id
     )
     UPDATE passereau.plan p SET action = 'keep', reason = 'changed_since_plan'

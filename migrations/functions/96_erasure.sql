@@ -37,31 +37,55 @@ LANGUAGE sql STABLE AS $$
            ('planned', 'passereau.plan', 'additional_data.rightsHolder'),
            ('planned', 'passereau.plan', 'told.observers.here'), ('planned', 'passereau.plan', 'told.observers.gbif'),
            ('planned', 'passereau.plan', 'told.determiner.here'), ('planned', 'passereau.plan', 'told.determiner.gbif'),
+           ('planned', 'passereau.plan', 'told.additional_data.here.rightsHolder'),
+           ('planned', 'passereau.plan', 'told.additional_data.gbif.rightsHolder'),
            ('accounts', 'pinv_gbif.cor_login_inaturalist', 'login'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.observers.here'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.observers.gbif'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.determiner.here'),
            ('edited locally', 'pinv_gbif.edited_locally', 'content.determiner.gbif'),
+           ('edited locally', 'pinv_gbif.edited_locally', 'content.additional_data.here.rightsHolder'),
+           ('edited locally', 'pinv_gbif.edited_locally', 'content.additional_data.gbif.rightsHolder'),
            ('deleted rows', 'passereau.deleted', 'content.observers'), ('deleted rows', 'passereau.deleted', 'content.determiner'),
            ('deleted rows', 'passereau.deleted', 'content.additional_data.rightsHolder')
+$$;
+
+-- A compared additional_data (passereau.both_values) is a text, which may be cut and then is no JSON: whole is the value of its
+-- key rightsHolder all the same. The text, and the key within it.
+CREATE OR REPLACE FUNCTION passereau.text_of_holder(of_column text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT regexp_match(of_column, '^((?:told|content)\.additional_data\.(?:here|gbif))\.rightsHolder$')
+$$;
+CREATE OR REPLACE FUNCTION passereau.holder_literal(content text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT substring(content from '"rightsHolder": ("(?:[^"\\]|\\.)*")')
+$$;
+CREATE OR REPLACE FUNCTION passereau.holder_in(content text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT passereau.holder_literal(content)::jsonb #>> '{}'
 $$;
 
 -- How a value is read: a column, or a path in a JSON column.
 CREATE OR REPLACE FUNCTION passereau.value_of(of_column text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN position('.' IN of_column) = 0 THEN format('t.%I', of_column)
+    SELECT CASE WHEN passereau.text_of_holder(of_column) IS NOT NULL
+                THEN format('passereau.holder_in(%s)', passereau.value_of((passereau.text_of_holder(of_column))[1]))
+                WHEN position('.' IN of_column) = 0 THEN format('t.%I', of_column)
                 ELSE format('(t.%I #>> %L)', split_part(of_column, '.', 1), (string_to_array(of_column, '.'))[2:]) END
 $$;
 
--- Rows of the synthèse that we write, `t` being the synthèse: those of our source, and those adopted from another one.
+-- Rows of the synthèse that we write, `t` being the synthèse: those of our source, and those adopted from another one once we have
+-- written them. A plan remembers a row of another source that it found by its proof, whether or not it may ever write it.
 CREATE OR REPLACE FUNCTION passereau.is_ours() RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT format('(t.id_source = %s OR EXISTS (SELECT FROM passereau.written w WHERE w.id_synthese = t.id_synthese AND w.adopted))',
+    SELECT format('(t.id_source = %s OR EXISTS (SELECT FROM passereau.written w WHERE w.id_synthese = t.id_synthese AND w.adopted
+                                                         AND w.written_key <> uuid_nil()))',
                   COALESCE((SELECT s.id_source FROM gn_synthese.t_sources s WHERE s.name_source = 'GBIF'), -1))
 $$;
 
--- Each value that holds one of the names, with what it becomes, and in how many rows it stands. `ours` is false for rows of
--- the synthèse that another source brought: they are told and not touched.
+-- Each value that holds one of the names, with what it becomes, and in how many rows it stands. `ours` is false for what others
+-- brought, which is told and not touched: rows of the synthèse of another source, media that somebody attached to our
+-- observations, and the procedure's table that was put aside (92_adopt.sql).
 CREATE OR REPLACE FUNCTION passereau.named_values(digests bytea[])
 RETURNS TABLE (place text, of_table text, of_column text, value text, without text, records bigint, ours boolean)
 LANGUAGE plpgsql STABLE SET jit = off AS $$
@@ -80,6 +104,23 @@ BEGIN
         FROM unnest(ARRAY['author', 'title_fr', 'description_fr']) c
         -- A platform without media need not let us read them.
         WHERE EXISTS (SELECT FROM passereau.media)
+        UNION ALL
+        SELECT 'media', 'gn_commons.t_medias', c,
+               '(SELECT m.author, m.title_fr, m.description_fr FROM gn_commons.t_medias m
+                 WHERE EXISTS (SELECT FROM passereau.written w WHERE w.unique_id_sinp = m.uuid_attached_row)
+                   AND NOT EXISTS (SELECT FROM passereau.media k WHERE k.id_media = m.id_media AND k.unique_id_media = m.unique_id_media)) t',
+               'false'
+        FROM unnest(ARRAY['author', 'title_fr', 'description_fr']) c
+        WHERE has_table_privilege('gn_commons.t_medias', 'SELECT')
+        UNION ALL
+        SELECT 'procedure', 'pinv_gbif.adopted_gbif_data', a.attname::text, 'pinv_gbif.adopted_gbif_data t', 'false'
+        FROM pg_attribute a
+        WHERE a.attrelid = to_regclass('pinv_gbif.adopted_gbif_data') AND a.attname IN ('recorded_by', 'identified_by')
+          AND has_table_privilege(a.attrelid, 'SELECT')
+        UNION ALL
+        SELECT 'deleted rows', 'passereau.deleted', 'media.' || c,
+               '(SELECT m.media FROM passereau.deleted d CROSS JOIN LATERAL jsonb_array_elements(d.media) m (media)) t', 'true'
+        FROM unnest(ARRAY['author', 'title_fr', 'description_fr']) c
         UNION ALL
         SELECT o.place, o.of_table, o.of_column, o.of_table || ' t', 'true' FROM passereau.own_names() o
     LOOP

@@ -14,7 +14,8 @@
 -- content_hash of what is landed stays: it is the hash of what was published.
 --
 -- Cost: that of an update of the rest group (71_write.sql) of as many rows. A column without an index is read once a slice.
--- Locks: the rows of the slice, those of passereau.written in the order of gbif_id first, as in 71_write.sql.
+-- Locks: those of passereau.written in the order of gbif_id first, then the rows of the slice in that of their key, as in
+-- 71_write.sql.
 SET check_function_bodies = off;
 
 -- Records the names, and returns how many were not recorded before. `reference` is the platform's own number of the request.
@@ -72,6 +73,8 @@ BEGIN
             RETURN passereau.erase_in_synthese(of_column, shown, replacement, max_rows);
         WHEN of_table = 'gn_commons.t_medias' THEN
             RETURN passereau.erase_in_media(of_column, shown, replacement, max_rows);
+        WHEN of_table = 'passereau.deleted' AND of_column LIKE 'media.%' THEN
+            RETURN passereau.erase_in_deleted_media(split_part(of_column, '.', 2), shown, replacement, max_rows);
         WHEN of_table ~ '^pinv_gbif\.multimedia_[0-9]+$' THEN
             RETURN passereau.erase_in_multimedia(substring(of_table from '[0-9]+$')::bigint, of_column, shown, replacement, max_rows);
         ELSE
@@ -94,11 +97,40 @@ END $$;
 -- How a value is replaced by n.replacement: a column, or a key of a JSON column, which goes when nothing is left.
 CREATE OR REPLACE FUNCTION passereau.erased_value(of_column text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN position('.' IN of_column) = 0 THEN format('%I = n.replacement', of_column)
+    SELECT CASE WHEN passereau.text_of_holder(of_column) IS NOT NULL
+                THEN format('%1$I = jsonb_set(t.%1$I, %2$L, to_jsonb(passereau.with_holder(t.%1$I #>> %2$L, n.replacement)))',
+                            split_part(of_column, '.', 1),
+                            (string_to_array((passereau.text_of_holder(of_column))[1], '.'))[2:])
+                WHEN position('.' IN of_column) = 0 THEN format('%I = n.replacement', of_column)
                 ELSE format('%1$I = CASE WHEN n.replacement IS NULL THEN t.%1$I #- %2$L
                                          ELSE jsonb_set(t.%1$I, %2$L, to_jsonb(n.replacement)) END',
                             split_part(of_column, '.', 1), (string_to_array(of_column, '.'))[2:]) END
 $$;
+
+-- A compared additional_data with another holder of the rights, or with none.
+CREATE OR REPLACE FUNCTION passereau.with_holder(content text, holder text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT replace(content, '"rightsHolder": ' || passereau.holder_literal(content),
+                   '"rightsHolder": ' || COALESCE(to_jsonb(holder)::text, 'null'))
+$$;
+
+-- Media of rows that were deleted are kept with them, each as it stood.
+CREATE OR REPLACE FUNCTION passereau.erase_in_deleted_media(of_key text, shown text[], replacement text[], max_rows integer)
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    changed integer;
+BEGIN
+    UPDATE passereau.deleted d
+    SET media = (SELECT jsonb_agg(CASE WHEN n.shown IS NULL THEN m.content
+                                       ELSE m.content || jsonb_build_object(of_key, n.replacement) END ORDER BY m.place)
+                 FROM jsonb_array_elements(d.media) WITH ORDINALITY m (content, place)
+                 LEFT JOIN unnest(shown, replacement) n (shown, replacement) ON n.shown = m.content ->> of_key)
+    WHERE d.ctid = ANY (ARRAY(SELECT t.ctid FROM passereau.deleted t
+                              WHERE EXISTS (SELECT FROM jsonb_array_elements(t.media) m WHERE m ->> of_key = ANY (shown))
+                              LIMIT max_rows FOR UPDATE));
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
+END $$;
 
 CREATE OR REPLACE FUNCTION passereau.erase_in_synthese(of_column text, shown text[], replacement text[], max_rows integer)
 RETURNS integer LANGUAGE plpgsql AS $$
@@ -115,6 +147,8 @@ BEGIN
         RETURN 0;
     END IF;
     PERFORM FROM passereau.written w WHERE w.id_synthese = ANY (rows) ORDER BY w.gbif_id FOR UPDATE OF w;
+    -- What a person writes between the look and the update would be taken for what we had left.
+    PERFORM FROM gn_synthese.synthese s WHERE s.id_synthese = ANY (rows) ORDER BY s.id_synthese FOR NO KEY UPDATE OF s;
     SELECT jsonb_object_agg(s.id_synthese, to_jsonb(passereau.row_hashes(s))) INTO before
     FROM gn_synthese.synthese s WHERE s.id_synthese = ANY (rows);
 
@@ -149,6 +183,7 @@ BEGIN
     IF rows IS NULL THEN
         RETURN 0;
     END IF;
+    PERFORM FROM gn_commons.t_medias t WHERE t.id_media = ANY (rows) ORDER BY t.id_media FOR NO KEY UPDATE OF t;
     SELECT array_agg(t.id_media) INTO ours
     FROM gn_commons.t_medias t
     JOIN passereau.media k ON k.id_media = t.id_media

@@ -17,8 +17,9 @@ use tokio::task::spawn_blocking;
 
 use crate::error::ErasureError;
 
-/// Terms of Darwin Core, Dublin Core and their extensions that name people.
-const NAMING: [&str; 8] = [
+/// Terms of Darwin Core, Dublin Core and their extensions that name people; titles of media often do (what is landed is searched in
+/// the same columns: `passereau.landed_names`).
+const NAMING: [&str; 9] = [
     "recordedBy",
     "identifiedBy",
     "rightsHolder",
@@ -27,6 +28,7 @@ const NAMING: [&str; 8] = [
     "georeferencedBy",
     "measurementDeterminedBy",
     "photographer",
+    "title",
 ];
 /// Distinct values that are compared at once.
 const BATCH: usize = 20_000;
@@ -111,11 +113,21 @@ pub async fn sweep(pool: &PgPool, store: &Store) -> Result<Vec<String>, ErasureE
     Ok(swept)
 }
 
-/// Deletes an archive that holds the name, and says whether it did.
+/// Deletes an archive that holds the name, and says whether it did: not while a harvest needs it.
 pub(crate) async fn drop_archive(pool: &PgPool, store: &Store, archive: &Archive) -> Result<bool, ErasureError> {
     let (Verdict::Holds, Ok(key)) = (&archive.verdict, ObjectKey::parse(&archive.key)) else { return Ok(false) };
     // Said first: a file without the note would look lost, a note without a file is mended by the next call.
     let mut tx = pool.begin().await.map_err(ErasureError::database("beginning to delete an archive"))?;
+    // A harvest may have taken it up since it was looked at.
+    let states: Vec<String> =
+        sqlx::query_scalar("SELECT state FROM passereau.harvest WHERE archive_key = $1 ORDER BY id FOR NO KEY UPDATE")
+            .bind(&archive.key)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(ErasureError::database("looking whether an archive is in use"))?;
+    if states.iter().any(|state| matches!(state.as_str(), "fetching" | "loading")) {
+        return Ok(false);
+    }
     sqlx::query("UPDATE passereau.harvest SET archive_erased_at = now(), updated_at = now() WHERE archive_key = $1")
         .bind(&archive.key)
         .execute(&mut *tx)

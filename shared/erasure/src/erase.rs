@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::archives::{Archive, archives, drop_archive};
+use crate::archives::{Archive, Verdict, archives, drop_archive};
 use crate::error::ErasureError;
 use crate::plan::{Value, digests, values};
 
@@ -27,7 +27,8 @@ pub struct Erased {
     pub changed: BTreeMap<String, i64>,
     /// Archives that are still there, with the reason: in use, or unreadable.
     pub archives_left: Vec<Archive>,
-    /// Harvests that were at work meanwhile and may have written the name behind us: call again once they have ended.
+    /// Harvests at work when everything was looked through for the last time, which may write the name behind us: call again once
+    /// they have ended.
     pub at_work: Vec<Uuid>,
 }
 
@@ -57,9 +58,12 @@ pub async fn erase(
         .fetch_one(pool)
         .await
         .map_err(ErasureError::database("recording the names"))?;
-    let mut erased = Erased { recorded, at_work: at_work(pool).await?, ..Erased::default() };
+    let mut erased = Erased { recorded, ..Erased::default() };
     let mut passes = 0;
     loop {
+        // Before the look, each time: who is not at work now has committed what the look then sees, and who begins later reads
+        // what has no name any more.
+        erased.at_work = at_work(pool).await?;
         let found: Vec<Value> = values(pool, &digests).await?.into_iter().filter(|value| value.ours).collect();
         let Some(first) = found.first() else { break };
         if passes == MOST_PASSES {
@@ -72,7 +76,8 @@ pub async fn erase(
         if drop_archive(pool, store, &archive).await? {
             *erased.changed.entry("archives".to_owned()).or_default() += 1;
         } else {
-            erased.archives_left.push(archive);
+            let verdict = if archive.verdict == Verdict::Holds { Verdict::InUse } else { archive.verdict };
+            erased.archives_left.push(Archive { verdict, ..archive });
         }
     }
     if erased.is_complete() {
@@ -116,12 +121,19 @@ async fn pass(pool: &PgPool, found: &[Value], changed: &mut BTreeMap<String, i64
     Ok(())
 }
 
-/// Harvests whose transactions may hold what was landed before the names were recorded.
+/// Harvests whose transactions may hold what was landed before the names were recorded. Waits for a harvest by hand, which is one
+/// transaction that nobody sees among them: it holds this lock until it has committed (`90_manual.sql`).
 async fn at_work(pool: &PgPool) -> Result<Vec<Uuid>, ErasureError> {
-    sqlx::query_scalar(
-        "SELECT id FROM passereau.harvest WHERE state IN ('loading', 'planning', 'upserting', 'finishing') ORDER BY created_at",
+    let failed = || ErasureError::database("looking for harvests at work");
+    let mut tx = pool.begin().await.map_err(failed())?;
+    sqlx::query("LOCK TABLE passereau.erasure IN ROW EXCLUSIVE MODE").execute(&mut *tx).await.map_err(failed())?;
+    let at_work = sqlx::query_scalar(
+        "SELECT id FROM passereau.harvest WHERE state IN ('loading', 'enriching', 'planning', 'upserting', 'finishing')
+         ORDER BY created_at",
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await
-    .map_err(ErasureError::database("looking for harvests at work"))
+    .map_err(failed())?;
+    tx.commit().await.map_err(failed())?;
+    Ok(at_work)
 }

@@ -6,10 +6,11 @@ use passereau_geonature::{
     install,
 };
 use passereau_testing::{TestDatabase, WorkerRole};
+use passereau_upserter::functions;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use crate::platform::{DATASET, INATURALIST, Platform, Record, record};
+use crate::platform::{DATASET, INATURALIST, Platform, Record, code, record};
 
 const PROCEDURE: &str = include_str!("procedure.sql");
 
@@ -218,6 +219,12 @@ async fn rows_are_found_again_and_get_their_uuid_with_media_and_validations() {
                          (SELECT count(*) FROM gn_commons.t_validations v WHERE v.uuid_attached_row = s.unique_id_sinp))
                   FROM gn_synthese.synthese s WHERE entity_source_pk_value = '12'";
     assert_eq!(text(&administrator, of_two).await, "vu 1 1");
+    // As the guide writes it, for who read id_synthese and digital_proof in the procedure's table.
+    let joined = "SELECT string_agg(s.entity_source_pk_value || ' ' || right(c.uuid::text, 1), ',' ORDER BY c.id_inaturalist)
+                  FROM pinv_gbif.cor_uuid_inaturalist c
+                  JOIN gn_synthese.synthese s ON substring(s.digital_proof FROM 'inaturalist[.][a-z.]+/observations/([0-9]+)')::bigint = c.id_inaturalist
+                  WHERE s.unique_id_sinp = c.uuid";
+    assert_eq!(text(&administrator, joined).await, "11 1,12 2,13 3,15 5");
     let left = "SELECT string_agg(reason || ' ' || gbif_id, ',' ORDER BY id_synthese) FROM pinv_gbif.not_adopted";
     assert_eq!(text(&platform.pool, left).await, "uuid_taken 14,ambiguous 19,ambiguous 19");
     let told = checked(&platform.pool).await;
@@ -253,6 +260,149 @@ async fn a_plan_that_is_not_applied_leaves_the_synthese_as_it_is() {
     platform.plan(harvest).await;
     assert_eq!(platform.fingerprint().await, before);
     assert_eq!(platform.count("SELECT count(*) FROM passereau.plan WHERE action = 'update'").await, 2);
+}
+
+#[tokio::test]
+async fn the_plan_tells_what_it_will_write_into_a_row_that_only_its_proof_tells() {
+    let (database, role) = by_hand("GBIF").await;
+    let (platform, _) = adopted(database, &role).await;
+    let harvest = platform.land("one", &[observation(15)]).await;
+    platform.plan(harvest).await;
+    let told =
+        "SELECT count(*) FROM passereau.plan WHERE gbif_id = 15 AND 'observers' = ANY (writes) AND told ? 'observers'";
+    assert_eq!(platform.count(told).await, 1, "who approves sees it");
+}
+
+#[tokio::test]
+async fn a_plan_in_chunks_keeps_what_it_found_while_another_one_is_made() {
+    let (database, role) = by_hand("GBIF").await;
+    let (platform, _) = adopted(database, &role).await;
+    let one = platform.land("one", &[observation(11), observation(19)]).await;
+    let two = platform.land("two", &[record(21)]).await;
+    // The first chunk finds the two rows of observation 9; another subscription is planned before the second one.
+    assert!(!functions::plan(&platform.pool, one, 1).await.unwrap().done);
+    platform.plan(two).await;
+    platform.plan(one).await;
+    let planned = "SELECT action || ' ' || reason FROM passereau.plan WHERE gbif_id = 19";
+    assert_eq!(text(&platform.pool, planned).await, "reject already_present");
+    let listed = "SELECT count(*) FROM pinv_gbif.not_adopted WHERE reason = 'ambiguous'";
+    assert_eq!(platform.count(listed).await, 2);
+}
+
+#[tokio::test]
+async fn of_two_rows_that_are_to_get_one_uuid_by_two_plans_the_first_gets_it() {
+    let (database, role) = by_hand("GBIF").await;
+    let (platform, administrator) = adopted(database, &role).await;
+    execute(
+        &administrator,
+        "INSERT INTO gn_synthese.synthese (id_source, entity_source_pk_value, nom_cite, cd_nom, date_min, date_max)
+         SELECT id_source, '31', 'Parus major', 700001, '2021-05-01', '2021-05-01' FROM gn_synthese.t_sources WHERE name_source = 'GBIF'",
+    )
+    .await;
+    let again = observation(31).with("inaturalist_id", json!(1));
+    let waiting = platform.land("one", &[observation(11)]).await;
+    platform.plan(waiting).await;
+
+    let counts = platform.run(platform.land("two", &[observation(11), again]).await).await;
+    assert_eq!((counts.inserted, counts.updated, counts.rejected), (0, 1, 1), "{counts:?}");
+    assert_eq!(platform.value(11, "unique_id_sinp").await.unwrap(), "00000000-0000-4000-8000-000000000001");
+    let left = "SELECT string_agg(reason || ' ' || gbif_id, ',') FROM pinv_gbif.not_adopted WHERE gbif_id = 31";
+    assert_eq!(text(&platform.pool, left).await, "uuid_taken 31");
+}
+
+#[tokio::test]
+async fn columns_that_were_widened_are_adopted_and_what_cannot_be_read_is_counted() {
+    let (database, role) = by_hand("GBIF").await;
+    execute(
+        &database.pool,
+        "DROP VIEW public.recent;
+         ALTER TABLE pinv_gbif.tmp_gbif_data DROP CONSTRAINT tmp_gbif_data_pkey, ALTER gbif_id TYPE text, ALTER modified TYPE text,
+             ALTER event_date TYPE text, ALTER decimal_latitude TYPE text, ALTER dataset_key TYPE text, ALTER taxonkey TYPE text;
+         ALTER TABLE pinv_gbif.cor_multimedia ALTER gbif_id TYPE text;
+         UPDATE pinv_gbif.tmp_gbif_data SET event_date = '2021-05-01/2021-05-03', modified = '2026-01-15T10:20:30.000Z' WHERE gbif_id = '21';
+         UPDATE pinv_gbif.tmp_gbif_data SET event_date = '2021-02-30', decimal_latitude = '' WHERE gbif_id = '22';
+         UPDATE pinv_gbif.tmp_gbif_data SET event_date = '2021', dataset_key = 'none' WHERE gbif_id = '16';
+         UPDATE pinv_gbif.tmp_gbif_data SET taxonkey = '6X8Y' WHERE gbif_id = '15';
+         INSERT INTO pinv_gbif.tmp_gbif_data (gbif_id) VALUES ('gbifID');
+         INSERT INTO pinv_gbif.cor_multimedia VALUES ('gbifID', 'identifier')",
+    )
+    .await;
+    let (platform, administrator) = adopted(database, &role).await;
+    let moments = "SELECT string_agg(concat_ws(' ', gbif_id, event_date, modified), ',' ORDER BY gbif_id)
+                   FROM pinv_gbif.tmp_gbif_data WHERE gbif_id > 16";
+    assert_eq!(
+        text(&administrator, moments).await,
+        "19 2021-05-01 00:00:00 2026-01-15 10:20:30,21 2021-05-01 00:00:00 2026-01-15 10:20:30,22 2026-01-15 10:20:30"
+    );
+    let counted = "SELECT concat_ws(' ', records, media, unreadable) FROM passereau.adoption";
+    assert_eq!(text(&platform.pool, counted).await, "9 1 5");
+    let absent = "SELECT count(*) FROM pinv_gbif.tmp_gbif_data
+                  WHERE (gbif_id = 15 AND taxonkey IS NULL) OR (gbif_id = 16 AND dataset_key IS NULL AND event_date IS NULL)";
+    assert_eq!(platform.count(absent).await, 2);
+}
+
+#[tokio::test]
+async fn who_may_not_move_media_is_stopped_only_where_something_is_to_move() {
+    let (database, role) = by_hand("GBIF").await;
+    let (platform, administrator) = adopted(database, &role).await;
+    execute(
+        &administrator,
+        &format!(
+            "INSERT INTO gn_synthese.synthese (id_source, entity_source_pk_value, id_dataset, unique_id_sinp, nom_cite, date_min, date_max, digital_proof)
+             SELECT s.id_source, 'x7', d.id_dataset, 'aaaaaaaa-0000-4000-8000-000000000007', 'x', now(), now(),
+                    'https://www.inaturalist.org/observations/7'
+             FROM gn_synthese.t_sources s, gn_meta.t_datasets d WHERE s.name_source = 'Import' AND d.unique_dataset_id = '{INATURALIST}';
+             INSERT INTO pinv_gbif.cor_uuid_inaturalist (id_inaturalist, uuid) VALUES (7, '00000000-0000-4000-8000-000000000007');
+             REVOKE UPDATE ON gn_commons.t_medias FROM \"{}\"",
+            role.name
+        ),
+    )
+    .await;
+    // The row is another source's, and stays as it is.
+    let counts = platform.run(platform.land("one", &[observation(17)]).await).await;
+    assert_eq!((counts.inserted, counts.rejected), (0, 1));
+    assert_eq!(platform.rejects().await, [(17, "already_present".to_owned())]);
+
+    platform.decide("two", json!({ "already_present": "update" })).await;
+    let harvest = platform.land("two", &[observation(17)]).await;
+    let refused = functions::plan(&platform.pool, harvest, 1000).await.expect_err("to be moved");
+    assert_eq!(code(&refused), "PS001");
+    assert!(refused.to_string().contains("--with-adoption"), "{refused}");
+}
+
+#[tokio::test]
+async fn observations_under_two_sources_stop_the_installation_before_anything_is_renamed() {
+    let (database, role) = by_hand("GBIF").await;
+    execute(
+        &database.pool,
+        "UPDATE gn_synthese.synthese SET id_source = (SELECT id_source FROM gn_synthese.t_sources WHERE name_source = 'Import')
+         WHERE entity_source_pk_value = '21'",
+    )
+    .await;
+    let refused = install(&database.pool, &wanted(&role)).await.expect_err("two sources");
+    let words = format!("{refused} {:?}", std::error::Error::source(&refused));
+    assert!(words.contains("1 observations of the procedure stand under source Import"), "{words}");
+    let standing = "SELECT count(*)::text FROM pinv_gbif.tmp_gbif_data";
+    assert_eq!(text(&database.pool, standing).await, "9", "the procedure goes on working meanwhile");
+
+    // A key that another source happens to have says nothing.
+    execute(&database.pool, "UPDATE gn_synthese.synthese SET id_dataset = NULL WHERE entity_source_pk_value = '21'")
+        .await;
+    install(&database.pool, &wanted(&role)).await.expect("installed");
+}
+
+#[tokio::test]
+async fn a_schema_of_the_administrator_without_the_procedures_tables_does_not_stop_the_migration() {
+    for left in ["", "CREATE PROCEDURE pinv_gbif.upsert_gbif_data() LANGUAGE sql AS 'SELECT 1'"] {
+        let database = TestDatabase::geonature().await;
+        let role = database.worker().await;
+        execute(&database.pool, &format!("CREATE SCHEMA pinv_gbif; {left}")).await;
+        install(&database.pool, &wanted(&role)).await.expect("installed");
+        let worker = PgPool::connect(&role.url).await.unwrap();
+        passereau_database::migrate(&worker).await.unwrap_or_else(|error| panic!("{left:?}: {error}"));
+        let ours = "SELECT prokind::text FROM pg_proc WHERE proname = 'upsert_gbif_data' AND pronamespace = 'pinv_gbif'::regnamespace";
+        assert_eq!(text(&worker, ours).await, "f");
+    }
 }
 
 #[tokio::test]

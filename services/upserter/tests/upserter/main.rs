@@ -7,6 +7,7 @@ mod dates;
 mod delta;
 mod destination;
 mod edits;
+mod forgotten;
 mod functions;
 mod hours;
 mod identity;

@@ -8,20 +8,20 @@ use serde_json::{Value, json};
 use sqlx::types::Uuid;
 use tempfile::TempDir;
 
-const CC_BY: &str = "http://creativecommons.org/licenses/by/4.0/";
+pub const CC_BY: &str = "http://creativecommons.org/licenses/by/4.0/";
 const CC0: &str = "http://creativecommons.org/publicdomain/zero/1.0/";
 
 /// What every test forgets, as the request writes it.
-const NAME: &str = "Zoé Müller-Dupont";
+pub const NAME: &str = "Zoé Müller-Dupont";
 
-struct Privacy {
-    platform: Platform,
-    store: Store,
+pub struct Privacy {
+    pub platform: Platform,
+    pub store: Store,
     _folder: TempDir,
 }
 
 impl Privacy {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let platform = Platform::new().await;
         platform
             .execute(
@@ -35,11 +35,11 @@ impl Privacy {
         Self { platform, store, _folder: folder }
     }
 
-    async fn plan(&self, names: &[&str]) -> Result<Plan, ErasureError> {
+    pub async fn plan(&self, names: &[&str]) -> Result<Plan, ErasureError> {
         plan(&self.platform.pool, &self.store, &Limits::default(), &owned(names)).await
     }
 
-    async fn erase(&self, names: &[&str]) -> Erased {
+    pub async fn erase(&self, names: &[&str]) -> Erased {
         let names = owned(names);
         let done = erase(&self.platform.pool, &self.store, &Limits::default(), &names, Some("2026-7")).await.unwrap();
         assert!(done.is_complete(), "{done:?}");
@@ -47,7 +47,7 @@ impl Privacy {
     }
 
     /// A harvest of a subscription with these settings, up to its end.
-    async fn harvest(&self, subscription: &str, settings: Value, records: &[Record], media: &[Value]) -> Counts {
+    pub async fn harvest(&self, subscription: &str, settings: Value, records: &[Record], media: &[Value]) -> Counts {
         self.platform.decide(subscription, settings).await;
         let harvest = self.platform.land(subscription, records).await;
         self.add_media(harvest, media).await;
@@ -55,7 +55,7 @@ impl Privacy {
     }
 
     /// What the loader has done before it completes a generation.
-    async fn add_media(&self, harvest: Uuid, media: &[Value]) {
+    pub async fn add_media(&self, harvest: Uuid, media: &[Value]) {
         sqlx::query(
             "INSERT INTO pinv_gbif.multimedia
              SELECT r.* FROM passereau.harvest h, unnest($2::jsonb[]) media,
@@ -75,7 +75,7 @@ impl Privacy {
     }
 
     /// Tables, of ours and of what we write, in any row of which a text stands.
-    async fn tables_with(&self, text: &str) -> Vec<String> {
+    pub async fn tables_with(&self, text: &str) -> Vec<String> {
         let tables: Vec<String> = sqlx::query_scalar(
             "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind = 'r' AND (n.nspname IN ('passereau', 'pinv_gbif')
@@ -95,7 +95,7 @@ impl Privacy {
     }
 
     /// gbifID, observers, determiner and rightsHolder of each row.
-    async fn people(&self) -> Vec<(String, Option<String>, Option<String>, Option<String>)> {
+    pub async fn people(&self) -> Vec<(String, Option<String>, Option<String>, Option<String>)> {
         sqlx::query_as(
             "SELECT entity_source_pk_value, observers, determiner, additional_data ->> 'rightsHolder'
              FROM gn_synthese.synthese ORDER BY entity_source_pk_value::bigint",
@@ -116,12 +116,12 @@ impl Privacy {
     }
 }
 
-fn owned(names: &[&str]) -> Vec<String> {
+pub fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// A record with these people.
-fn seen_by(gbif_id: i64, observers: &str, determiner: &str, rights_holder: &str) -> Record {
+pub fn seen_by(gbif_id: i64, observers: &str, determiner: &str, rights_holder: &str) -> Record {
     record(gbif_id)
         .with("recorded_by", observers.into())
         .with("identified_by", determiner.into())
@@ -129,14 +129,14 @@ fn seen_by(gbif_id: i64, observers: &str, determiner: &str, rights_holder: &str)
 }
 
 /// One of iNaturalist, whose UUID is known.
-fn of_inaturalist(gbif_id: i64, name: &str) -> Record {
+pub fn of_inaturalist(gbif_id: i64, name: &str) -> Record {
     seen_by(gbif_id, name, name, name)
         .with("dataset_key", INATURALIST.into())
         .with("inaturalist_id", gbif_id.into())
         .with("references", format!("https://www.inaturalist.org/observations/{gbif_id}").into())
 }
 
-fn photo(gbif_id: i64, license: &str, creator: &str) -> Value {
+pub fn photo(gbif_id: i64, license: &str, creator: &str) -> Value {
     json!({
         "gbif_id": gbif_id, "type": "StillImage", "format": "image/jpeg", "license": license, "creator": creator,
         "rights_holder": creator, "identifier": format!("https://photos.example.org/{gbif_id}.jpg"),
@@ -144,7 +144,7 @@ fn photo(gbif_id: i64, license: &str, creator: &str) -> Value {
     })
 }
 
-fn all() -> Vec<Record> {
+pub fn all() -> Vec<Record> {
     vec![
         seen_by(1, "Zoé Müller-Dupont", "MULLER DUPONT Zoe", "Zoé Müller-Dupont"),
         seen_by(2, "A. Nonyme; zoé müller-dupont | Paul Martin", "Paul Martin", "Muséum"),

@@ -33,6 +33,8 @@ pub struct Adoption {
     pub answers: i64,
     /// Rows of `cor_uuid_inaturalist` without an observation or a UUID, or that contradict each other.
     pub unusable_answers: i64,
+    /// Values of the procedure's records that their columns could not hold.
+    pub unreadable: i64,
     /// Rows of source GBIF in the synthèse that no harvest has met yet.
     pub unmet: i64,
     /// Rows written by hand that are ours now.
@@ -53,8 +55,8 @@ impl Adoption {
 }
 
 pub(super) async fn adoption(connection: &mut PgConnection) -> Result<Adoption, sqlx::Error> {
-    let (tables, records, media, answers, unusable_answers) = sqlx::query_as(
-        "SELECT adopted_at IS NOT NULL, records, media, answers, unusable_answers FROM passereau.adoption",
+    let (tables, records, media, answers, unusable_answers, unreadable) = sqlx::query_as(
+        "SELECT adopted_at IS NOT NULL, records, media, answers, unusable_answers, unreadable FROM passereau.adoption",
     )
     .fetch_one(&mut *connection)
     .await?;
@@ -71,7 +73,19 @@ pub(super) async fn adoption(connection: &mut PgConnection) -> Result<Adoption, 
     let left_behind = sqlx::query_as("SELECT name, owner, statement FROM passereau.views_left_behind()")
         .fetch_all(connection)
         .await?;
-    Ok(Adoption { tables, records, media, answers, unusable_answers, unmet, adopted, due, refused, left_behind })
+    Ok(Adoption {
+        tables,
+        records,
+        media,
+        answers,
+        unusable_answers,
+        unreadable,
+        unmet,
+        adopted,
+        due,
+        refused,
+        left_behind,
+    })
 }
 
 pub(super) fn findings(survey: &Survey) -> Vec<Finding> {
@@ -106,14 +120,14 @@ fn still_there(survey: &Survey) -> Option<Finding> {
 }
 
 fn adopted(adoption: &Adoption) -> Vec<Finding> {
-    let Adoption { records, media, answers, unusable_answers, unmet, adopted, due, refused, .. } = adoption;
+    let Adoption { records, media, answers, unusable_answers, unreadable, unmet, adopted, due, refused, .. } = adoption;
     let mut findings = Vec::new();
     if adoption.tables {
         findings.push(Finding::ok(
             "adoption",
             format!(
-                "the procedure's tables were adopted: {records} records, {media} media, {answers} UUIDs of iNaturalist \
-                 ({unusable_answers} rows without a usable one)"
+                "the procedure's tables were adopted: {records} records ({unreadable} values that are no date, number or key \
+                 were left out), {media} media, {answers} UUIDs of iNaturalist ({unusable_answers} rows without a usable one)"
             ),
         ));
     }
