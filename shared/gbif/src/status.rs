@@ -99,6 +99,18 @@ pub struct Download {
     pub license: Option<String>,
 }
 
+/// One page of the account's downloads, newest first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DownloadPage {
+    /// Number of the first of this page.
+    pub offset: u64,
+    /// Whether nothing comes after it.
+    pub end_of_records: bool,
+    /// The downloads.
+    pub results: Vec<Download>,
+}
+
 fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Ok(not_negative(from)?.filter(|number| *number > 0))
 }
