@@ -23,6 +23,7 @@ pub mod predicate;
 pub mod registry;
 pub mod search_keys;
 pub mod status;
+mod storable;
 
 #[cfg(feature = "client")]
 pub use client::GbifClient;

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use crate::storable;
+
 #[cfg(feature = "client")]
 mod calls;
 
@@ -20,28 +22,28 @@ pub struct Dataset {
     #[serde(default)]
     pub publishing_organization_key: Option<Uuid>,
     /// Its title.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub title: Option<String>,
     /// Its description, often with HTML in it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub description: Option<String>,
     /// Its DOI, bare.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub doi: Option<String>,
     /// Address of its licence.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub license: Option<String>,
     /// How it asks to be cited.
     #[serde(default)]
     pub citation: Option<Citation>,
     /// What it is: `OCCURRENCE`, `CHECKLIST`, `SAMPLING_EVENT`, `METADATA` …
-    #[serde(default, rename = "type")]
+    #[serde(default, rename = "type", deserialize_with = "storable::text")]
     pub kind: Option<String>,
     /// When its description last changed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::time")]
     pub modified: Option<DateTime<Utc>>,
     /// When its publisher withdrew it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::time")]
     pub deleted: Option<DateTime<Utc>>,
 }
 
@@ -49,7 +51,7 @@ pub struct Dataset {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Citation {
     /// Its words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub text: Option<String>,
 }
 
@@ -59,6 +61,6 @@ pub struct Organization {
     /// Its key.
     pub key: Uuid,
     /// Its name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub title: Option<String>,
 }
