@@ -14,7 +14,10 @@ fn check(download: &Download) {
     assert_eq!(word.as_str(), Some(download.status.to_string().as_str()));
     assert_eq!(serde_json::from_value::<DownloadStatus>(word).expect("a state"), download.status);
     assert_storable(&download.status.to_string());
-    [&download.doi, &download.license, &download.download_link].into_iter().flatten().for_each(|text| assert_storable(text));
+    [&download.doi, &download.license, &download.download_link]
+        .into_iter()
+        .flatten()
+        .for_each(|text| assert_storable(text));
     [download.created, download.modified].into_iter().flatten().for_each(assert_storable_time);
     assert!(download.size_bytes != Some(0));
     for number in [download.size_bytes, download.total_records, download.number_datasets].into_iter().flatten() {

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_harvest::{State, Wanted, find, is_waiting, list, progress, rejects_by_reason};
+use passereau_harvest::{State, Wanted, find, is_waiting, list, malformed_lines, progress, rejects_by_reason};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -16,6 +16,9 @@ use super::{
     approve::Approve, cite::Cite, edits::Edits, open, plan::Plan, reconvert::Reconvert, rejects::Rejects, show,
     show_json, submit::Submit, vanished::Vanished, waiting,
 };
+
+/// Malformed lines that are shown: one cause makes them alike.
+const MALFORMED_SHOWN: i64 = 10;
 
 /// Harvests.
 #[derive(Debug, Subcommand)]
@@ -144,8 +147,10 @@ impl Show {
         let stages = progress(&pool, harvest.id).await?;
         let rejects = rejects_by_reason(&pool, &harvest.subscription).await?;
         let waits = waiting::find(&pool, &harvest).await?;
+        let malformed = malformed_lines(&pool, harvest.id, MALFORMED_SHOWN).await?;
         if self.json {
-            return show_json(&json!({"harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects}));
+            return show_json(&json!({"harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects,
+                "malformed": malformed}));
         }
         let letters: Vec<Uuid> =
             sqlx::query_scalar("SELECT id FROM passereau.dead_letter WHERE harvest_id = $1 AND state = 'waiting'")
@@ -156,6 +161,12 @@ impl Show {
         text += &waits.text(&harvest)?;
         for stage in stages {
             writeln!(text, "{:<13} {} of {} slices", stage.stage, stage.done, stage.total)?;
+        }
+        if !malformed.is_empty() {
+            writeln!(text, "lines of the archive that are no record, the first of them:")?;
+        }
+        for bad in malformed {
+            writeln!(text, "  {} line {}: {}", bad.file, bad.line, bad.reason)?;
         }
         if !rejects.is_empty() {
             writeln!(text, "rejects that the subscription has now:")?;
