@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 export CARGO_TERM_COLOR ?= auto
-# cargo-deny is installed there by `setup`.
+# cargo-deny and cargo-fuzz are installed there by `setup`.
 export PATH := $(CURDIR)/target/tools/bin:$(HOME)/.cargo/bin:$(PATH)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -84,6 +84,15 @@ test: setup ## All tests, against a private RabbitMQ and PostgreSQL
 .PHONY: test-crash
 test-crash: setup build ## Harvests under every fault: killed workers and servers, lost messages, a full store
 	cargo test --workspace --test crash
+
+.PHONY: fuzz
+fuzz: setup ## Bad input: every target for a minute, on what is known and on what it finds
+	scripts/fuzz.sh 60
+
+# Not a minute: what is known is replayed whole, and ten seconds find what is new and shallow.
+.PHONY: fuzz-replay
+fuzz-replay: setup
+	scripts/fuzz.sh 10
 
 .PHONY: demo
 demo: setup build ## The fleet end to end: a request by message, records in the synthèse, twice

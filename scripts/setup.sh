@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, test and demonstrate Passereau on Debian or Ubuntu: PostgreSQL with PostGIS, RabbitMQ, a
-# linker and small tools from the distribution, cargo-deny from source.
+# linker and small tools from the distribution, cargo-deny and cargo-fuzz from source.
 #
 # Does nothing twice: when all is there it ends within a second or two. Starts no system service and makes no cluster: the servers of
-# tests are private ones (passereau-platform). `SKIP_CARGO_DENY=1` leaves cargo-deny out; only `make check` needs it.
+# tests are private ones (passereau-platform). `SKIP_CARGO_DENY=1` leaves cargo-deny out; only `make check` needs it,
+# `SKIP_CARGO_FUZZ=1` cargo-fuzz; only `make fuzz` and `make fuzz-replay` need it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # 0.14, the newest one that package registries of other languages carry, cannot read the package ids of today's cargo.
 CARGO_DENY_VERSION=0.20.2
+CARGO_FUZZ_VERSION=0.13.1
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -38,6 +40,7 @@ missing_packages() {
     command -v psql >/dev/null || echo postgresql-client
     command -v mold >/dev/null || echo mold
     command -v cc >/dev/null && [ -e /usr/include/stdio.h ] || echo gcc libc6-dev
+    command -v c++ >/dev/null || echo g++ # libFuzzer is C++
     command -v unzip >/dev/null || echo unzip
     command -v curl >/dev/null || echo curl
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
@@ -165,4 +168,13 @@ if [ -z "${SKIP_CARGO_DENY:-}" ]; then
             cargo install cargo-deny --version "$CARGO_DENY_VERSION" --locked --root "$tools" --profile dev
         rm -rf "$tools/build"
     fi
+fi
+
+# --- cargo-fuzz ----------------------------------------------------------------------------------------------------------------
+
+if [ -z "${SKIP_CARGO_FUZZ:-}" ] && ! command -v cargo-fuzz >/dev/null && [ ! -x "$tools/bin/cargo-fuzz" ]; then
+    say "building cargo-fuzz $CARGO_FUZZ_VERSION (once, a minute)"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_INCREMENTAL=false CARGO_TARGET_DIR="$tools/build" \
+        cargo install cargo-fuzz --version "$CARGO_FUZZ_VERSION" --locked --root "$tools" --profile dev
+    rm -rf "$tools/build"
 fi

@@ -15,17 +15,17 @@ use std::fs::File;
 use std::time::Instant;
 
 use passereau_dwca::{Archive, ArchiveError, Table};
+use passereau_record::TableKind;
+use passereau_record::columns::{Column, LAST_INTERPRETED, MULTIMEDIA_COLUMNS, OCCURRENCE_COLUMNS, resolve};
+use passereau_record::copy_binary::{HEADER, TRAILER};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 use tokio_util::sync::CancellationToken;
 
-use crate::columns::{Column, LAST_INTERPRETED, MULTIMEDIA_COLUMNS, OCCURRENCE_COLUMNS, resolve};
 use crate::config::LandingConfig;
-use crate::copy_binary::{HEADER, TRAILER};
 use crate::error::LandingError;
 use crate::generation::{Cursor, Generation, LandedCounts};
 use crate::pipeline::{Frame, Pipeline};
-use crate::record::TableKind;
 use crate::report::{Report, SAMPLES};
 
 /// What to land and for how long.

@@ -4,18 +4,13 @@
 //! against header, width and encoding of each line, types, dates, identifiers, duplicates, checksums. Words are those of
 //! the guide: archive, generation, record.
 
-mod columns;
 mod config;
-mod copy_binary;
 mod datasets;
 mod error;
-mod event_date;
 mod generation;
 mod handler;
-mod identifiers;
 mod landing;
 mod pipeline;
-mod record;
 mod report;
 
 pub use config::LandingConfig;

@@ -8,10 +8,10 @@ use std::fs::File;
 use std::sync::mpsc as threads;
 
 use passereau_dwca::{Archive, ArchiveError, Block, Blocks, LineProblem, Table, lines};
+use passereau_record::{Malformed, RecordWriter, TableKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::record::{Malformed, RecordWriter, TableKind};
 use crate::report::{MalformedRow, SAMPLES};
 
 /// Blocks and frames on their way at once, per channel.

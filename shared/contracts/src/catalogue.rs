@@ -183,6 +183,17 @@ mod tests {
     fn a_nul_character_is_refused_where_it_could_still_be_named() {
         let error = crate::decode::<HarvestRequest>(1, br#"{"archive": "a\u0000b"}"#).expect_err("NUL");
         assert!(error.to_string().contains("U+0000"), "{error}");
+        // A backslash and a word.
+        assert!(crate::decode::<HarvestRequest>(1, br#"{"archive": "a\\u0000b"}"#).is_ok());
+        assert!(crate::decode::<HarvestRequest>(1, br#"{"archive": "a\\\u0000b"}"#).is_err());
+    }
+
+    #[test]
+    fn a_number_is_the_same_after_each_hop() {
+        let body = br#"{"archive": "a.zip", "settings": {"max_uncertainty_m": 123456789.12345679e-7}}"#;
+        let once: HarvestRequest = crate::decode(1, body).expect("a request");
+        let twice = crate::decode(1, &serde_json::to_vec(&once).expect("JSON")).expect("a request");
+        assert_eq!(once, twice);
     }
 
     #[test]

@@ -65,11 +65,18 @@ pub fn decode<M: Message>(version: u16, body: &[u8]) -> Result<M, DecodeError> {
         });
     }
     let malformed = |problem: String| DecodeError::Malformed { kind: M::KIND, problem };
-    if body.windows(NUL.len()).any(|window| window == NUL) {
+    if holds_nul(body) {
         return Err(malformed("a text holds the character U+0000, which no database column can keep".to_owned()));
     }
     serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))
 }
 
-/// How JSON writes the NUL character; a bare one is no JSON.
-const NUL: &[u8] = b"\\u0000";
+/// Whether a text of the document holds the NUL character, which JSON writes `\u0000`; a bare one is no JSON. After an even number
+/// of backslashes the same letters are no escape: `\\u0000` is a backslash and a word.
+fn holds_nul(body: &[u8]) -> bool {
+    let is_escape = |at: usize| {
+        let before = body.get(..at).unwrap_or_default();
+        before.iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1
+    };
+    body.windows(5).enumerate().any(|(at, window)| window == b"u0000" && is_escape(at))
+}

@@ -102,6 +102,10 @@ impl Descriptor {
                         location.push_str(text.xml10_content().trim());
                     }
                 }
+                // What a reference or a section stands for would be missing from the name.
+                Event::GeneralRef(_) | Event::CData(_) if in_location => {
+                    return Err(bad("a location that is written with references".to_owned()));
+                }
                 Event::End(element) => match element.local_name().as_ref() {
                     "location" => in_location = false,
                     "core" if core.is_some() => return Err(bad("two cores".to_owned())),
@@ -204,6 +208,9 @@ impl Draft {
                 if field.index.is_none() && field.default.is_none() {
                     return Err(bad(format!("field {} has neither index nor default", field.term)));
                 }
+                if self.fields.len() >= MAX_COLUMNS {
+                    return Err(bad(format!("{} has more than {MAX_COLUMNS} fields", self.row_type)));
+                }
                 let clash =
                     |other: &Field| other.term == field.term || (field.index.is_some() && other.index == field.index);
                 if let Some(other) = self.fields.iter().find(|other| clash(other)) {
@@ -277,6 +284,11 @@ mod tests {
             let table = TABLE.replace(from, to);
             assert!(refused(&format!(r#"<core {table}>{one}<id index="0"/></core>"#)).contains(named), "{named}");
         }
+        let written = r#"<files><location>o&#46;txt</location></files><id index="0"/>"#;
+        assert!(refused(&format!("<core {TABLE}>{written}</core>")).contains("references"));
+        // Every field is compared with those before it: without a limit, some megabytes would take minutes.
+        let fields: String = (0..=MAX_COLUMNS).map(|n| format!(r#"<field default="" term="{n}"/>"#)).collect();
+        assert!(refused(&format!(r#"<core {TABLE}>{one}<id index="0"/>{fields}</core>"#)).contains("more than 10000"));
         let twice = r#"<id index="0"/><field index="1" term="a"/><field index="1" term="b"/>"#;
         assert!(refused(&format!("<core {TABLE}>{one}{twice}</core>")).contains("share"));
     }

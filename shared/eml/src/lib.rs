@@ -23,6 +23,8 @@ pub use error::EmlError;
 pub use party::Party;
 pub use text::{line, paragraphs};
 
+use std::collections::BTreeSet;
+
 use tree::Element;
 
 /// Largest document that is read, in bytes. The largest seen has 200 kB.
@@ -91,12 +93,10 @@ impl Eml {
 
     /// The people to ask and those who made it, each once, as text.
     pub fn persons(&self) -> Option<String> {
-        let mut persons: Vec<String> = Vec::new();
-        for person in self.contacts.iter().chain(&self.creators).filter_map(Party::person_text) {
-            if !persons.contains(&person) {
-                persons.push(person);
-            }
-        }
+        // A set beside the list: a document of 4 MiB has room for tens of thousands of people.
+        let mut seen = BTreeSet::new();
+        let named = self.contacts.iter().chain(&self.creators).filter_map(Party::person_text);
+        let persons: Vec<String> = named.filter(|person| seen.insert(person.clone())).collect();
         (!persons.is_empty()).then(|| persons.join("; "))
     }
 }

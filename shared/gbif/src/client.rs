@@ -5,11 +5,10 @@
 //!
 //! Only calls that need it carry the account. None is repeated here.
 
-use crate::status::Download;
+use crate::status::{Download, DownloadPage};
 use crate::{DownloadKey, GbifConfig, GbifError};
 use passereau_http::{Answer, Call, HttpClient, HttpError, Url};
 use passereau_secret::SecretString;
-use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -77,18 +76,6 @@ pub enum ArchivePlace {
     NotReady(String),
     /// Erased (410).
     Erased(String),
-}
-
-/// One page of the account's downloads, newest first.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DownloadPage {
-    /// Number of the first of this page.
-    pub offset: u64,
-    /// Whether nothing comes after it.
-    pub end_of_records: bool,
-    /// The downloads.
-    pub results: Vec<Download>,
 }
 
 /// Downloads asked for in one page: a page of long predicates is large, and large offsets have failed at GBIF

@@ -8,19 +8,28 @@
 //! - [`search_keys`]: the 142 keys of predicates.
 //! - [`status`]: what the API tells of one download.
 //!
+//! The feature `client`, on by default, holds the calls and what they need; the rest is pure.
+//!
 //! Facts about GBIF come from gbif/occurrence, gbif/gbif-api, gbif/registry and techdocs.gbif.org, as of August 2026.
 
+#[cfg(feature = "client")]
 pub mod client;
+#[cfg(feature = "client")]
 mod config;
+#[cfg(feature = "client")]
 mod error;
 mod key;
 pub mod predicate;
 pub mod registry;
 pub mod search_keys;
 pub mod status;
+mod storable;
 
+#[cfg(feature = "client")]
 pub use client::GbifClient;
+#[cfg(feature = "client")]
 pub use config::GbifConfig;
+#[cfg(feature = "client")]
 pub use error::GbifError;
 pub use key::{BadDownloadKey, DownloadKey};
-pub use status::{Download, DownloadStatus};
+pub use status::{Download, DownloadPage, DownloadStatus};

@@ -3,7 +3,7 @@
 //! Source: gbif/gbif-api, `Download`; recorded traffic of ropensci/rgbif. Fields we do not use are not read, fields we do
 //! not know are no error.
 
-use crate::DownloadKey;
+use crate::{DownloadKey, storable};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub enum DownloadStatus {
     /// It was there; the file is gone.
     FileErased,
     /// A word GBIF did not use in August 2026.
-    #[serde(untagged)]
+    #[serde(untagged, deserialize_with = "storable::word")]
     Other(String),
 }
 
@@ -69,21 +69,21 @@ pub struct Download {
     /// Its key.
     pub key: DownloadKey,
     /// Its DOI, without the resolver; assigned at the end, and never to those of 2014.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub doi: Option<String>,
     /// Its state.
     pub status: DownloadStatus,
     /// What was asked, as GBIF keeps it; `Null` if absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::document")]
     pub request: Value,
     /// When it was asked.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::time")]
     pub created: Option<DateTime<Utc>>,
     /// When it last changed; what is visible lags some seconds behind.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::time")]
     pub modified: Option<DateTime<Utc>>,
     /// Where the file is, or will be: present before the file exists.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub download_link: Option<String>,
     /// Length of the file in bytes. GBIF's 0 stands for "not known", also for a success whose file it could not read.
     #[serde(default, rename = "size", deserialize_with = "positive")]
@@ -95,8 +95,20 @@ pub struct Download {
     #[serde(default, deserialize_with = "not_negative")]
     pub number_datasets: Option<u64>,
     /// The licence GBIF states. Not to be relied on: it may be `unspecified` at the end, and change back and forth.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "storable::text")]
     pub license: Option<String>,
+}
+
+/// One page of the account's downloads, newest first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DownloadPage {
+    /// Number of the first of this page.
+    pub offset: u64,
+    /// Whether nothing comes after it.
+    pub end_of_records: bool,
+    /// The downloads.
+    pub results: Vec<Download>,
 }
 
 fn positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
@@ -121,6 +133,19 @@ mod tests {
         assert_eq!(download.status, DownloadStatus::Other("HIBERNATING".to_owned()));
         assert!(!download.status.is_terminal() && !download.status.is_unfinished());
         assert_eq!((download.total_records, download.size_bytes, download.doi), (None, None, None));
+    }
+
+    #[test]
+    fn what_no_column_can_keep_is_put_right() {
+        let download: Download = serde_json::from_value(json!({
+            "key": "0012150-260108223611665", "status": "ODD\0", "doi": "10.15468/\0", "request": {"a\0": ["\0"]},
+            "created": "-200000-01-01T00:00:00Z", "modified": "2026-01-08T22:40:00Z"
+        }))
+        .expect("a download");
+        assert_eq!(download.status, DownloadStatus::Other("ODD\u{fffd}".to_owned()));
+        assert_eq!(download.doi.as_deref(), Some("10.15468/\u{fffd}"));
+        assert_eq!(download.request, json!({"a\u{fffd}": ["\u{fffd}"]}));
+        assert!(download.created.is_none() && download.modified.is_some());
     }
 
     #[test]

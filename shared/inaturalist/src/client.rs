@@ -2,12 +2,11 @@
 
 use crate::config::InaturalistConfig;
 use crate::error::InaturalistError;
-use crate::page::{self, Page};
+use crate::page::{Lookup, Page};
 use passereau_http::{Answer, Call, HttpClient};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use url::Url;
-use uuid::Uuid;
 
 /// Most ids of one lookup: the largest page the API gives.
 pub const MOST_IDS: usize = 200;
@@ -18,19 +17,6 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A page of 200 times three or four fields is some 30 kB.
 const LIMIT_BYTES: usize = 1024 * 1024;
-
-/// One observation that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its number, GBIF's `catalogNumber`.
-    pub id: i64,
-    /// Its permanent key.
-    pub uuid: Uuid,
-    /// Its address, as stored when it was made; not always on iNaturalist's host.
-    pub uri: Option<String>,
-    /// The name of the observer's account, where it was asked for: personal data.
-    pub login: Option<String>,
-}
 
 /// What is asked of each observation besides its id and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,15 +35,6 @@ impl Fields {
             Self::UuidAndLogin => "id,uri,uuid,user.login",
         }
     }
-}
-
-/// What became of the ids of one lookup, each once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lookup {
-    /// Observations that exist, in ascending order of id.
-    pub found: Vec<Found>,
-    /// Ids without an observation: unknown, deleted or removed.
-    pub absent: Vec<i64>,
 }
 
 /// The iNaturalist API; needs no account.
@@ -90,7 +67,7 @@ impl InaturalistClient {
         let failed = |source| InaturalistError::Http { ids: ids.len(), source };
         let answer = self.http.send(Call::get(url).limit_bytes(LIMIT_BYTES)).await.map_err(failed)?;
         match answer.status {
-            200 => page::read(answer.json::<Page>().map_err(failed)?, &ids),
+            200 => Ok(answer.json::<Page>().map_err(failed)?.read(&ids)?),
             _ => Err(failure(&answer)),
         }
     }

@@ -1,5 +1,6 @@
 //! Why a lookup brought no UUIDs.
 
+use crate::page::PageProblem;
 use passereau_http::HttpError;
 use std::time::Duration;
 
@@ -87,6 +88,15 @@ pub enum InaturalistError {
         /// How many ids were asked.
         asked: u64,
     },
+}
+
+impl From<PageProblem> for InaturalistError {
+    fn from(problem: PageProblem) -> Self {
+        match problem {
+            PageProblem::Truncated { total, sent } => Self::Truncated { total, sent },
+            PageProblem::Unfiltered { total, asked } => Self::Unfiltered { total, asked },
+        }
+    }
 }
 
 impl InaturalistError {

@@ -15,11 +15,18 @@
 //! elsewhere. Source: inaturalist/iNaturalistAPI, `lib/inaturalist_api.js`, `lib/inaturalist_api_v2.js`,
 //! `openapi/doc.js`, `openapi/schema/request/observations_search.js`, 2026.
 
+#[cfg(feature = "client")]
 mod client;
+#[cfg(feature = "client")]
 mod config;
+#[cfg(feature = "client")]
 mod error;
 mod page;
 
-pub use client::{Fields, Found, InaturalistClient, Lookup, MOST_IDS};
+#[cfg(feature = "client")]
+pub use client::{Fields, InaturalistClient, MOST_IDS};
+#[cfg(feature = "client")]
 pub use config::InaturalistConfig;
+#[cfg(feature = "client")]
 pub use error::InaturalistError;
+pub use page::{Found, Lookup, Page, PageProblem};

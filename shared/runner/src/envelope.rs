@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use passereau_broker::Incoming;
 use passereau_contracts::{
     ATTEMPT_HEADER as ATTEMPT, FIRST_PUBLISHED_AT_HEADER as FIRST_PUBLISHED_AT, HarvestCancel, HarvestRequest,
@@ -54,7 +54,12 @@ impl Envelope {
             // Anyone may write headers: a number out of all reason counts as the last attempt.
             attempt: header(ATTEMPT).and_then(|text| text.parse::<i32>().ok()).unwrap_or(0).clamp(0, MOST_ATTEMPTS),
             origin: header(ORIGIN).and_then(|text| text.parse().ok()).unwrap_or(message_id),
-            first_published_at: header(FIRST_PUBLISHED_AT).and_then(|text| text.parse().ok()).unwrap_or(now),
+            // A moment that PostgreSQL cannot store would keep the message from becoming a dead letter, and so in its queue for
+            // ever.
+            first_published_at: header(FIRST_PUBLISHED_AT)
+                .and_then(|text| text.parse::<DateTime<Utc>>().ok())
+                .filter(|at| (1..=9999).contains(&at.year()))
+                .unwrap_or(now),
             // A request names no harvest yet, and a cancellation that cannot be read is no failure of the harvest; a foreign
             // client may use the correlation id for purposes of its own.
             harvest_id: incoming
@@ -84,5 +89,38 @@ impl Envelope {
         }
         let row = OutboxRow::new(Exchange::Work, self.kind.clone(), self.version, body, self.harvest_id);
         Ok(OutboxRow { headers, attempt, due_at: Some(due_at), ..row })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_a_stranger_become_what_can_be_stored() {
+        let now = DateTime::from_timestamp(1_700_000_000, 0).expect("a time");
+        let headers = [
+            (ATTEMPT, "-7"),
+            (ORIGIN, "not a uuid"),
+            (FIRST_PUBLISHED_AT, "-200000-01-01T00:00:00Z"),
+            ("a\0b", "c\0d"),
+        ];
+        let incoming = Incoming {
+            message_id: Some("\0 any text".to_owned()),
+            exchange: "passereau.work".to_owned(),
+            routing_key: "archive.load\0".to_owned(),
+            kind: None,
+            version: 1,
+            correlation_id: Some("\0".to_owned()),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: b"{}".to_vec(),
+            redelivered: false,
+            death: None,
+        };
+        let envelope = Envelope::new(&incoming, now);
+        assert_eq!((envelope.attempt, envelope.first_published_at), (0, now));
+        assert_eq!((envelope.origin, envelope.harvest_id), (envelope.message_id, None));
+        assert!(!envelope.kind.contains('\0'));
+        assert!(envelope.headers.iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
     }
 }

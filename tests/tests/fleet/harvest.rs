@@ -6,7 +6,7 @@ use passereau_testing::wait_until;
 use passereau_tests::{Fleet, FleetConfig, query};
 use sqlx::PgPool;
 
-use crate::prepared::{RECORDS, SOON, fleet, generated, request};
+use crate::prepared::{RECORDS, SOON, fleet, generated, of_archive, request};
 
 /// Invariant 3 of the design: every record that was read is accounted for.
 pub fn assert_sums(counts: &passereau_contracts::Counts) {
@@ -171,4 +171,49 @@ async fn one_process_with_all_workers_does_what_six_processes_do() {
     let sql = fleet.run_command(&["install", "--print-sql"]).await.unwrap();
     assert!(sql.contains("Nothing is missing"), "installed once, nothing is left to install: {sql}");
     fleet.stop().await.unwrap();
+}
+
+/// An archive of gbifID, datasetKey, basisOfRecord with these rows.
+fn archive_of(rows: &[u8]) -> tempfile::NamedTempFile {
+    use std::io::Write;
+    let terms = ["gbif.org/terms/1.0/gbifID", "gbif.org/terms/1.0/datasetKey", "tdwg.org/dwc/terms/basisOfRecord"];
+    let fields: String =
+        (0..).zip(terms).map(|(at, term)| format!(r#"<field index="{at}" term="http://rs.{term}"/>"#)).collect();
+    let meta = format!(
+        r#"<archive xmlns="http://rs.tdwg.org/dwc/text/"><core encoding="UTF-8" fieldsTerminatedBy="\t" linesTerminatedBy="\n"
+        fieldsEnclosedBy="" ignoreHeaderLines="0" rowType="http://rs.tdwg.org/dwc/terms/Occurrence"><files>
+        <location>occurrence.txt</location></files><id index="0"/>{fields}</core></archive>"#
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut zip = zip::ZipWriter::new(file.reopen().unwrap());
+    for (name, content) in [("meta.xml", meta.as_bytes()), ("occurrence.txt", rows)] {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.finish().unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_lines_are_shown_with_their_numbers_and_the_rest_goes_on() {
+    let (_folder, any) = generated(10);
+    let fleet = Fleet::start(FleetConfig::handing_out(vec![any])).await.unwrap();
+    let row = |id: &str| format!("{id}\t50c9509d-22c7-4a22-a47d-8c48425ef4a7\tHUMAN_OBSERVATION\n");
+    let mut rows = [row("1"), "2\ttoo few\n".to_owned(), row("3"), row("four")].concat().into_bytes();
+    rows.extend_from_slice(b"5\t\xff\t\n");
+    rows.extend_from_slice(row("6").as_bytes());
+    let archive = archive_of(&rows);
+    let key = fleet.put_archive(archive.path()).unwrap();
+    let id = fleet.submit(&of_archive(key)).await.unwrap();
+    let harvest = fleet.ended(id, SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+    assert_eq!((harvest.counts.read, harvest.counts.landed, harvest.counts.malformed), (6, 3, 3));
+    let shown = fleet.run_command(&["harvest", "show", &id.to_string()]).await.unwrap();
+    for line in [
+        "occurrence.txt line 2: 2 fields instead of 3",
+        "occurrence.txt line 4: gbifID \"four\" is no number",
+        "occurrence.txt line 5: not UTF-8 at byte 2",
+    ] {
+        assert!(shown.contains(line), "{line} in {shown}");
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_harvest::{State, Wanted, find, is_waiting, list, progress, rejects_by_reason};
+use passereau_harvest::{State, Wanted, find, is_waiting, list, malformed_lines, progress, rejects_by_reason};
 use passereau_runner::{DeadFilter, list_dead};
 use serde_json::json;
 use sqlx::PgPool;
@@ -18,6 +18,9 @@ use super::{
     approve::Approve, cite::Cite, edits::Edits, open, plan::Plan, reconvert::Reconvert, rejects::Rejects, show,
     show_json, submit::Submit, vanished::Vanished, waiting,
 };
+
+/// Malformed lines that are shown: one cause makes them alike.
+const MALFORMED_SHOWN: i64 = 10;
 
 /// Harvests.
 #[derive(Debug, Subcommand)]
@@ -148,16 +151,24 @@ impl Show {
         let waits = waiting::find(&pool, &harvest).await?;
         let of_harvest = DeadFilter { harvest: Some(harvest.id), ..DeadFilter::default() };
         let letters = list_dead(&pool, &of_harvest, i64::MAX).await?;
+        let malformed = malformed_lines(&pool, harvest.id, MALFORMED_SHOWN).await?;
         if self.json {
             let letters: Vec<_> = letters.iter().map(as_json).collect();
             return show_json(&json!({
                 "harvest": harvest, "waits": waits, "progress": stages, "rejects": rejects, "dead_letters": letters,
+                "malformed": malformed,
             }));
         }
         let mut text = head(&harvest)?;
         text += &waits.text(&harvest)?;
         for stage in stages {
             writeln!(text, "{:<13} {} of {} slices", stage.stage, stage.done, stage.total)?;
+        }
+        if !malformed.is_empty() {
+            writeln!(text, "lines of the archive that are no record, the first of them:")?;
+        }
+        for bad in malformed {
+            writeln!(text, "  {} line {}: {}", bad.file, bad.line, bad.reason)?;
         }
         if !rejects.is_empty() {
             writeln!(text, "rejects that the subscription has now:")?;

@@ -98,8 +98,8 @@ fn days(year: i32, month: u32, day: u32) -> Option<i64> {
 fn time_of_day(text: &[u8]) -> Option<(i64, i64)> {
     let zone = text.iter().position(|byte| matches!(byte, b'Z' | b'+' | b'-')).unwrap_or(text.len());
     let (clock, zone) = text.split_at(zone);
-    let (hour, minute) = hour_minute(clock.get(..5)?)?;
-    let mut micros = (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000;
+    let (hours, minutes) = hour_minute(clock.get(..5)?)?;
+    let mut micros = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000_000;
     if clock.len() > 5 {
         if clock.get(5) != Some(&b':') {
             return None;
@@ -123,8 +123,8 @@ fn time_of_day(text: &[u8]) -> Option<(i64, i64)> {
         [] | [b'Z'] => 0,
         [sign, offset @ ..] => {
             let (hours, minutes) = match offset.len() {
-                2 => (digits(offset)?, 0),
-                4 => (digits(offset.get(..2)?)?, digits(offset.get(2..)?)?),
+                2 => (hour(offset)?, 0),
+                4 => (hour(offset.get(..2)?)?, minute(offset.get(2..)?)?),
                 _ => hour_minute(offset)?,
             };
             let micros = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000_000;
@@ -143,9 +143,15 @@ fn hour_minute(text: &[u8]) -> Option<(u32, u32)> {
     if text.len() != 5 || text.get(2) != Some(&b':') {
         return None;
     }
-    let hour = digits(text.get(..2)?).filter(|hour| *hour < 24)?;
-    let minute = digits(text.get(3..)?).filter(|minute| *minute < 60)?;
-    Some((hour, minute))
+    Some((hour(text.get(..2)?)?, minute(text.get(3..)?)?))
+}
+
+fn hour(text: &[u8]) -> Option<u32> {
+    digits(text).filter(|hour| *hour < 24)
+}
+
+fn minute(text: &[u8]) -> Option<u32> {
+    digits(text).filter(|minute| *minute < 60)
 }
 
 /// `Tue Apr 01 00:00:00 CET 1930`; a date that lacks its year is not known.
@@ -237,6 +243,8 @@ mod tests {
             "2010-05-31T10",
             "2010-05-31T10:61",
             "2010-05-31T10:00:60",
+            "2010-05-31T10:00-39",
+            "2010-05-31T10:00+0175",
             "2010-05-31T10:00:00.",
             "2010-05-31T10:00 ",
             "2010-05T10:00",
