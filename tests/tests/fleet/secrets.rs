@@ -120,7 +120,7 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     let id = fleet.submit(&request()).await.unwrap();
     let harvest = fleet.ended(id, SOON).await;
     assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
-    assert_eq!(fleet.sandbox.unplayed(), 0, "every trouble was met");
+    assert_eq!(fleet.sandbox.unplayed_scripts(), 0, "every trouble was met");
 
     // A refused account ends a harvest, with GBIF's words in its reason.
     fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(401, echo)]);

@@ -88,7 +88,8 @@ async fn expect(user: &str, attempts: &[Attempt], refused: bool) {
         let expected = refused.then_some(ACCESS_REFUSED);
         assert_eq!(code, expected, "{user}: {attempt:?}: {outcome:?}");
     }
-    connection.close(200, "done".into()).await.unwrap();
+    // A channel that the broker has closed may still be on its way down, which lapin takes for an error.
+    drop(connection.close(200, "done".into()).await);
 }
 
 #[tokio::test]
