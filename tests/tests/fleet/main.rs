@@ -15,3 +15,4 @@ mod privacy;
 mod retention;
 mod rights;
 mod secrets;
+mod tls;

@@ -57,11 +57,12 @@ async fn start_and_wait(wanted: Wanted, folder: &std::path::Path, servers: &mut 
         }
     });
     let broker = broker.map(|started| {
-        if let Some((mapper, server, url, password)) = started {
-            servers.push(mapper);
-            servers.push(server);
-            addresses.amqp_url = Some(url);
-            addresses.amqp_password = Some(password);
+        if let Some(started) = started {
+            servers.push(started.mapper);
+            servers.push(started.server);
+            addresses.amqp_url = Some(started.url);
+            addresses.amqp_password = Some(started.password);
+            addresses.amqps_url = started.tls_url;
         }
     });
     database?;

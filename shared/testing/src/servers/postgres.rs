@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 
-use super::process::{Account, Server, free_port};
+use super::{
+    process::{Account, Server, free_port},
+    tls::Certificate,
+};
 
 /// Longest start: an empty cluster takes about a second.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -63,6 +66,7 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, String)> {
         bail!("initdb failed ({}):\n{}", made.status, String::from_utf8_lossy(&made.stderr));
     }
 
+    let tls = Certificate::wanted(&account, &home)?;
     let mut attempt = 1;
     loop {
         let port = free_port()?;
@@ -80,6 +84,11 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, String)> {
             "timezone=UTC",
         ] {
             command.arg("-c").arg(setting);
+        }
+        if let Some(tls) = &tls {
+            command.args(["-c", "ssl=on"]);
+            command.arg("-c").arg(format!("ssl_cert_file={}", tls.certificate.display()));
+            command.arg("-c").arg(format!("ssl_key_file={}", tls.key.display()));
         }
         // The cluster is thrown away, so it need not be checkpointed: SIGQUIT is PostgreSQL's immediate shutdown.
         let mut server = Server::spawn("PostgreSQL", command, home.join("postgres.log"), Signal::QUIT)?;

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     process::{Account, Server, free_port},
+    tls::Certificate,
     users,
 };
 
@@ -33,8 +34,22 @@ fn program() -> Result<PathBuf> {
         .context("RabbitMQ was not found: run `make setup`")
 }
 
-/// Starts a broker below `folder`, and returns its port mapper, itself, its URL and the password of its other users. The first is to be stopped last.
-pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String, String)> {
+/// A broker that runs.
+pub(crate) struct Started {
+    /// Its port mapper, to be stopped after it.
+    pub mapper: Server,
+    /// Itself.
+    pub server: Server,
+    /// Its URL.
+    pub url: String,
+    /// The same over TLS.
+    pub tls_url: Option<String>,
+    /// Password of its other users.
+    pub password: String,
+}
+
+/// Starts a broker below `folder`.
+pub(crate) async fn start(folder: &Path) -> Result<Started> {
     let program = program()?;
     let account = Account::of_package("rabbitmq")?;
     let home = account.folder(&folder.join("rabbitmq"))?;
@@ -44,11 +59,17 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String, Stri
     let mut attempt = 1;
     loop {
         let ports = [free_port()?, free_port()?, free_port()?];
-        let started = attempt_start(&program, &account, &home, &definitions, ports, attempt).await;
+        let tls = match Certificate::wanted(&account, &home)? {
+            Some(certificate) => Some((free_port()?, certificate)),
+            None => None,
+        };
+        let settings = Settings { definitions: &definitions, tls: tls.as_ref() };
+        let started = attempt_start(&program, &account, &home, &settings, ports, attempt).await;
         match started {
             Ok((mapper, server)) => {
                 let url = format!("amqp://passereau:{password}@127.0.0.1:{}/%2f", ports[0]);
-                return Ok((mapper, server, url, others));
+                let tls_url = tls.map(|(port, _)| format!("amqps://passereau:{password}@localhost:{port}/%2f"));
+                return Ok(Started { mapper, server, url, tls_url, password: others });
             }
             // A port may have been taken between our look and its bind.
             Err(_) if attempt < 3 => attempt += 1,
@@ -57,11 +78,28 @@ pub(crate) async fn start(folder: &Path) -> Result<(Server, Server, String, Stri
     }
 }
 
+struct Settings<'a> {
+    definitions: &'a str,
+    tls: Option<&'a (u16, Certificate)>,
+}
+
+impl Settings<'_> {
+    /// Lines of the configuration for TLS.
+    fn tls_lines(&self) -> String {
+        let Some((port, Certificate { certificate, key })) = self.tls else { return String::new() };
+        let (certificate, key) = (certificate.display(), key.display());
+        format!(
+            "listeners.ssl.local = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
+             ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n"
+        )
+    }
+}
+
 async fn attempt_start(
     program: &Path,
     account: &Account,
     home: &Path,
-    definitions: &str,
+    settings: &Settings<'_>,
     [amqp, distribution, mapper_port]: [u16; 3],
     attempt: u32,
 ) -> Result<(Server, Server)> {
@@ -70,7 +108,7 @@ async fn attempt_start(
     account.file(&home.join("environment"), "")?;
     account.file(&home.join("enabled_plugins"), "[].\n")?;
     let definitions_file = home.join("definitions.json");
-    account.file(&definitions_file, definitions)?;
+    account.file(&definitions_file, settings.definitions)?;
     account.file(
         &home.join("rabbitmq.conf"),
         &format!(
@@ -81,8 +119,9 @@ async fn attempt_start(
              raft.wal_max_size_bytes = 67108864\n\
              log.console = true\n\
              log.console.level = warning\n\
-             log.file = false\n",
-            definitions_file.display()
+             log.file = false\n{}",
+            definitions_file.display(),
+            settings.tls_lines()
         ),
     )?;
 
