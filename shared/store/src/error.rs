@@ -32,6 +32,14 @@ pub enum StoreError {
         /// The key.
         key: ObjectKey,
     },
+    /// A symbolic link leads out of the store, or the name is that of a pipe or a device.
+    #[error(
+        "object `{key}` is a link that leads out of the store, or no file; put the file itself there (below PASSEREAU_STORE_URL)"
+    )]
+    Outside {
+        /// The key.
+        key: ObjectKey,
+    },
     /// The store failed.
     #[error("could not {action} object `{key}`: {source}")]
     Object {
@@ -81,7 +89,7 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::NotFound { .. } => false,
+            Self::Url { .. } | Self::NotFound { .. } | Self::Outside { .. } => false,
             Self::Folder { .. } | Self::Unreadable { .. } | Self::Input { .. } | Self::Scratch { .. } => true,
             Self::Object { source, .. } => !matches!(
                 source,

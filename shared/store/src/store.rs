@@ -56,6 +56,7 @@ impl Store {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: Error + Send + Sync + 'static,
     {
+        self.keeps_inside(key)?;
         let mut upload = Upload::begin(self.objects.as_ref(), key).await?;
         pin_mut!(stream);
         while let Some(next) = stream.next().await {
@@ -100,6 +101,7 @@ impl Store {
     /// # Errors
     /// The store failed.
     pub async fn head(&self, key: &ObjectKey) -> Result<Option<ObjectInfo>, StoreError> {
+        self.keeps_inside(key)?;
         match self.objects.head(&key.location()).await {
             Ok(found) => Ok(Some(ObjectInfo { size_bytes: found.size })),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -132,6 +134,7 @@ impl Store {
     /// # Errors
     /// The store failed.
     pub async fn delete(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        self.keeps_inside(key)?;
         match self.objects.delete(&key.location()).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(source) => Err(StoreError::object("delete", key, source)),
@@ -144,6 +147,7 @@ impl Store {
     /// # Errors
     /// There is no such object, or the store or the scratch folder failed.
     pub async fn open_seekable(&self, key: &ObjectKey) -> Result<File, StoreError> {
+        self.keeps_inside(key)?;
         let failed = |source| StoreError::object("open", key, source);
         let found = self.objects.get(&key.location()).await.map_err(failed)?;
         let mut blocks = match found.payload {
@@ -168,6 +172,33 @@ impl Store {
         let file = self.open_seekable(key).await?;
         let read = tokio::task::spawn_blocking(move || hash(file)).await.map_err(std::io::Error::from).flatten();
         read.map_err(|source| StoreError::Unreadable { key: key.clone(), source })
+    }
+
+    /// A key alone cannot lead outside; a symbolic link in the folder could. One that stays inside is followed. What is neither a file nor a folder is no
+    /// object: reading a pipe would wait for ever.
+    fn keeps_inside(&self, key: &ObjectKey) -> Result<(), StoreError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let mut path = folder.clone();
+        for segment in key.as_str().split('/') {
+            path.push(segment);
+            // What is not there leads nowhere; what cannot be looked at, the store itself will meet.
+            let Ok(found) = std::fs::symlink_metadata(&path) else { return Ok(()) };
+            let kind = match found.is_symlink() {
+                false => found.file_type(),
+                true => {
+                    let inside =
+                        |target: &PathBuf| folder.canonicalize().is_ok_and(|folder| target.starts_with(folder));
+                    let target = path.canonicalize().ok().filter(inside);
+                    let target = target.ok_or_else(|| StoreError::Outside { key: key.clone() })?;
+                    let Ok(found) = std::fs::metadata(target) else { return Ok(()) };
+                    found.file_type()
+                }
+            };
+            if !kind.is_file() && !kind.is_dir() {
+                return Err(StoreError::Outside { key: key.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// A new scratch file without a name, for reading and writing. It vanishes when it is closed, however the process ends.
@@ -316,6 +347,35 @@ mod tests {
         store.objects = Arc::new(object_store::memory::InMemory::new());
         store.put_stream(&key("a"), chunks(&["abc"])).await.unwrap();
         assert_eq!(text(store.open_seekable(&key("a")).await.unwrap()), "abc");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_leads_outside_is_not_followed_and_a_pipe_is_not_read() {
+        let (folder, store) = store();
+        store.put_stream(&key("archives/a.zip"), chunks(&["inside"])).await.unwrap();
+        let place = |name: &str| folder.path().join("store").join(name);
+        std::fs::write(folder.path().join("secret"), "outside").unwrap();
+        let link = |target: &Path, name: &str| std::os::unix::fs::symlink(target, place(name)).unwrap();
+        link(&folder.path().join("secret"), "archives/secret.zip");
+        link(Path::new("../secret"), "relative.zip");
+        link(folder.path(), "away");
+        link(Path::new("/nowhere"), "dangling.zip");
+        link(Path::new("archives/a.zip"), "same.zip");
+        rustix::fs::mknodat(rustix::fs::CWD, place("pipe.zip"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        for name in ["archives/secret.zip", "relative.zip", "away/secret", "dangling.zip", "pipe.zip"] {
+            let key = key(name);
+            for error in [
+                store.open_seekable(&key).await.map(drop).unwrap_err(),
+                store.digest(&key).await.map(drop).unwrap_err(),
+                store.head(&key).await.map(drop).unwrap_err(),
+                store.put_stream(&key, chunks(&["x"])).await.map(drop).unwrap_err(),
+                store.delete(&key).await.unwrap_err(),
+            ] {
+                assert!(matches!(error, StoreError::Outside { .. }) && !error.is_transient(), "{name}: {error}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("secret")).unwrap(), "outside");
+        assert_eq!(text(store.open_seekable(&key("same.zip")).await.unwrap()), "inside");
     }
 
     #[test]

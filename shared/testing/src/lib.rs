@@ -39,6 +39,12 @@ pub const AMQP_URL: &str = "PASSEREAU_AMQP_URL";
 /// Name of the variable that holds the password of the users of [`passereau_broker::permissions_for`]; set for a private broker only.
 pub const AMQP_PASSWORD: &str = "PASSEREAU_TEST_AMQP_PASSWORD";
 
+/// Name of the variable that holds the URL of a private broker over TLS, where [`TLS_FOLDER`] is set.
+pub const AMQPS_URL: &str = "PASSEREAU_TEST_AMQPS_URL";
+
+/// Name of the variable with a folder that holds `server.pem` and `server.key`: private servers then speak TLS as well.
+pub const TLS_FOLDER: &str = "PASSEREAU_TEST_TLS_FOLDER";
+
 /// A prefix for the exchanges and queues of one test, so that tests share a broker without meeting.
 pub fn broker_prefix() -> String {
     format!("test-{}-", &uuid::Uuid::new_v4().simple().to_string()[..12])

@@ -17,3 +17,4 @@ mod privacy;
 mod retention;
 mod rights;
 mod secrets;
+mod tls;

@@ -45,6 +45,7 @@ impl Servers {
             database_url: self.database.as_ref().map(Postgres::url),
             amqp_url: self.broker.as_ref().map(RabbitMq::url),
             amqp_password: self.broker.as_ref().map(RabbitMq::password_of_users),
+            amqps_url: self.broker.as_ref().and_then(RabbitMq::tls_url),
         })
     }
 

@@ -15,6 +15,7 @@ pub mod keeper;
 mod postgres;
 mod process;
 mod rabbitmq;
+mod tls;
 mod users;
 
 use std::{io::BufRead, path::Path, process::Stdio, time::Duration};
@@ -56,6 +57,8 @@ pub struct Addresses {
     pub amqp_url: Option<String>,
     /// Password of RabbitMQ's other users: those of [`passereau_broker::permissions_for`], for the prefixes of tests.
     pub amqp_password: Option<String>,
+    /// URL of RabbitMQ over TLS, as its administrator, where [`crate::TLS_FOLDER`] is set.
+    pub amqps_url: Option<String>,
 }
 
 impl Addresses {
@@ -65,6 +68,7 @@ impl Addresses {
             (crate::DATABASE_URL, self.database_url.as_deref()),
             (crate::AMQP_URL, self.amqp_url.as_deref()),
             (crate::AMQP_PASSWORD, self.amqp_password.as_deref()),
+            (crate::AMQPS_URL, self.amqps_url.as_deref()),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))

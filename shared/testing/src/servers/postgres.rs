@@ -9,7 +9,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use sqlx::{Connection, PgConnection};
 
-use super::process::{Account, Server, free_port};
+use super::{
+    process::{Account, Server, free_port},
+    tls::Certificate,
+};
 
 /// Longest start: an empty cluster takes about a second.
 const READY_DEADLINE: Duration = Duration::from_secs(60);
@@ -43,6 +46,7 @@ pub(crate) struct Postgres {
     home: PathBuf,
     password: String,
     port: u16,
+    tls: Option<Certificate>,
     /// `None` while it is killed.
     server: Option<Server>,
 }
@@ -73,7 +77,8 @@ impl Postgres {
         if !made.status.success() {
             bail!("initdb failed ({}):\n{}", made.status, String::from_utf8_lossy(&made.stderr));
         }
-        let mut postgres = Self { programs, account, home, password, port: 0, server: None };
+        let tls = Certificate::wanted(&account, &home)?;
+        let mut postgres = Self { programs, account, home, password, port: 0, tls, server: None };
         let mut attempt = 1;
         loop {
             postgres.port = free_port()?;
@@ -101,6 +106,11 @@ impl Postgres {
             "timezone=UTC",
         ] {
             command.arg("-c").arg(setting);
+        }
+        if let Some(tls) = &self.tls {
+            command.args(["-c", "ssl=on"]);
+            command.arg("-c").arg(format!("ssl_cert_file={}", tls.certificate.display()));
+            command.arg("-c").arg(format!("ssl_key_file={}", tls.key.display()));
         }
         // The cluster is thrown away, so it need not be checkpointed: SIGQUIT is PostgreSQL's immediate shutdown.
         let mut server = Server::spawn("PostgreSQL", command, self.home.join("postgres.log"), Signal::QUIT)?;

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     process::{Account, Server, free_port},
+    tls::Certificate,
     users,
 };
 
@@ -43,6 +44,8 @@ pub(crate) struct RabbitMq {
     others: String,
     node: String,
     ports: Ports,
+    /// The port of TLS, and the certificate.
+    tls: Option<(u16, Certificate)>,
     /// The mapper and the broker; `None` while they are killed.
     servers: Option<[Server; 2]>,
 }
@@ -78,8 +81,12 @@ impl RabbitMq {
                 others: others.clone(),
                 node: format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple()),
                 ports: Ports::free()?,
+                tls: None,
                 servers: None,
             };
+            if let Some(certificate) = Certificate::wanted(&rabbitmq.account, &rabbitmq.home)? {
+                rabbitmq.tls = Some((free_port()?, certificate));
+            }
             rabbitmq.configure()?;
             match rabbitmq.run().await {
                 Ok(()) => return Ok(rabbitmq),
@@ -106,10 +113,21 @@ impl RabbitMq {
                  raft.wal_max_size_bytes = 67108864\n\
                  log.console = true\n\
                  log.console.level = warning\n\
-                 log.file = false\n",
+                 log.file = false\n{tls}",
                 amqp = ports.amqp,
+                tls = self.tls_lines(),
                 definitions = definitions.display()
             ),
+        )
+    }
+
+    /// Lines of the configuration for TLS.
+    fn tls_lines(&self) -> String {
+        let Some((port, Certificate { certificate, key })) = &self.tls else { return String::new() };
+        let (certificate, key) = (certificate.display(), key.display());
+        format!(
+            "listeners.ssl.local = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
+             ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n"
         )
     }
 
@@ -155,6 +173,12 @@ impl RabbitMq {
     /// URL of the broker, as its administrator.
     pub(crate) fn url(&self) -> String {
         format!("amqp://passereau:{}@127.0.0.1:{}/%2f", self.password, self.ports.amqp)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn tls_url(&self) -> Option<String> {
+        let (port, _) = self.tls.as_ref()?;
+        Some(format!("amqps://passereau:{}@localhost:{port}/%2f", self.password))
     }
 
     /// Password of the users of [`passereau_broker::permissions_for`].

@@ -1,0 +1,10 @@
+# Printed by `passereau topology permissions`: user, what it may declare, write to, read from. A test compares.
+rabbitmqctl set_permissions -p 'passereau' 'passereau-requester' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.requester|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-poller' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.poller|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-downloader' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.downloader|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-loader' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.loader|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-inat-enricher' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.inat-enricher|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-upserter' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.upserter|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-up' '^$' '^(passereau\.work|passereau\.events)$' '^(passereau\.requester|passereau\.poller|passereau\.downloader|passereau\.loader|passereau\.inat-enricher|passereau\.upserter|passereau\.dead)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-topology' '^(passereau\.requester|passereau\.poller|passereau\.downloader|passereau\.loader|passereau\.inat-enricher|passereau\.upserter|passereau\.dead|passereau\.work|passereau\.events)$' '^(passereau\.requester|passereau\.poller|passereau\.downloader|passereau\.loader|passereau\.inat-enricher|passereau\.upserter|passereau\.dead)$' '^(passereau\.requester|passereau\.poller|passereau\.downloader|passereau\.loader|passereau\.inat-enricher|passereau\.upserter|passereau\.dead|passereau\.work|passereau\.events)$'
+rabbitmqctl set_permissions -p 'passereau' 'passereau-client' '^(amq\.gen-.+|passereau\.events\..+)$' '^(amq\.gen-.+|passereau\.events\..+|passereau\.work)$' '^(amq\.gen-.+|passereau\.events\..+|passereau\.events)$'
