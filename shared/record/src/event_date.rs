@@ -123,8 +123,8 @@ fn time_of_day(text: &[u8]) -> Option<(i64, i64)> {
         [] | [b'Z'] => 0,
         [sign, offset @ ..] => {
             let (hours, minutes) = match offset.len() {
-                2 => (hour(offset)?, 0),
-                4 => (hour(offset.get(..2)?)?, minute(offset.get(2..)?)?),
+                2 => (hours(offset)?, 0),
+                4 => (hours(offset.get(..2)?)?, minutes(offset.get(2..)?)?),
                 _ => hour_minute(offset)?,
             };
             let micros = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000_000;
@@ -143,14 +143,14 @@ fn hour_minute(text: &[u8]) -> Option<(u32, u32)> {
     if text.len() != 5 || text.get(2) != Some(&b':') {
         return None;
     }
-    Some((hour(text.get(..2)?)?, minute(text.get(3..)?)?))
+    Some((hours(text.get(..2)?)?, minutes(text.get(3..)?)?))
 }
 
-fn hour(text: &[u8]) -> Option<u32> {
+fn hours(text: &[u8]) -> Option<u32> {
     digits(text).filter(|hour| *hour < 24)
 }
 
-fn minute(text: &[u8]) -> Option<u32> {
+fn minutes(text: &[u8]) -> Option<u32> {
     digits(text).filter(|minute| *minute < 60)
 }
 
