@@ -270,6 +270,10 @@ impl Ledger {
         self.pages().recorded.get(&route).map(|calls| calls.iter().cloned().collect()).unwrap_or_default()
     }
 
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut self.pages().scripts).values().map(VecDeque::len).sum()
+    }
+
     pub(crate) fn unplayed(&self) -> usize {
         self.pages().scripts.values().map(VecDeque::len).sum()
     }

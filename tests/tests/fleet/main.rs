@@ -13,3 +13,4 @@ mod platform;
 mod prepared;
 mod privacy;
 mod retention;
+mod services;
