@@ -472,8 +472,8 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for worker in WORKERS {
-                eprintln!("--- the {}'s last words:\n{}", worker.worker, self.log_tail(worker.worker));
+            for (worker, _) in &self.workers {
+                eprintln!("--- the {worker}'s last words:\n{}", self.log_tail(worker));
             }
         }
     }

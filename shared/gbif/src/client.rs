@@ -222,8 +222,9 @@ pub(crate) fn refused(doing: &'static str, answer: &Answer) -> GbifError {
 fn classify(doing: &'static str, status: u16, retry_after: Option<Duration>, excerpt: String) -> GbifError {
     match status {
         401 => GbifError::Unauthorized { doing, text: excerpt },
-        429 => GbifError::SlowDown { doing, retry_after },
-        500..=599 => GbifError::Unavailable { doing, status, retry_after, excerpt },
+        // 420 is GBIF's own word for a limit that is reached; 408 and 425 ask for nothing but another try.
+        420 | 429 => GbifError::SlowDown { doing, status, retry_after },
+        408 | 425 | 500..=599 => GbifError::Unavailable { doing, status, retry_after, excerpt },
         _ => GbifError::Unexpected { doing, status, excerpt },
     }
 }

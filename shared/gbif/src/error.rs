@@ -25,11 +25,13 @@ pub enum GbifError {
         /// GBIF's words.
         text: String,
     },
-    /// GBIF asks to slow down (429).
-    #[error("GBIF asks to slow down while {doing} (429)")]
+    /// GBIF asks to slow down (429), or a limit of its own is reached (420).
+    #[error("GBIF asks to slow down while {doing} ({status})")]
     SlowDown {
         /// What was being done.
         doing: &'static str,
+        /// The HTTP status.
+        status: u16,
         /// How long, if GBIF said.
         retry_after: Option<Duration>,
     },

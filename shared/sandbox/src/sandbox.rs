@@ -198,6 +198,11 @@ impl Sandbox {
         self.ledger.unplayed()
     }
 
+    /// Forgets the scripts that no call has met; tells how many there were.
+    pub fn forget_scripts(&self) -> usize {
+        self.ledger.forget()
+    }
+
     /// Calls that `route` has received, scripted ones included.
     pub fn calls(&self, route: Route) -> u64 {
         self.ledger.calls(route)

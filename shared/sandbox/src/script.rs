@@ -8,6 +8,7 @@ use std::{
 use axum::http::{Method, request::Parts};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A place where calls arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,6 +119,35 @@ pub enum Scripted {
         /// Pause after each piece, in real milliseconds.
         pause_ms: u64,
     },
+    /// The true answer with one byte of its body inverted: the right length, the wrong content.
+    Garble {
+        /// Which byte, from 0; beyond the body nothing changes.
+        at_byte: u64,
+    },
+    /// The true answer with this header instead of its own.
+    Header {
+        /// Name.
+        name: String,
+        /// Value.
+        value: String,
+    },
+    /// The true answer, a JSON document, with another value at one place.
+    Say {
+        /// The place, a JSON pointer (RFC 6901); a member that is missing is added, any other missing place changes nothing.
+        pointer: String,
+        /// The value.
+        value: Value,
+    },
+    /// The true answer, a JSON document, with one of its lists in the reverse order.
+    Reverse {
+        /// The list, a JSON pointer.
+        pointer: String,
+    },
+    /// The call is handled as if it did not name this parameter or header.
+    Deaf {
+        /// A parameter of the query, or a header in lower case.
+        to: String,
+    },
 }
 
 impl Scripted {
@@ -146,6 +176,16 @@ impl Scripted {
             Some(seconds) => answer.with_header("retry-after", &seconds.to_string()),
             None => answer,
         }
+    }
+
+    /// The true answer with another value at one place of its JSON.
+    pub fn say(pointer: &str, value: impl Into<Value>) -> Self {
+        Self::Say { pointer: pointer.to_owned(), value: value.into() }
+    }
+
+    /// The call is handled as if it did not name this parameter or header.
+    pub fn deaf(to: &str) -> Self {
+        Self::Deaf { to: to.to_owned() }
     }
 
     /// Adds a header to an answer; other scripts stay as they are.
@@ -228,6 +268,10 @@ impl Ledger {
 
     pub(crate) fn recorded(&self, route: Route) -> Vec<Recorded> {
         self.pages().recorded.get(&route).map(|calls| calls.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut self.pages().scripts).values().map(VecDeque::len).sum()
     }
 
     pub(crate) fn unplayed(&self) -> usize {

@@ -17,10 +17,13 @@ use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::script::{Host, Ledger, Route, Scripted};
+use crate::{
+    alter,
+    script::{Host, Ledger, Route, Scripted},
+};
 
 /// The largest body that is read: GBIF's own limit for a request is not public, its largest fixture has 79 kB.
-const BODY_LIMIT: usize = 32 << 20;
+pub(crate) const BODY_LIMIT: usize = 32 << 20;
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,10 @@ async fn answer(
         Scripted::Answer { status, headers, body } => return Ok(made(*status, headers, body)),
         _ => {}
     }
+    let parts = match &scripted {
+        Scripted::Deaf { to } => alter::deafened(parts, to),
+        _ => parts,
+    };
     let request = Request::from_parts(parts, Body::from(body));
     let response: Result<_, Infallible> = TowerToHyperService::new(router).call(request).await;
     let response = response.unwrap_or_else(|never| match never {});
@@ -79,7 +86,11 @@ async fn answer(
         Scripted::Drip { chunk_bytes, pause_ms } => {
             Ok(reshaped(response, |body| drip(body, chunk_bytes.max(1), Duration::from_millis(pause_ms))))
         }
-        _ => Ok(response),
+        Scripted::Garble { at_byte } => Ok(alter::garbled(response, at_byte).await),
+        Scripted::Header { name, value } => Ok(alter::headed(response, &name, &value)),
+        Scripted::Say { pointer, value } => Ok(alter::json(response, |answer| alter::say(answer, &pointer, value)).await),
+        Scripted::Reverse { pointer } => Ok(alter::json(response, |answer| alter::reverse(answer, &pointer)).await),
+        Scripted::Pass | Scripted::Deaf { .. } | Scripted::Answer { .. } | Scripted::Reset => Ok(response),
     }
 }
 

@@ -18,3 +18,4 @@ mod retention;
 mod rights;
 mod secrets;
 mod tls;
+mod services;
