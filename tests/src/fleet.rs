@@ -197,7 +197,17 @@ impl Fleet {
         let own_settings = own.iter().map(|(name, _)| *name).collect();
         environment.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let environment_of = config.environment_of;
-        Ok(Self { database, roles, sandbox, broker, folder, environment, own_settings, environment_of, workers: Vec::new() })
+        Ok(Self {
+            database,
+            roles,
+            sandbox,
+            broker,
+            folder,
+            environment,
+            own_settings,
+            environment_of,
+            workers: Vec::new(),
+        })
     }
 
     /// Starts one more process of a worker.
@@ -282,7 +292,11 @@ impl Fleet {
     /// The program cannot be started.
     pub async fn command(&self, args: &[&str]) -> anyhow::Result<Output> {
         let mut command = Command::new(program("passereau")?);
-        command.args(args).envs(self.environment.clone()).envs(self.identity("passereau", args.first().copied())).stdin(Stdio::null());
+        command
+            .args(args)
+            .envs(self.environment.clone())
+            .envs(self.identity("passereau", args.first().copied()))
+            .stdin(Stdio::null());
         Ok(tokio::process::Command::from(command).output().await?)
     }
 
@@ -472,7 +486,7 @@ impl Fleet {
 impl Drop for Fleet {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (worker, _) in &self.workers {
+            for Process { worker, .. } in &self.workers {
                 eprintln!("--- the {worker}'s last words:\n{}", self.log_tail(worker));
             }
         }

@@ -98,8 +98,8 @@ fn days(year: i32, month: u32, day: u32) -> Option<i64> {
 fn time_of_day(text: &[u8]) -> Option<(i64, i64)> {
     let zone = text.iter().position(|byte| matches!(byte, b'Z' | b'+' | b'-')).unwrap_or(text.len());
     let (clock, zone) = text.split_at(zone);
-    let (hours, minutes) = hour_minute(clock.get(..5)?)?;
-    let mut micros = (i64::from(hours) * 60 + i64::from(minutes)) * 60_000_000;
+    let (hour, minute) = hour_minute(clock.get(..5)?)?;
+    let mut micros = (i64::from(hour) * 60 + i64::from(minute)) * 60_000_000;
     if clock.len() > 5 {
         if clock.get(5) != Some(&b':') {
             return None;

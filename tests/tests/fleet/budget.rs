@@ -36,7 +36,8 @@ async fn eight_enrichers_keep_the_pace_of_one_and_the_calls_of_a_day_survive_the
     let pool = fleet.database.pool.clone();
     let id = fleet.submit(&request()).await.unwrap();
     let calls = async |fleet: &Fleet, wanted: u64| {
-        wait_until("the calls", SOON, async || (fleet.sandbox.calls(Route::Observations) >= wanted).then_some(())).await;
+        wait_until("the calls", SOON, async || (fleet.sandbox.calls(Route::Observations) >= wanted).then_some(()))
+            .await;
     };
     calls(&fleet, 1).await;
     let first = Instant::now();
@@ -75,7 +76,11 @@ async fn eight_requesters_never_ask_gbif_for_more_downloads_than_the_account_has
     for n in 0..6 {
         let mut query = query("passereau");
         query["predicate"]["predicates"][4]["values"] = serde_json::json!([n.to_string()]);
-        let request = HarvestRequest { subscription: Some(format!("budget-{n}")), query: Some(query), ..HarvestRequest::default() };
+        let request = HarvestRequest {
+            subscription: Some(format!("budget-{n}")),
+            query: Some(query),
+            ..HarvestRequest::default()
+        };
         ids.push(fleet.submit(&request).await.unwrap());
     }
     // Those without a place wait as rows with a date.

@@ -17,5 +17,5 @@ mod privacy;
 mod retention;
 mod rights;
 mod secrets;
-mod tls;
 mod services;
+mod tls;

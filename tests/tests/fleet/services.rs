@@ -76,7 +76,8 @@ impl World {
             ("PASSEREAU_RECONVERT_SECONDS", "0"),
         ];
         let environment = times.map(|(name, value)| (name, value.to_owned())).into();
-        let config = FleetConfig { environment, in_one_process: true, ..FleetConfig::handing_out(vec![archive.clone()]) };
+        let config =
+            FleetConfig { environment, in_one_process: true, ..FleetConfig::handing_out(vec![archive.clone()]) };
         Self { fleet: Fleet::start(config).await.unwrap(), archive }
     }
 
@@ -108,7 +109,8 @@ impl World {
         })
         .await;
         wait_until("an empty outbox", STUCK, async || {
-            let left: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.outbox").fetch_one(self.pool()).await.unwrap();
+            let left: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM passereau.outbox").fetch_one(self.pool()).await.unwrap();
             if left > 0 && time::next_wait(self.pool()).await.is_some() {
                 time::pass(self.pool(), Duration::from_secs(60)).await;
             }
@@ -136,10 +138,8 @@ async fn platform(pool: &PgPool) -> Platform {
     .fetch_one(pool)
     .await
     .unwrap();
-    let rejects: Vec<(String, i64)> = sqlx::query_as("SELECT reason, count(*) FROM pinv_gbif.reject GROUP BY 1")
-        .fetch_all(pool)
-        .await
-        .unwrap();
+    let rejects: Vec<(String, i64)> =
+        sqlx::query_as("SELECT reason, count(*) FROM pinv_gbif.reject GROUP BY 1").fetch_all(pool).await.unwrap();
     Platform { rows, digest: digest.unwrap_or_default(), rejects: rejects.into_iter().collect() }
 }
 
@@ -215,7 +215,10 @@ async fn problems(world: &World, usual: &Run, row: usize, case: &Case) -> Vec<St
             assert_sums(&harvest.counts);
             let usually = usual.platform.rejects["uuid_pending"];
             let late = usual.platform.rows - platform.rows;
-            check(late > 0 && waiting - usually == late, format!("{late} rows fewer, {waiting} wait, usually {usually}"));
+            check(
+                late > 0 && waiting - usually == late,
+                format!("{late} rows fewer, {waiting} wait, usually {usually}"),
+            );
         }
         Ends::Failed(words) => {
             check(harvest.state == State::Failed, format!("{}", harvest.state));

@@ -236,16 +236,11 @@ pub const CASES: &[Case] = &[
     })
     .calls(&[(CreateDownload, 1), (UserDownloads, 1)])
     .later(About(5)),
-    gbif("makes the download and never sends its key", || {
-        once(CreateDownload, Scripted::Stall { after_bytes: 0 })
-    })
-    .calls(&[(CreateDownload, 1), (UserDownloads, 1)])
-    .later(About(5)),
+    gbif("makes the download and never sends its key", || once(CreateDownload, Scripted::Stall { after_bytes: 0 }))
+        .calls(&[(CreateDownload, 1), (UserDownloads, 1)])
+        .later(About(5)),
     gbif("makes the download, loses the answer, and fails twice when asked for the account's downloads", || {
-        vec![
-            (CreateDownload, vec![Scripted::LoseAnswer]),
-            (UserDownloads, vec![Scripted::html(502), json_cut()]),
-        ]
+        vec![(CreateDownload, vec![Scripted::LoseAnswer]), (UserDownloads, vec![Scripted::html(502), json_cut()])]
     })
     .calls(&[(CreateDownload, 1), (UserDownloads, 3)])
     .later(About(35)),
@@ -272,10 +267,8 @@ pub const CASES: &[Case] = &[
     .later(About(15)),
     gbif("cuts the JSON of the download's state", || once(DownloadStatus, json_cut())).later(About(5)),
     // The state of the download.
-    gbif("answers 429 with `Retry-After: 77` when asked for the state", || {
-        looks([Scripted::gbif_slow_down(Some(77))])
-    })
-    .later(By(82)),
+    gbif("answers 429 with `Retry-After: 77` when asked for the state", || looks([Scripted::gbif_slow_down(Some(77))]))
+        .later(By(82)),
     gbif("answers 429 with a date 90 s ahead when asked for the state", || looks([until(429, 90)])).later(By(95)),
     gbif("answers 429 without `Retry-After` when asked for the state", || looks([Scripted::gbif_slow_down(None)]))
         .later(By(15)),
@@ -295,11 +288,9 @@ pub const CASES: &[Case] = &[
     gbif("is away for a day while the download is made", || looks(times(8, Scripted::html(503))))
         .leap_s(3 * 3600)
         .later(By(28 * 3600)),
-    gbif("says RUNNING, then PREPARING, then RUNNING again", || {
-        looks(["RUNNING", "PREPARING", "RUNNING"].map(status))
-    })
-    .calls(&[(CreateDownload, 1)])
-    .later(By(37)),
+    gbif("says RUNNING, then PREPARING, then RUNNING again", || looks(["RUNNING", "PREPARING", "RUNNING"].map(status)))
+        .calls(&[(CreateDownload, 1)])
+        .later(By(37)),
     gbif("says SUSPENDED for two days, then goes on", || looks(times(8, status("SUSPENDED"))))
         .leap_s(6 * 3600)
         .calls(&[(CreateDownload, 1), (CancelDownload, 0)])
@@ -362,11 +353,9 @@ pub const CASES: &[Case] = &[
     })
     .calls(&[(FileBody, 3)])
     .later(By(1)),
-    file_server("sends fewer bytes than it announces", || {
-        once(FileBody, Scripted::Truncate { after_bytes: 30_000 })
-    })
-    .calls(&[(FileBody, 3)])
-    .later(About(5)),
+    file_server("sends fewer bytes than it announces", || once(FileBody, Scripted::Truncate { after_bytes: 30_000 }))
+        .calls(&[(FileBody, 3)])
+        .later(About(5)),
     file_server("falls silent in the middle", || once(FileBody, Scripted::Stall { after_bytes: 30_000 }))
         .calls(&[(FileBody, 3)])
         .later(About(5)),
@@ -377,9 +366,11 @@ pub const CASES: &[Case] = &[
         once(FileBody, Scripted::Drip { chunk_bytes: 4096, pause_ms: 20 })
     })
     .calls(&[(FileBody, 2)]),
-    file_server("sends a wrong byte: the archive is fetched again", || once(FileBody, Scripted::Garble { at_byte: 9_000 }))
-        .calls(&[(FileBody, 4)])
-        .later(About(5)),
+    file_server("sends a wrong byte: the archive is fetched again", || {
+        once(FileBody, Scripted::Garble { at_byte: 9_000 })
+    })
+    .calls(&[(FileBody, 4)])
+    .later(About(5)),
     file_server("sends a wrong byte each time", || {
         vec![(FileBody, vec![Scripted::Garble { at_byte: 9_000 }, Scripted::Pass, Scripted::Garble { at_byte: 9_000 }])]
     })
@@ -391,10 +382,12 @@ pub const CASES: &[Case] = &[
         .ends(Failed(&["corrupt, fetched twice", "changed predicate"]))
         .calls(&[(FileBody, 4)])
         .later(About(5)),
-    file_server("has a file of another length than GBIF announced", || looks([Scripted::Pass, Scripted::say("/size", 70_000)]))
-        .ends(Failed(&["corrupt, fetched twice", "GBIF announced 70000"]))
-        .calls(&[(FileBody, 2)])
-        .later(About(5)),
+    file_server("has a file of another length than GBIF announced", || {
+        looks([Scripted::Pass, Scripted::say("/size", 70_000)])
+    })
+    .ends(Failed(&["corrupt, fetched twice", "GBIF announced 70000"]))
+    .calls(&[(FileBody, 2)])
+    .later(About(5)),
     file_server("has a file whose length GBIF does not know", || looks([Scripted::Pass, Scripted::say("/size", 0)]))
         .calls(&[(FileBody, 2)]),
     file_server("sends a web page instead of the file (200)", || vec![(FileBody, times(2, Scripted::html(200)))])
@@ -413,8 +406,10 @@ pub const CASES: &[Case] = &[
     .ends(Failed(&["changed 5 times", "replay"]))
     .calls(&[(FileBody, 12)]),
     file_server("knows no parts", || once(FileBody, Scripted::deaf("range"))).calls(&[(FileBody, 1)]),
-    file_server("says that the file is not there (404), then has it", || once(FileBody, Scripted::answer(404, "Not Found")))
-        .later(By(30)),
+    file_server("says that the file is not there (404), then has it", || {
+        once(FileBody, Scripted::answer(404, "Not Found"))
+    })
+    .later(By(30)),
     file_server("has erased the file (410)", || once(FileBody, Scripted::answer(410, "Gone")))
         .ends(Failed(&["erased", "six months"])),
     // Datasets and publishers.

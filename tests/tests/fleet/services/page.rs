@@ -23,7 +23,8 @@ pub fn assert_written() {
 }
 
 fn table() -> String {
-    let mut text = "\n| who | does what | the harvest | calls | later by |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let mut text =
+        "\n| who | does what | the harvest | calls | later by |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for Case { who, does, ends, calls, later, .. } in CASES {
         let calls: Vec<String> = calls.iter().map(|(route, count)| format!("{count} × `{}`", name(*route))).collect();
         writeln!(text, "| {who} | {does} | {} | {} | {} |", outcome(*ends), calls.join(", "), delay(*later)).unwrap();
