@@ -88,7 +88,9 @@ async fn answer(
         }
         Scripted::Garble { at_byte } => Ok(alter::garbled(response, at_byte).await),
         Scripted::Header { name, value } => Ok(alter::headed(response, &name, &value)),
-        Scripted::Say { pointer, value } => Ok(alter::json(response, |answer| alter::say(answer, &pointer, value)).await),
+        Scripted::Say { pointer, value } => {
+            Ok(alter::json(response, |answer| alter::say(answer, &pointer, value)).await)
+        }
         Scripted::Reverse { pointer } => Ok(alter::json(response, |answer| alter::reverse(answer, &pointer)).await),
         Scripted::Pass | Scripted::Deaf { .. } | Scripted::Answer { .. } | Scripted::Reset => Ok(response),
     }

@@ -23,7 +23,8 @@ pub fn assert_written() {
 }
 
 fn table() -> String {
-    let mut text = "\n| who | does what | the harvest | calls | later by |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let mut text =
+        "\n| who | does what | the harvest | calls | later by |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for Case { who, does, ends, calls, later, .. } in CASES {
         let calls: Vec<String> = calls.iter().map(|(route, count)| format!("{count} × `{}`", name(*route))).collect();
         writeln!(text, "| {who} | {does} | {} | {} | {} |", outcome(*ends), calls.join(", "), delay(*later)).unwrap();
@@ -39,6 +40,7 @@ fn outcome(ends: Ends) -> String {
     match ends {
         Ends::AsUsual => "completes, as usual".to_owned(),
         Ends::Waiting => "completes; records of iNaturalist wait".to_owned(),
+        Ends::PublishersUnknown => "completes; records of refused publishers enter".to_owned(),
         Ends::Failed(words) => format!("**fails**: “{}”", words.join(" … ")),
     }
 }
@@ -51,7 +53,7 @@ fn delay(later: Later) -> String {
     };
     match seconds {
         0..=179 => format!("{about}{seconds} s"),
-        180..=7_199 => format!("{about}{} min", seconds / 60),
-        _ => format!("{about}{} h", seconds / 3_600),
+        180..=7_199 => format!("{about}{} min", (seconds + 30) / 60),
+        _ => format!("{about}{} h", (seconds + 1_800) / 3_600),
     }
 }
