@@ -100,6 +100,10 @@ async fn a_status_is_read_or_named() {
     assert!(error.is_transient() && format!("{:?}", error).contains("Html"), "{error:?}");
     let error = gbif(429, &[("retry-after", "5")], "[]").await.status(&key()).await.unwrap_err();
     assert_eq!((error.is_transient(), error.retry_after()), (true, Some(Duration::from_secs(5))));
+    for status in [408, 420, 425] {
+        let error = gbif(status, &[], "later").await.status(&key()).await.unwrap_err();
+        assert!(error.is_transient() && error.to_string().contains(&status.to_string()), "{error:?}");
+    }
     let error = gbif(401, &[], "no").await.status(&key()).await.unwrap_err();
     assert!(matches!(error, GbifError::Unauthorized { .. }) && !error.is_transient(), "{error:?}");
 }

@@ -301,6 +301,40 @@ async fn scripts_override_answers() {
 }
 
 #[tokio::test]
+async fn true_answers_can_be_altered() {
+    let world = world(|_| ()).await;
+    let key = world.created(&year("2020")).await;
+    world.sandbox.script(Route::DownloadStatus, [Scripted::say("/status", "KILLED"), Scripted::Pass]);
+    assert_eq!(world.status(&key).await["status"], "KILLED");
+    assert_eq!(world.status(&key).await["status"], "RUNNING", "the call before had its effect");
+
+    let url = format!("{}/occurrence/download/request/{key}.zip", world.sandbox.files_url);
+    let etag = Scripted::Header { name: "etag".to_owned(), value: "\"another\"".to_owned() };
+    world.sandbox.script(Route::FileBody, [Scripted::Garble { at_byte: 1 }, etag, Scripted::deaf("range")]);
+    let whole = std::fs::read(world.archive()).unwrap();
+    let garbled = world.client.get(&url).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!((garbled.len(), garbled[0], garbled[1]), (whole.len(), whole[0], !whole[1]));
+    assert_eq!(world.client.get(&url).send().await.unwrap().headers()["etag"], "\"another\"");
+    let unheard = world.client.get(&url).header("range", "bytes=0-9").send().await.unwrap();
+    assert_eq!((unheard.status(), unheard.bytes().await.unwrap().len()), (StatusCode::OK, whole.len()));
+
+    let reverse = Scripted::Reverse { pointer: "/results".to_owned() };
+    world
+        .sandbox
+        .script(Route::Observations, [reverse, Scripted::deaf("per_page"), Scripted::deaf("id"), Scripted::Reset]);
+    let list = (1..50).map(|id: i64| id.to_string()).collect::<Vec<_>>().join(",");
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let answer = world.observations(&format!("?id={list}&fields=id&per_page=200")).await;
+        asked.push(answer.json::<Value>().await.unwrap());
+    }
+    assert_eq!(asked[0]["results"][0]["id"], 1, "the newest comes last");
+    assert_eq!(asked[1]["results"].as_array().unwrap().len(), 30);
+    assert_eq!(asked[2]["results"][0]["id"], inaturalist::NEWEST_ID);
+    assert_eq!((world.sandbox.forget_scripts(), world.sandbox.unplayed_scripts()), (1, 0));
+}
+
+#[tokio::test]
 async fn inaturalist_traps() {
     let world = world(|_| ()).await;
     let ids: Vec<i64> = (1_000..1_200).collect();

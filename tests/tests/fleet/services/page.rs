@@ -40,6 +40,7 @@ fn outcome(ends: Ends) -> String {
     match ends {
         Ends::AsUsual => "completes, as usual".to_owned(),
         Ends::Waiting => "completes; records of iNaturalist wait".to_owned(),
+        Ends::PublishersUnknown => "completes; records of refused publishers enter".to_owned(),
         Ends::Failed(words) => format!("**fails**: “{}”", words.join(" … ")),
     }
 }
@@ -52,7 +53,7 @@ fn delay(later: Later) -> String {
     };
     match seconds {
         0..=179 => format!("{about}{seconds} s"),
-        180..=7_199 => format!("{about}{} min", seconds / 60),
-        _ => format!("{about}{} h", seconds / 3_600),
+        180..=7_199 => format!("{about}{} min", (seconds + 30) / 60),
+        _ => format!("{about}{} h", (seconds + 1_800) / 3_600),
     }
 }
