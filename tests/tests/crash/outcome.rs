@@ -88,7 +88,7 @@ impl Outcome {
             "GBIF was asked for {posted} downloads instead of one ({} times)",
             fleet.sandbox.calls(Route::CreateDownload)
         );
-        Ok(Self { parts, counts: harvest.counts.clone() })
+        Ok(Self { parts, counts: harvest.counts })
     }
 
     /// What differs from the run without a fault, in words; `None` when nothing does.

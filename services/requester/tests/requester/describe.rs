@@ -252,7 +252,8 @@ async fn texts_of_the_registry_are_kept_readable() {
     .fetch_all(bench.pool())
     .await
     .unwrap();
-    assert_eq!(texts, ["a b & c"; 6]);
+    // What PostgreSQL cannot hold is shown as a character that is missing; other control characters are white space.
+    assert_eq!(texts, ["a\u{FFFD} b & c"; 6]);
     bench.finish().await;
 }
 
