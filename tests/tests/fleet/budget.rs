@@ -9,7 +9,7 @@ use passereau_testing::wait_until;
 use passereau_tests::{Fleet, FleetConfig, query};
 use uuid::Uuid;
 
-use crate::prepared::{RECORDS, SOON, generated, request};
+use crate::prepared::{SOON, generated, request};
 
 /// Processes of the worker that has to share.
 const PROCESSES: usize = 8;
@@ -26,7 +26,7 @@ async fn fleet_of(worker: &'static str, config: FleetConfig) -> Fleet {
 async fn eight_enrichers_keep_the_pace_of_one_and_the_calls_of_a_day_survive_their_end() {
     const PER_DAY: u64 = 8;
     const INTERVAL: Duration = Duration::from_millis(300);
-    let (_folder, archive) = generated(RECORDS);
+    let (_folder, archive) = generated(6_000);
     let mut config = FleetConfig::handing_out(vec![archive]);
     config.environment = vec![
         ("PASSEREAU_INATURALIST_INTERVAL_S", INTERVAL.as_secs_f64().to_string()),
