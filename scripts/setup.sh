@@ -40,6 +40,7 @@ missing_packages() {
     command -v psql >/dev/null || echo postgresql-client
     command -v mold >/dev/null || echo mold
     command -v cc >/dev/null && [ -e /usr/include/stdio.h ] || echo gcc libc6-dev
+    command -v openssl >/dev/null || echo openssl # certificates of the tests of encryption
     command -v c++ >/dev/null || echo g++ # libFuzzer is C++
     command -v unzip >/dev/null || echo unzip
     command -v curl >/dev/null || echo curl
