@@ -188,7 +188,7 @@ fn store_stop(error: StoreError) -> Stop {
 
 fn landing_stop(error: LandingError) -> Stop {
     match error {
-        LandingError::ClaimLost { .. } => Stop::snooze(Duration::from_secs(5), error.to_string()),
+        LandingError::ClaimLost { .. } => Stop::busy(error.to_string()),
         // PostgreSQL being away costs no attempt.
         LandingError::Database { source, .. } if is_database_absent(&source) => source.into(),
         error if error.is_transient() => Stop::retry(error),

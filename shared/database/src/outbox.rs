@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 /// Which exchange a message leaves by.
@@ -112,6 +112,34 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Puts a message that was published back among the rows, under its own id and for its `due_at`; does nothing when it stands there.
+/// For what may be handled by another copy meanwhile, whose handling is then what counts.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn postpone(pool: &PgPool, row: OutboxRow) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(
+        "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt, due_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now())) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(row.id)
+    .bind(row.exchange.as_str())
+    .bind(row.routing_key)
+    .bind(i32::from(row.version))
+    .bind(row.body)
+    .bind(row.raw)
+    .bind(Json(row.headers))
+    .bind(row.harvest_id)
+    .bind(row.attempt)
+    .bind(row.due_at)
+    .execute(&mut *tx)
+    .await?;
+    // After the insert, which waits for a relay that is just publishing it: what waits here is not lost at the broker.
+    sqlx::query("DELETE FROM passereau.sent WHERE id = $1").bind(row.id).execute(&mut *tx).await?;
+    tx.commit().await
 }
 
 /// Writes a row that is not due before somebody says so, in the caller's transaction.

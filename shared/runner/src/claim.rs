@@ -36,7 +36,7 @@ pub struct ClaimLost {
 impl From<ClaimLost> for Stop {
     /// The other copy does the work; this message comes again and finds it done.
     fn from(lost: ClaimLost) -> Self {
-        Self::snooze(Duration::from_secs(5), lost.to_string())
+        Self::busy(lost.to_string())
     }
 }
 
@@ -80,7 +80,7 @@ impl Claim {
     /// Checks in a transaction that the claim is still held, and locks it until the commit.
     ///
     /// # Errors
-    /// [`Stop::Snooze`] when it was taken over; those of PostgreSQL.
+    /// [`Stop::Busy`] when it was taken over; those of PostgreSQL.
     pub async fn check(&self, connection: &mut PgConnection) -> Result<(), Stop> {
         let held: Option<i64> =
             sqlx::query_scalar("SELECT token FROM passereau.claim WHERE name = $1 AND token = $2 FOR UPDATE")

@@ -116,11 +116,11 @@ impl Context {
     /// Keeps a second copy of the same outside work out for as long as the claim is held.
     ///
     /// # Errors
-    /// [`Stop::Snooze`] while somebody else holds it, otherwise those of PostgreSQL.
+    /// [`Stop::Busy`] while somebody else holds it, otherwise those of PostgreSQL.
     pub async fn claim(&self, name: &str) -> Result<Claim, Stop> {
         match Claim::take(&self.pool, name).await? {
             Some(claim) => Ok(claim),
-            None => Err(Stop::snooze(Duration::from_secs(5), format!("{name} is being worked on by another process"))),
+            None => Err(Stop::busy(format!("{name} is being worked on by another process"))),
         }
     }
 }

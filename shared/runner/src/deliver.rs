@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 use futures_util::FutureExt;
 use passereau_broker::Incoming;
 use passereau_contracts::{DecodeError, Task};
-use passereau_database::outbox::{Exchange, OutboxRow, enqueue, park};
+use passereau_database::outbox::{Exchange, OutboxRow, enqueue, park, postpone};
 use passereau_telemetry::{DeadLetterReason, MessageOutcome, Metrics, trace_context};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::{Instant, timeout};
@@ -210,6 +210,7 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
         Ok(Err(panic)) => Err(Stop::retry(format!("the handler panicked: {}", panic_text(&*panic)))),
         Err(_) => Err(Stop::retry(format!("the handler did not come back within {} s", HELD_AT_MOST.as_secs()))),
     };
+    fault::hold(kind).await;
     fault::reached(Boundary::Worked, kind);
     let settled = match outcome {
         Ok(done) => finish(&context, envelope, done).await,
@@ -306,6 +307,12 @@ async fn stop_with<W: Worker>(
         Stop::Duplicate | Stop::Cancelled => return Ok(MessageOutcome::Duplicate),
         Stop::DatabaseAbsent(reason) => return Err(Trouble::Absent(reason)),
         Stop::Reject { reason } => return give_up(context, envelope, DeadLetterReason::Rejected, &reason).await,
+        Stop::Busy { after, because } => {
+            tracing::debug!(after_ms = after.as_millis(), because, "another copy is at it, looks again");
+            let row = OutboxRow { id: envelope.message_id, ..again(envelope, envelope.attempt, after, None)? };
+            postpone(&context.pool, row).await?;
+            return Ok(MessageOutcome::Snoozed);
+        }
         Stop::Snooze { after, because } => {
             tracing::debug!(after_ms = after.as_millis(), because, "comes again");
             (again(envelope, envelope.attempt, after, None)?, MessageOutcome::Snoozed)

@@ -1,7 +1,7 @@
-//! Faults that a test orders by the environment: the process ends at a boundary of a delivery as in a power cut, or the relay
-//! repeats or reorders what it publishes. Only in debug builds; a release build has none of this.
+//! Faults that a test orders by the environment: the process ends at a boundary of a delivery as in a power cut, or holds it for
+//! too long, or the relay repeats or reorders what it publishes. Only in debug builds; a release build has none of this.
 //!
-//! `PASSEREAU_FAULT` is `<boundary>:<kind>` or one of the [`Disorder`]s. `PASSEREAU_FAULT_MARK` is a file that the first process
+//! `PASSEREAU_FAULT` is `<boundary>:<kind>`, `held:<kind>`, or one of the [`Disorder`]s. `PASSEREAU_FAULT_MARK` is a file that the first process
 //! to reach the boundary makes: whoever comes later finds it and goes on, so that a fault happens once.
 
 /// Where a delivery can be cut off.
@@ -43,27 +43,39 @@ mod ordered {
             }
         }
 
-        /// Whether this boundary is the ordered one, for this kind, and nobody has been here.
-        fn is_due(self, kind: &str) -> bool {
-            let Ok(ordered) = std::env::var("PASSEREAU_FAULT") else { return false };
-            if ordered.split_once(':') != Some((self.name(), kind)) {
-                return false;
-            }
-            let Some(mark) = std::env::var_os("PASSEREAU_FAULT_MARK") else { return false };
-            std::fs::File::create_new(mark).is_ok()
+    }
+
+    /// Whether this fault is the ordered one, for this kind, and nobody has been here.
+    fn is_due(fault: &str, kind: &str) -> bool {
+        let Ok(ordered) = std::env::var("PASSEREAU_FAULT") else { return false };
+        if ordered.split_once(':') != Some((fault, kind)) {
+            return false;
+        }
+        let Some(mark) = std::env::var_os("PASSEREAU_FAULT_MARK") else { return false };
+        std::fs::File::create_new(mark).is_ok()
+    }
+
+    /// Longer than an impatient broker of the tests lets a consumer hold a delivery, shorter than a test waits.
+    const HELD_FOR: std::time::Duration = std::time::Duration::from_secs(8);
+
+    /// Holds the delivery at the end of its outside work, if a test has ordered `held:<kind>`.
+    pub(crate) async fn hold(kind: &str) {
+        if is_due("held", kind) {
+            tracing::warn!("a test has ordered this process to hold its delivery");
+            tokio::time::sleep(HELD_FOR).await;
         }
     }
 
     /// Ends the process without a word if a test has ordered it.
     pub(crate) fn reached(boundary: Boundary, kind: &str) {
-        if boundary.is_due(kind) {
+        if is_due(boundary.name(), kind) {
             end();
         }
     }
 
     /// The same for [`Boundary::Published`], once no process has anything of this harvest left to publish.
     pub(crate) async fn reached_published(pool: &sqlx::PgPool, kind: &str, harvest_id: Option<uuid::Uuid>) {
-        if !Boundary::Published.is_due(kind) {
+        if !is_due(Boundary::Published.name(), kind) {
             return;
         }
         let waiting =
@@ -91,13 +103,15 @@ mod ordered {
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use ordered::{disorder, reached, reached_published};
+pub(crate) use ordered::{disorder, hold, reached, reached_published};
 
 #[cfg(not(debug_assertions))]
 mod never {
     use super::{Boundary, Disorder};
 
     pub(crate) fn reached(_boundary: Boundary, _kind: &str) {}
+
+    pub(crate) async fn hold(_kind: &str) {}
 
     pub(crate) async fn reached_published(_pool: &sqlx::PgPool, _kind: &str, _harvest_id: Option<uuid::Uuid>) {}
 
@@ -107,4 +121,4 @@ mod never {
 }
 
 #[cfg(not(debug_assertions))]
-pub(crate) use never::{disorder, reached, reached_published};
+pub(crate) use never::{disorder, hold, reached, reached_published};

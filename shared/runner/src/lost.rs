@@ -87,7 +87,8 @@ async fn send_again(pool: &PgPool, kinds: &[&str], after: Duration) -> Result<u6
                           WHERE routing_key = ANY ($1) AND sent_at < now() - make_interval(secs => $2) FOR UPDATE SKIP LOCKED)
              RETURNING *)
          INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt)
-         SELECT id, 'work', routing_key, version, body, raw, headers, harvest_id, attempt FROM lost",
+         SELECT id, 'work', routing_key, version, body, raw, headers, harvest_id, attempt FROM lost
+         ON CONFLICT (id) DO NOTHING",
     )
     .bind(kinds)
     .bind(after.as_secs_f64())

@@ -61,6 +61,9 @@ impl Done {
     }
 }
 
+/// How long a copy leaves the work to another one before it looks again.
+const BUSY_FOR: Duration = Duration::from_secs(5);
+
 /// Why a handler stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum Stop {
@@ -70,6 +73,17 @@ pub enum Stop {
         /// When to come again, from now.
         after: Duration,
         /// What is being waited for.
+        because: String,
+    },
+    /// Another copy is at it: this very message comes again later, unless that copy has handled it by then.
+    ///
+    /// No snooze: what comes again after a snooze is a new message, and the inbox takes the old one for handled. So the copy that
+    /// does the work would find its message handled, drop the work, and the next two copies would do the same to each other.
+    #[error("{because}")]
+    Busy {
+        /// When to come again, from now.
+        after: Duration,
+        /// What is being worked on.
         because: String,
     },
     /// It failed for a reason that may pass: come again with one attempt spent.
@@ -101,6 +115,11 @@ impl Stop {
     /// Come again later.
     pub fn snooze(after: Duration, because: impl Into<String>) -> Self {
         Self::Snooze { after, because: because.into() }
+    }
+
+    /// Leave it to the copy that is at it.
+    pub fn busy(because: impl Into<String>) -> Self {
+        Self::Busy { after: BUSY_FOR, because: because.into() }
     }
 
     /// Try again later.

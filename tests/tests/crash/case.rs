@@ -122,6 +122,7 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
             config.environment_of.push((worker_of(kind), order(format!("{boundary}:{kind}"))))
         }
         Fault::RelayKilled(kind) => config.environment.extend(order(format!("confirmed:{kind}"))),
+        Fault::Held(kind) => config.environment_of.push((worker_of(kind), order(format!("held:{kind}")))),
         Fault::Twice => config.environment.extend(order("twice".into())),
         Fault::Shuffled => config.environment.extend(order("shuffled".into())),
         Fault::TwoCopies => config.copies = Some(2),
@@ -205,6 +206,14 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
             })
             .await?;
             at = Instant::now();
+        }
+        Fault::Held(kind) => {
+            until("the fault", async || Ok(mark.exists())).await?;
+            at = Instant::now();
+            until("a channel that RabbitMQ has closed", async || {
+                Ok(fleet.log(worker_of(kind)).contains("not consuming, subscribing again"))
+            })
+            .await?;
         }
         Fault::Twice | Fault::Shuffled | Fault::TwoCopies => {}
     }

@@ -42,6 +42,8 @@ pub enum Fault {
     QueueDeleted(&'static str),
     /// The queue of a worker is deleted with a message in it, and made again.
     MessageLost(&'static str),
+    /// A delivery is held until RabbitMQ takes it back and closes the channel.
+    Held(&'static str),
     /// The file system of the store is full when the archive is fetched.
     StoreFull,
 }
@@ -50,6 +52,11 @@ impl Fault {
     /// Whether it touches what all fleets share.
     pub fn needs_the_servers(&self) -> bool {
         matches!(self, Self::ServersKilled(..))
+    }
+
+    /// Whether it needs a broker that soon takes back what a consumer holds.
+    pub fn needs_an_impatient_broker(&self) -> bool {
+        matches!(self, Self::Held(_))
     }
 
     /// The fault in words.
@@ -72,6 +79,7 @@ impl Fault {
             Self::Cut(_) => "RabbitMQ out of reach for longer than any back-off".into(),
             Self::QueueDeleted(_) => "queue deleted under its consumer and made again".into(),
             Self::MessageLost(_) => "queue deleted with a message in it and made again".into(),
+            Self::Held(_) => "delivery held for longer than RabbitMQ allows".into(),
             Self::StoreFull => "store full".into(),
         }
     }
@@ -79,7 +87,7 @@ impl Fault {
     /// Whom it hits, as a row of the table.
     pub fn whom(&self) -> String {
         match self {
-            Self::Killed { kind, .. } | Self::RelayKilled(kind) => format!("{} `{kind}`", worker_of(kind)),
+            Self::Killed { kind, .. } | Self::RelayKilled(kind) | Self::Held(kind) => format!("{} `{kind}`", worker_of(kind)),
             Self::ServersKilled(_, state) | Self::Cut(state) => format!("all, {state}"),
             Self::QueueDeleted(worker) | Self::MessageLost(worker) => (*worker).to_owned(),
             Self::StoreFull => "downloader".into(),
@@ -108,6 +116,9 @@ pub fn cases() -> Vec<Case> {
     faults.extend([Fault::Twice, Fault::Shuffled, Fault::TwoCopies, Fault::KilledAgainAndAgain]);
     faults.extend([State::Preparing, State::Upserting].map(Fault::Cut));
     faults.extend(["loader", "upserter"].map(Fault::QueueDeleted));
+    // One of each worker.
+    let held = ["harvest.request", "download.poll", "archive.fetch", "archive.load", "inat.enrich", "synthese.upsert"];
+    faults.extend(held.map(Fault::Held));
     faults.push(Fault::MessageLost("loader"));
     faults.push(Fault::StoreFull);
     for servers in [&[Which::Database][..], &[Which::Broker], &[Which::Database, Which::Broker]] {

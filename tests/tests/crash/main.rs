@@ -19,12 +19,13 @@ use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use passereau_sandbox::generate::{GenerateOptions, generate};
-use passereau_testing::servers::{Platform, Wanted};
+use passereau_testing::servers::{Platform, Wanted, Which};
 use passereau_tests::{Prepared, program};
 use tokio::sync::Mutex;
 
 use case::{Case, Stage};
 use faults::cases;
+use outcome::Outcome;
 use table::Passed;
 
 /// Records of the archive: small, with every kind of record in it.
@@ -64,20 +65,12 @@ async fn run(words: &[String]) -> Result<bool> {
     let is_whole = chosen.len() == total;
 
     let (alone, beside): (Vec<Case>, Vec<Case>) = chosen.into_iter().partition(|case| case.fault.needs_the_servers());
-    let queue = Mutex::new(beside);
-    let lane = async || {
-        let mut results = Vec::new();
-        loop {
-            let Some(case) = queue.lock().await.pop() else { return results };
-            results.push(case::judge(&stage, case, &baseline).await);
-        }
-    };
-    // Two side by side, in this one task: the work is done by the processes under test.
-    let (one, two) = tokio::join!(lane(), lane());
-    let mut results: Vec<(Case, Result<Passed>)> = one.into_iter().chain(two).collect();
+    let (held, beside) = beside.into_iter().partition(|case| case.fault.needs_an_impatient_broker());
+    let mut results = side_by_side(&stage, beside, &baseline).await;
     for case in alone {
         results.push(case::judge(&stage, case, &baseline).await);
     }
+    results.extend(before_an_impatient_broker(&stage, held, &baseline).await?);
     let mut failed = 0;
     if is_whole || words.iter().any(|word| word == "rolling") {
         match rolling::run(&stage).await {
@@ -103,4 +96,36 @@ async fn run(words: &[String]) -> Result<bool> {
         table::check(&passed)?;
     }
     Ok(failed == 0)
+}
+
+type Judged = (Case, Result<Passed>);
+
+/// Two at a time, in this one task: the work is done by the processes under test.
+async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Outcome) -> Vec<Judged> {
+    let queue = Mutex::new(cases);
+    let lane = async || {
+        let mut results = Vec::new();
+        loop {
+            let Some(case) = queue.lock().await.pop() else { return results };
+            results.push(case::judge(stage, case, baseline).await);
+        }
+    };
+    let (one, two) = tokio::join!(lane(), lane());
+    one.into_iter().chain(two).collect()
+}
+
+/// The same with a broker that soon takes back what a consumer holds.
+async fn before_an_impatient_broker(stage: &Stage, cases: Vec<Case>, baseline: &Outcome) -> Result<Vec<Judged>> {
+    if cases.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut platform = stage.platform.lock().await;
+    platform.kill(Which::Broker).await?;
+    platform.start_impatient_broker().await?;
+    drop(platform);
+    let results = side_by_side(stage, cases, baseline).await;
+    let mut platform = stage.platform.lock().await;
+    platform.kill(Which::Broker).await?;
+    platform.start_again(Which::Broker).await?;
+    Ok(results)
 }

@@ -42,6 +42,8 @@ pub enum Step {
     UntilShutdown,
     /// Waits until the test lets it go on, then writes its effect.
     UntilReleased,
+    /// The same while it keeps other copies out.
+    ClaimedUntilReleased,
 }
 
 /// The worker under test. It takes the loader's queue.
@@ -70,6 +72,7 @@ impl Worker for Probe {
         let poisoned = *self.poison.lock().unwrap() == Some(task.0.harvest_id);
         assert!(!poisoned, "this message is poison");
         let step = self.steps.lock().unwrap().pop_front().unwrap_or(Step::Work);
+        let mut claim = None;
         match step {
             Step::Work => {}
             Step::Snooze(after) => return Err(Stop::snooze(after, "the test says so")),
@@ -77,12 +80,19 @@ impl Worker for Probe {
             Step::Reject(reason) => return Err(Stop::reject(reason)),
             Step::Panic => panic!("out of cheese"),
             Step::UntilReleased => self.released.notified().await,
+            Step::ClaimedUntilReleased => {
+                claim = Some(context.claim(&format!("test {}", task.0.harvest_id)).await?);
+                self.released.notified().await;
+            }
             Step::UntilShutdown => {
                 context.shutdown().cancelled().await;
                 return Err(Stop::snooze(Duration::ZERO, "shutdown"));
             }
         }
         let mut tx = context.begin().await?;
+        if let Some(claim) = claim {
+            claim.release(&mut tx).await?;
+        }
         sqlx::query("INSERT INTO effect VALUES ($1)").bind(task.0.harvest_id).execute(&mut *tx).await?;
         Ok(Done::with(tx))
     }

@@ -27,6 +27,35 @@ async fn a_message_that_comes_three_times_has_its_effect_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_finds_the_work_taken_waits_under_its_own_id_and_does_not_undo_it() {
+    let bench = Bench::start([Step::ClaimedUntilReleased, Step::ClaimedUntilReleased]).await;
+    let harvest = bench.harvest().await;
+    let message = bench.message(harvest);
+    bench.publish(message.clone()).await;
+    bench.probe.started.notified().await;
+    bench.publish(message.clone()).await;
+    let waiting = "SELECT EXISTS (SELECT FROM passereau.outbox WHERE id = $1 AND due_at > now() AND attempt = 0)";
+    let pool = &bench.database.pool;
+    wait_until("the copy that waits", SOON, async || {
+        sqlx::query_scalar::<_, bool>(waiting).bind(message.message_id).fetch_one(pool).await.unwrap().then_some(())
+    })
+    .await;
+    bench.probe.released.notify_one();
+    bench.worked(harvest).await;
+    sqlx::query("UPDATE passereau.outbox SET due_at = now()").execute(pool).await.unwrap();
+    sqlx::query("SELECT pg_notify('passereau_outbox', '')").execute(pool).await.unwrap();
+    let left = "SELECT (SELECT count(*) FROM passereau.outbox) + (SELECT count(*) FROM passereau.sent)";
+    wait_until("the end of the copy", SOON, async || {
+        (sqlx::query_scalar::<_, i64>(left).fetch_one(pool).await.unwrap() == 0).then_some(())
+    })
+    .await;
+    let effects: i64 = sqlx::query_scalar("SELECT count(*) FROM effect").fetch_one(pool).await.unwrap();
+    assert_eq!(effects, 1);
+    assert_eq!(bench.probe.attempts.lock().unwrap().len(), 2, "the copy was known when it came again");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_snooze_is_a_row_with_its_exact_date_and_costs_no_attempt() {
     let bench = Bench::start([Step::Snooze(Duration::from_secs(77))]).await;
     let harvest = bench.harvest().await;

@@ -64,7 +64,8 @@ impl Servers {
             ("kill database", Some(database), _) => database.kill().await,
             ("start database", Some(database), _) => database.start_again().await,
             ("kill broker", _, Some(broker)) => broker.kill().await,
-            ("start broker", _, Some(broker)) => broker.start_again().await,
+            ("start broker", _, Some(broker)) => broker.start_again(false).await,
+            ("start impatient broker", _, Some(broker)) => broker.start_again(true).await,
             _ => bail!("this keeper cannot `{order}`"),
         }
     }

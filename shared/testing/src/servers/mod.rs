@@ -167,6 +167,15 @@ impl Platform {
         self.order(&format!("start {}", which.word())).await
     }
 
+    /// The same for RabbitMQ, which from now on takes a delivery back from a consumer that has held it for four seconds, as it does
+    /// after half an hour by default.
+    ///
+    /// # Errors
+    /// As [`Platform::start_again`].
+    pub async fn start_impatient_broker(&mut self) -> Result<()> {
+        self.order("start impatient broker").await
+    }
+
     async fn order(&mut self, order: &str) -> Result<()> {
         let (Some(lifeline), Some(answers)) = (&mut self.lifeline, &mut self.answers) else {
             bail!("`{order}`: these servers are somebody else's");

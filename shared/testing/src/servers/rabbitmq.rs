@@ -34,6 +34,10 @@ fn program() -> Result<PathBuf> {
         .context("RabbitMQ was not found: run `make setup`")
 }
 
+/// How soon an impatient broker takes a delivery back that a consumer holds; half an hour is RabbitMQ's default. It looks every half
+/// second instead of every minute (https://www.rabbitmq.com/docs/consumers#acknowledgement-timeout).
+const IMPATIENT: &str = "{consumer_timeout, 4000}, {channel_tick_interval, 500}";
+
 /// A private RabbitMQ with its port mapper.
 pub(crate) struct RabbitMq {
     program: PathBuf,
@@ -87,7 +91,7 @@ impl RabbitMq {
             if let Some(certificate) = Certificate::wanted(&rabbitmq.account, &rabbitmq.home)? {
                 rabbitmq.tls = Some((free_port()?, certificate));
             }
-            rabbitmq.configure()?;
+            rabbitmq.configure("")?;
             match rabbitmq.run().await {
                 Ok(()) => return Ok(rabbitmq),
                 // A port may have been taken between our look and its bind.
@@ -97,10 +101,12 @@ impl RabbitMq {
         }
     }
 
-    fn configure(&self) -> Result<()> {
+    /// Writes the broker's settings, with the caller's Erlang terms: what there is no line of `rabbitmq.conf` for.
+    fn configure(&self, more: &str) -> Result<()> {
         let Self { account, home, password, others, ports, .. } = self;
         account.file(&home.join("environment"), "")?;
         account.file(&home.join("enabled_plugins"), "[].\n")?;
+        account.file(&home.join("advanced.config"), &format!("[{{rabbit, [{more}]}}].\n"))?;
         let definitions = home.join("definitions.json");
         account.file(&definitions, &users::definitions(password, others))?;
         account.file(
@@ -197,7 +203,8 @@ impl RabbitMq {
         Ok(())
     }
 
-    pub(crate) async fn start_again(&mut self) -> Result<()> {
+    pub(crate) async fn start_again(&mut self, impatient: bool) -> Result<()> {
+        self.configure(if impatient { IMPATIENT } else { "" })?;
         self.run().await
     }
 
