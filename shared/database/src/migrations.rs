@@ -40,6 +40,7 @@ const FUNCTIONS: &[(&str, &str)] = &[
     ("95_reports.sql", include_str!("../../../migrations/functions/95_reports.sql")),
     ("96_erasure.sql", include_str!("../../../migrations/functions/96_erasure.sql")),
     ("97_erase.sql", include_str!("../../../migrations/functions/97_erase.sql")),
+    ("98_gate.sql", include_str!("../../../migrations/functions/98_gate.sql")),
 ];
 
 /// Puts the tables of the procedure run by hand aside, where they stand in the way of ours; changes nothing elsewhere. One

@@ -1,0 +1,281 @@
+//! The statements: rows that leave exactly, rows that leave as an area, and what does not leave.
+//!
+//! They are made of static text. Everything that an agreement says is one JSON document, which [`Query::begin`] sets for the
+//! transaction and `passereau.selected` reads.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::{Field, REQUIRED, Selection, field::Join};
+
+/// Every row of the synthèse that has a taxon and a source, with what decides about it.
+const BASE: &str = "
+FROM gn_synthese.synthese s
+JOIN taxonomie.taxref t ON t.cd_nom = s.cd_nom
+JOIN gn_synthese.t_sources src ON src.id_source = s.id_source
+LEFT JOIN passereau.gate_level lv ON lv.id_nomenclature = s.id_nomenclature_sensitivity
+LEFT JOIN passereau.gate_wish w ON w.id_nomenclature = s.id_nomenclature_diffusion_level
+LEFT JOIN passereau.licence li ON li.spelling = passereau.licence_spelling(s.additional_data ->> 'license')
+CROSS JOIN LATERAL (
+    SELECT passereau.gate_precision((SELECT passereau.selection() ->> 'sensitive'), lv.precision, s.id_nomenclature_diffusion_level, w.precision) AS precision,
+           passereau.gate_area_type(lv.precision, lv.area_type, w.area_type) AS area_type,
+           COALESCE(li.licence, CASE WHEN src.name_source <> 'GBIF' AND NULLIF(btrim(s.additional_data ->> 'license'), '') IS NULL
+                                     THEN (SELECT passereau.selection() ->> 'own_licence') END) AS licence) g";
+
+const LICENSED: &str = "g.licence = ANY ((SELECT passereau.selected('licences'))::text[])";
+
+/// The one area of its type that a row lies in. A second one would say that it is near their border: a line or a surface takes the one that holds most
+/// of it, a point on a border the one with the lower code.
+const PLACE: &str = "
+JOIN ref_geo.bib_areas_types ty ON ty.type_code = g.area_type
+CROSS JOIN LATERAL (
+    SELECT found.id_area
+    FROM (SELECT pa.id_area, pa.area_code, pa.geom, count(*) OVER () AS areas
+          FROM gn_synthese.cor_area_synthese pc JOIN ref_geo.l_areas pa ON pa.id_area = pc.id_area
+          WHERE pc.id_synthese = s.id_synthese AND pa.id_type = ty.id_type AND pa.geom IS NOT NULL) found
+    ORDER BY CASE WHEN found.areas > 1 THEN
+                 CASE ST_Dimension(s.the_geom_local) WHEN 1 THEN ST_Length(ST_Intersection(s.the_geom_local, found.geom))
+                                                     WHEN 2 THEN ST_Area(ST_Intersection(s.the_geom_local, found.geom)) END
+             END DESC NULLS LAST, found.area_code, found.id_area
+    LIMIT 1) place";
+
+/// The flow's own row, and words of the standard in this platform's language.
+const FLOW: &str = "
+flow AS MATERIALIZED (SELECT f.territory, f.key FROM passereau.flow f WHERE f.name = (SELECT passereau.selection() ->> 'flow')),
+words AS MATERIALIZED (
+    SELECT y.mnemonique AS type, n.label_default FROM ref_nomenclatures.t_nomenclatures n
+    JOIN ref_nomenclatures.bib_nomenclatures_types y ON y.id_type = n.id_type
+    WHERE (y.mnemonique, n.cd_nomenclature) IN (('NAT_OBJ_GEO', 'In'), ('TYP_INF_GEO', '2'), ('DEE_FLOU', 'OUI')))";
+
+/// Names of TAXREF that the selection asks for, with everything below those of `cd_ref`.
+const TAXA: &str = ",
+taxa AS MATERIALIZED (
+    WITH RECURSIVE below AS (
+        SELECT x.cd_ref FROM taxonomie.taxref x WHERE x.cd_ref::text = ANY ((SELECT passereau.selected('cd_ref'))::text[])
+        UNION
+        SELECT x.cd_ref FROM below JOIN taxonomie.taxref x ON x.cd_sup = below.cd_ref)
+    SELECT x.cd_nom FROM taxonomie.taxref x
+    WHERE x.regne = ANY ((SELECT passereau.selected('regne'))::text[])
+       OR x.group1_inpn = ANY ((SELECT passereau.selected('group1_inpn'))::text[])
+       OR x.group2_inpn = ANY ((SELECT passereau.selected('group2_inpn'))::text[])
+       OR x.group3_inpn = ANY ((SELECT passereau.selected('group3_inpn'))::text[])
+       OR x.ordre = ANY ((SELECT passereau.selected('ordre'))::text[])
+       OR x.famille = ANY ((SELECT passereau.selected('famille'))::text[])
+       OR x.cd_ref IN (SELECT below.cd_ref FROM below))";
+
+/// A file holds an area with its border simplified to this many metres: a department's border has thousands of vertices, in each row.
+const AREA: &str = "
+    SELECT l.id_area, l.area_code, l.area_name, l.geom,
+           encode(ST_AsBinary(ST_Transform(ST_SimplifyPreserveTopology(l.geom, 50), 4326)), 'hex') AS wkb
+    FROM ref_geo.l_areas l";
+
+/// An area lies in the territory when it does but for a metre: borders of two sources differ by less.
+const AREA_WITHIN: &str = " AND ST_CoveredBy(l.geom, (SELECT ST_Buffer(territory, 1) FROM flow))";
+
+const INTERSECTS: &str = " AND ST_Intersects(s.the_geom_local, (SELECT territory FROM flow))";
+
+/// Columns that precede the fields in every row: id_synthese (none for blurred rows), the row's public id, its geometry as
+/// hexadecimal WKB, the level's label, the type of the area (none for exact rows), the licence, the harvest that wrote it.
+pub const CONTROL_COLUMNS: usize = 7;
+
+/// The harvest behind a row that GBIF brought.
+const HARVEST: Join = Join {
+    sql: "LEFT JOIN passereau.written wr ON wr.gbif_id = CASE WHEN src.name_source = 'GBIF' AND s.entity_source_pk_value ~ '^[0-9]{1,18}$' THEN s.entity_source_pk_value::bigint END",
+};
+
+/// The statements of one selection with its fields.
+#[derive(Clone, Debug)]
+pub struct Query {
+    selection: Selection,
+    fields: Vec<&'static Field>,
+}
+
+/// How many records become what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+pub struct Tally {
+    /// The level, as the platform names it; none when it has none.
+    pub level: Option<String>,
+    /// `exact`, `area` or `withheld`.
+    pub outcome: String,
+    /// The type of area, of outcome `area`.
+    pub area_type: Option<String>,
+    /// Why, of outcome `withheld`: `level_unknown`, `no_diffusion`, `sensitive_excluded`, `no_area`, `wish_none`, `wish_unknown`, `licence_unknown`,
+    /// `licence_not_allowed`.
+    pub reason: Option<String>,
+    /// The licence, where it is known.
+    pub licence: Option<String>,
+    /// How many.
+    pub records: i64,
+}
+
+impl Query {
+    /// Of a selection, with fields in the order of the columns.
+    #[must_use]
+    pub fn new(selection: Selection, fields: Vec<&'static Field>) -> Self {
+        Self { selection, fields }
+    }
+
+    /// The fields, in the order of the columns.
+    #[must_use]
+    pub fn fields(&self) -> &[&'static Field] {
+        &self.fields
+    }
+
+    /// Tells a transaction what is selected. Everything below reads it.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn begin(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let selection = serde_json::to_string(&self.selection).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        sqlx::query("SELECT set_config('passereau.selection', $1, true)").bind(selection).execute(connection).await?;
+        Ok(())
+    }
+
+    fn taxa(&self) -> &'static str {
+        if self.selection.has_taxa() { TAXA } else { "" }
+    }
+
+    /// What is asked beside place, precision and licence.
+    fn asked(&self) -> String {
+        let mut sql = String::new();
+        let selection = &self.selection;
+        if selection.has_taxa() {
+            sql += " AND s.cd_nom IN (SELECT taxa.cd_nom FROM taxa)";
+        }
+        for (list, condition) in [
+            (&selection.sources, " AND src.name_source = ANY ((SELECT passereau.selected('sources'))::text[])"),
+            (&selection.sources_excluded, " AND src.name_source <> ALL ((SELECT passereau.selected('sources_excluded'))::text[])"),
+            (&selection.datasets, " AND s.id_dataset IN (SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets'))::text[]))"),
+            (&selection.datasets_excluded, " AND s.id_dataset IS DISTINCT FROM ALL (ARRAY(SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets_excluded'))::text[])))"),
+        ] {
+            if !list.is_empty() {
+                sql += condition;
+            }
+        }
+        sql
+    }
+
+    fn territory(&self) -> &'static str {
+        if self.selection.has_territory { INTERSECTS } else { "" }
+    }
+
+    fn within(&self) -> &'static str {
+        if self.selection.has_territory { AREA_WITHIN } else { "" }
+    }
+
+    fn joins(&self) -> String {
+        let mut joins: Vec<Join> = Vec::new();
+        for join in self.fields.iter().flat_map(|field| field.joins).chain([&HARVEST]) {
+            if !joins.contains(join) {
+                joins.push(*join);
+            }
+        }
+        joins.iter().map(|join| format!("\n{}", join.sql)).collect()
+    }
+
+    /// `COPY` of at most `limit` rows that leave exactly and follow `after` (id_synthese), in the order of their id.
+    #[must_use]
+    pub fn exact_rows(&self, after: i32, limit: u32) -> AssertSqlSafe<String> {
+        let mut columns = String::from(
+            "s.id_synthese, s.unique_id_sinp, encode(ST_AsBinary(s.the_geom_4326), 'hex'), lv.label, NULL, g.licence, wr.harvest_id",
+        );
+        for field in &self.fields {
+            let _ = write!(columns, ", {}", field.exact);
+        }
+        AssertSqlSafe(format!(
+            "COPY (WITH {FLOW}{taxa} SELECT {columns}{BASE}{joins}
+             WHERE s.id_synthese > {after} AND g.precision = 'exact' AND {LICENSED}{asked}{territory}
+             ORDER BY s.id_synthese LIMIT {limit}) TO STDOUT",
+            taxa = self.taxa(),
+            joins = self.joins(),
+            asked = self.asked(),
+            territory = self.territory(),
+        ))
+    }
+
+    /// Where each row with precision `area` lies, as two further parts of a `WITH`.
+    fn placed(&self, licensed: &str) -> String {
+        format!(
+            ",
+placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{PLACE} WHERE g.precision = 'area'{licensed}{asked}),
+areas AS MATERIALIZED ({AREA} WHERE l.id_area IN (SELECT placed.id_area FROM placed){within})",
+            asked = self.asked(),
+            within = self.within(),
+        )
+    }
+
+    /// `COPY` of all rows that leave as an area, in the order of the names that this flow gives them.
+    #[must_use]
+    pub fn blurred_rows(&self) -> AssertSqlSafe<String> {
+        const NAME: &str = "passereau.pseudonym((SELECT key FROM flow), s.unique_id_sinp, s.id_synthese)";
+        let mut columns = format!("NULL, {NAME}, a.wkb, lv.label, g.area_type, g.licence, wr.harvest_id");
+        for field in &self.fields {
+            let (name, exact, generalised) = (field.name, field.exact, field.generalised);
+            // The rule of a column that a partner must have cannot be lost.
+            let _ = if REQUIRED.contains(&name) {
+                write!(columns, ", {generalised}")
+            } else {
+                write!(
+                    columns,
+                    ", CASE rules.treatments ->> '{name}' WHEN 'keep' THEN ({exact})::text WHEN 'generalise' THEN ({generalised})::text END"
+                )
+            };
+        }
+        AssertSqlSafe(format!(
+            "COPY (WITH {FLOW}{taxa}{placed} SELECT {columns}{BASE}
+             JOIN placed ON placed.id_synthese = s.id_synthese
+             JOIN areas a ON a.id_area = placed.id_area
+             LEFT JOIN passereau.gate_rules rules ON rules.area_type = g.area_type{joins}
+             WHERE g.precision = 'area' AND {LICENSED}
+             ORDER BY {NAME}) TO STDOUT",
+            taxa = self.taxa(),
+            placed = self.placed(&format!(" AND {LICENSED}")),
+            joins = self.joins(),
+        ))
+    }
+
+    /// What becomes of every record that the selection asks for. In a territory that says nothing of records whose place may not be
+    /// told: they are counted only where no place is asked for.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn tally(&self, connection: &mut PgConnection) -> Result<Vec<Tally>, sqlx::Error> {
+        let nowhere = if self.selection.has_territory {
+            String::new()
+        } else {
+            format!(
+                "UNION ALL
+                 SELECT lv.label, 'none', NULL, passereau.gate_reason(lv.precision, w.precision), g.licence{BASE} WHERE g.precision = 'none'{asked}
+                 UNION ALL
+                 SELECT lv.label, 'none', NULL, 'no_area', g.licence{BASE} WHERE g.precision = 'area'{asked}
+                   AND NOT EXISTS (SELECT FROM placed WHERE placed.id_synthese = s.id_synthese)",
+                asked = self.asked(),
+            )
+        };
+        let sql = format!(
+            "WITH {FLOW}{taxa}{placed},
+             met AS (
+                 SELECT lv.label AS level, 'exact' AS outcome, NULL AS area_type, NULL AS reason, g.licence{BASE}
+                 WHERE g.precision = 'exact'{asked}{territory}
+                 UNION ALL
+                 SELECT lv.label, 'area', g.area_type, NULL, g.licence{BASE}
+                 JOIN placed ON placed.id_synthese = s.id_synthese JOIN areas a ON a.id_area = placed.id_area WHERE g.precision = 'area'
+                 {nowhere}),
+             judged AS (
+                 SELECT m.level, m.outcome, m.area_type, m.licence,
+                        COALESCE(m.reason, CASE WHEN m.licence IS NULL THEN 'licence_unknown'
+                                                WHEN NOT m.licence = ANY ((SELECT passereau.selected('licences'))::text[]) THEN 'licence_not_allowed' END) AS reason
+                 FROM met m)
+             SELECT level, CASE WHEN reason IS NULL THEN outcome ELSE 'withheld' END AS outcome, CASE WHEN reason IS NULL THEN area_type END AS area_type,
+                    reason, licence, count(*) AS records
+             FROM judged GROUP BY 1, 2, 3, 4, 5 ORDER BY 2, 1, 3, 4, 5",
+            taxa = self.taxa(),
+            placed = self.placed(""),
+            asked = self.asked(),
+            territory = self.territory(),
+        );
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await
+    }
+}
