@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DownloadPoll, DownloadRequest, Event, EventKind,
-    HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Obscured,
-    SubscriptionSettings, SyntheseUpsert,
+    ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DeliveryEvent, DeliveryEventKind, DownloadPoll,
+    DownloadRequest, Event, EventKind, FlowDeliver, HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan,
+    HarvestRequest, InatEnrich, Message, Obscured, RetentionRun, SubscriptionSettings, SyntheseUpsert,
 };
 
 /// Who sends a kind to whom.
@@ -24,7 +24,7 @@ pub enum Role {
 }
 
 /// The kinds that other systems may publish.
-const PUBLIC: [&str; 3] = [HarvestRequest::KIND, HarvestApprove::KIND, HarvestCancel::KIND];
+const PUBLIC: [&str; 4] = [HarvestRequest::KIND, HarvestApprove::KIND, HarvestCancel::KIND, FlowDeliver::KIND];
 
 /// A message or event as it is published to readers.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub struct Contract {
     pub(crate) subschema: fn(&mut SchemaGenerator) -> Schema,
 }
 
-/// All contracts, in the order of the way of a harvest.
+/// All contracts, in the order of the way of a harvest; then those of flows and schedules.
 pub fn contracts() -> Vec<Contract> {
     let harvest_id = Uuid::from_u128(0x0193_4c1f_9d2a_7c3e_8a10_5b0d_7f2e_6c41);
     let mut all = vec![
@@ -87,6 +87,8 @@ pub fn contracts() -> Vec<Contract> {
             by: Some("the data manager".into()),
             reason: Some("the query names the wrong region".into()),
         }),
+        contract(&FlowDeliver { flow: "atlas-aura".into() }),
+        contract(&RetentionRun {}),
     ];
     all.extend(EventKind::ALL.map(|kind| Contract {
         kind: kind.as_str(),
@@ -105,6 +107,27 @@ pub fn contracts() -> Vec<Contract> {
             planned_at: (kind == EventKind::AwaitingApproval).then_some(DateTime::<Utc>::UNIX_EPOCH),
             at: DateTime::<Utc>::UNIX_EPOCH,
         }),
+    }));
+    all.extend(DeliveryEventKind::ALL.map(|kind| {
+        let is_completed = kind == DeliveryEventKind::Completed;
+        Contract {
+            kind: kind.as_str(),
+            version: DeliveryEvent::VERSION,
+            role: Role::Event,
+            subschema: SchemaGenerator::subschema_for::<DeliveryEvent>,
+            schema: schema::<DeliveryEvent>(),
+            example: value(&DeliveryEvent {
+                kind,
+                flow: "atlas-aura".into(),
+                delivery_id: harvest_id,
+                rows: is_completed.then_some(120_000),
+                withheld: is_completed.then_some(12),
+                version: is_completed.then(|| "19700101T000000Z".into()),
+                reason: (kind == DeliveryEventKind::Failed)
+                    .then(|| "the agreement of flow atlas-aura ended on 1969-12-31; agree anew and apply it".into()),
+                at: DateTime::<Utc>::UNIX_EPOCH,
+            }),
+        }
     }));
     all
 }

@@ -8,14 +8,15 @@ use std::fmt::Debug;
 use std::{fs, path::PathBuf};
 
 use chrono::{DateTime, TimeZone, Utc};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Acceptable, AlreadyPresent, ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DecodeError, DownloadPoll,
-    DownloadRequest, Event, EventKind, HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest,
-    InatEnrich, Message, Metadata, Obscured, Observers, Role, SubscriptionSettings, SyntheseUpsert, UuidAbsent,
-    Vanished, contracts, decode,
+    Acceptable, AlreadyPresent, ArchiveFetch, ArchiveLoad, Counts, DatasetDescribe, DecodeError, DeliveryEvent,
+    DeliveryEventKind, DownloadPoll, DownloadRequest, Event, EventKind, FlowDeliver, HarvestApprove, HarvestCancel,
+    HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, Metadata, Obscured, Observers, RetentionRun, Role,
+    SubscriptionSettings, SyntheseUpsert, UuidAbsent, Vanished, contracts, decode,
 };
 
 const HARVEST: Uuid = Uuid::from_u128(0x0193_4c1f_9d2a_7c3e_8a10_5b0d_7f2e_6c41);
@@ -74,11 +75,10 @@ impl Frozen {
     }
 
     /// The event means `expected`, also with a field that its listener does not know.
-    fn tells(&mut self, version: u16, expected: &Event) {
-        let body = self.body(version, expected.kind.as_str());
+    fn tells<E: DeserializeOwned + PartialEq + Debug>(&mut self, version: u16, kind: &str, expected: &E) {
+        let body = self.body(version, kind);
         for body in [with_unknown_field(&body), body] {
-            let event: Event =
-                serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{:?}: {error}", expected.kind));
+            let event: E = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{kind}: {error}"));
             assert_eq!(&event, expected);
         }
     }
@@ -188,6 +188,8 @@ fn stages(frozen: &mut Frozen) {
     frozen.means(1, "", &HarvestPlan { harvest_id });
     frozen.means(1, "", &SyntheseUpsert { harvest_id, slice: 0 });
     frozen.means(1, "", &HarvestFinish { harvest_id });
+    frozen.means(1, "", &FlowDeliver { flow: "atlas-aura".into() });
+    frozen.means(1, "", &RetentionRun {});
 }
 
 fn events(frozen: &mut Frozen) {
@@ -224,7 +226,25 @@ fn events(frozen: &mut Frozen) {
             planned_at: (kind == EventKind::AwaitingApproval).then(moment),
             at: moment(),
         };
-        frozen.tells(1, &event);
+        frozen.tells(1, kind.as_str(), &event);
+    }
+}
+
+fn deliveries(frozen: &mut Frozen) {
+    for kind in DeliveryEventKind::ALL {
+        let is_completed = kind == DeliveryEventKind::Completed;
+        let event = DeliveryEvent {
+            kind,
+            flow: "atlas-aura".into(),
+            delivery_id: Uuid::from_u128(HARVEST.as_u128() + 1),
+            rows: is_completed.then_some(120_000),
+            withheld: is_completed.then_some(12),
+            version: is_completed.then(|| "20260601T092500Z".into()),
+            reason: (kind == DeliveryEventKind::Failed)
+                .then(|| "flow atlas-aura is suspended: the partner has moved".into()),
+            at: moment(),
+        };
+        frozen.tells(1, kind.as_str(), &event);
     }
 }
 
@@ -236,6 +256,7 @@ fn what_was_published_is_still_understood_and_means_the_same() {
     words_of_people(&mut frozen);
     stages(&mut frozen);
     events(&mut frozen);
+    deliveries(&mut frozen);
 
     let mut there = BTreeSet::new();
     for version in fs::read_dir(folder()).expect("folder").map(|entry| entry.expect("entry")) {
@@ -263,5 +284,5 @@ fn every_kind_and_version_has_a_frozen_example() {
 #[test]
 fn the_public_kinds_are_those_that_the_documentation_offers() {
     let public: Vec<_> = contracts().iter().filter(|c| c.role == Role::Public).map(|c| c.kind).collect();
-    assert_eq!(public, ["harvest.request", "harvest.approve", "harvest.cancel"]);
+    assert_eq!(public, ["harvest.request", "harvest.approve", "harvest.cancel", "flow.deliver"]);
 }

@@ -18,6 +18,7 @@ mod catalogue;
 #[cfg(test)]
 mod compatibility;
 mod event;
+mod flow;
 mod header;
 mod message;
 mod request;
@@ -29,6 +30,7 @@ pub use asyncapi::asyncapi;
 pub use cancel::HarvestCancel;
 pub use catalogue::{Contract, Role, contracts};
 pub use event::{Counts, Event, EventKind};
+pub use flow::{DeliveryEvent, DeliveryEventKind, FlowDeliver, RetentionRun};
 pub use header::{
     ATTEMPT_HEADER, FIRST_PUBLISHED_AT_HEADER, LAST_ERROR_CHARS, LAST_ERROR_HEADER, ORIGIN_HEADER, TRACEPARENT_HEADER,
     TRACESTATE_HEADER,
@@ -43,5 +45,6 @@ pub use stage::{
     SyntheseUpsert,
 };
 pub use task::{
-    DownloaderTask, EnricherTask, LoaderTask, PollerTask, RequesterTask, Task, UpserterTask, WORKERS, WorkerKinds,
+    DownloaderTask, EnricherTask, ExporterTask, LoaderTask, PollerTask, RequesterTask, SchedulerTask, Task,
+    UpserterTask, WORKERS, WorkerKinds,
 };

@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use crate::{
-    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, HarvestApprove,
-    HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, SyntheseUpsert, decode,
+    ArchiveFetch, ArchiveLoad, DatasetDescribe, DecodeError, DownloadPoll, DownloadRequest, FlowDeliver,
+    HarvestApprove, HarvestCancel, HarvestFinish, HarvestPlan, HarvestRequest, InatEnrich, Message, RetentionRun,
+    SyntheseUpsert, decode,
 };
 
 /// The closed set of messages of one worker.
@@ -28,7 +29,7 @@ pub struct WorkerKinds {
     pub kinds: &'static [&'static str],
 }
 
-/// All workers, in the order in which a harvest meets them.
+/// All workers: those of a harvest in the order in which it meets them, then those of flows and schedules.
 pub const WORKERS: &[WorkerKinds] = &[
     WorkerKinds {
         worker: "requester",
@@ -42,6 +43,8 @@ pub const WORKERS: &[WorkerKinds] = &[
         worker: "upserter",
         kinds: &[HarvestPlan::KIND, HarvestApprove::KIND, SyntheseUpsert::KIND, HarvestFinish::KIND],
     },
+    WorkerKinds { worker: "exporter", kinds: &[FlowDeliver::KIND] },
+    WorkerKinds { worker: "scheduler", kinds: &[RetentionRun::KIND] },
 ];
 
 fn unknown(kind: &str) -> DecodeError {
@@ -135,6 +138,34 @@ impl Task for EnricherTask {
 
     fn harvest_id(&self) -> Option<Uuid> {
         Some(self.0.harvest_id)
+    }
+}
+
+/// The task of the exporter.
+#[derive(Clone, Debug)]
+pub struct ExporterTask(pub FlowDeliver);
+
+impl Task for ExporterTask {
+    fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Self, DecodeError> {
+        only(kind, version, body).map(Self)
+    }
+
+    fn harvest_id(&self) -> Option<Uuid> {
+        None
+    }
+}
+
+/// The task of the scheduler.
+#[derive(Clone, Debug)]
+pub struct SchedulerTask(pub RetentionRun);
+
+impl Task for SchedulerTask {
+    fn decode(kind: &str, version: u16, body: &[u8]) -> Result<Self, DecodeError> {
+        only(kind, version, body).map(Self)
+    }
+
+    fn harvest_id(&self) -> Option<Uuid> {
+        None
     }
 }
 
