@@ -56,6 +56,9 @@ pub struct Field {
     pub(crate) exact: &'static str,
     /// SQL of what the area says instead.
     pub(crate) generalised: &'static str,
+    /// Whether a blurred record never has the exact value, whatever table `passereau.blur_rule` says: it is the place itself, or leads
+    /// to it by a look-up, or would be untrue. A rule `keep` then means `generalise`.
+    pub(crate) is_never_kept: bool,
     /// What both need beside the synthèse.
     pub(crate) joins: &'static [Join],
 }
@@ -99,7 +102,7 @@ impl Field {
         fr: &'static str,
         en: &'static str,
     ) -> Self {
-        Self { name, occtax: None, kind, is_basic: false, fr, en, exact, generalised: "NULL", joins: &[] }
+        Self { name, occtax: None, kind, is_basic: false, fr, en, exact, generalised: "NULL", is_never_kept: false, joins: &[] }
     }
 
     pub(crate) const fn basic(mut self) -> Self {
@@ -114,6 +117,11 @@ impl Field {
 
     pub(crate) const fn generalised(mut self, sql: &'static str) -> Self {
         self.generalised = sql;
+        self
+    }
+
+    pub(crate) const fn never_kept(mut self) -> Self {
+        self.is_never_kept = true;
         self
     }
 

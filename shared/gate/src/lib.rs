@@ -16,8 +16,10 @@
 mod dictionary;
 mod field;
 mod query;
+mod row;
 mod selection;
 
 pub use field::{Dialect, Field, Kind, REQUIRED};
 pub use query::{CONTROL_COLUMNS, Query, Tally};
+pub use row::{CopyRow, RowError, rows};
 pub use selection::{Selection, Sensitive};

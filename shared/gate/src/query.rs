@@ -26,28 +26,36 @@ CROSS JOIN LATERAL (
 
 const LICENSED: &str = "g.licence = ANY ((SELECT passereau.selected('licences'))::text[])";
 
-/// The one area of its type that a row lies in. A second one would say that it is near their border: a line or a surface takes the one that holds most
-/// of it, a point on a border the one with the lower code.
+/// The one area of its type that a row lies in. A second one would say that it is near their border: a line or a surface takes the one that
+/// holds most of it, anything else on a border the one with the lower code. Areas that are disabled, or that the row does not meet
+/// whatever `cor_area_synthese` still says, are none.
 const PLACE: &str = "
 JOIN ref_geo.bib_areas_types ty ON ty.type_code = g.area_type
 CROSS JOIN LATERAL (
     SELECT found.id_area
     FROM (SELECT pa.id_area, pa.area_code, pa.geom, count(*) OVER () AS areas
           FROM gn_synthese.cor_area_synthese pc JOIN ref_geo.l_areas pa ON pa.id_area = pc.id_area
-          WHERE pc.id_synthese = s.id_synthese AND pa.id_type = ty.id_type AND pa.geom IS NOT NULL) found
-    ORDER BY CASE WHEN found.areas > 1 THEN
+          WHERE pc.id_synthese = s.id_synthese AND pa.id_type = ty.id_type AND pa.enable AND ST_Intersects(s.the_geom_local, pa.geom)) found
+    ORDER BY CASE WHEN found.areas > 1 AND ST_Dimension(s.the_geom_local) > 0 AND ST_IsValid(s.the_geom_local) AND ST_IsValid(found.geom) THEN
                  CASE ST_Dimension(s.the_geom_local) WHEN 1 THEN ST_Length(ST_Intersection(s.the_geom_local, found.geom))
                                                      WHEN 2 THEN ST_Area(ST_Intersection(s.the_geom_local, found.geom)) END
              END DESC NULLS LAST, found.area_code, found.id_area
     LIMIT 1) place";
 
-/// The flow's own row, and words of the standard in this platform's language.
+/// The flow's own row, and words of the standard in this platform's language. A flow without its row, or whose row has a territory that
+/// the selection does not know of, is not open: nothing leaves. An area lies in the territory when it does but for a metre, since
+/// borders of two sources differ by less.
 const FLOW: &str = "
-flow AS MATERIALIZED (SELECT f.territory, f.key FROM passereau.flow f WHERE f.name = (SELECT passereau.selection() ->> 'flow')),
+flow AS MATERIALIZED (
+    SELECT f.territory, ST_Buffer(f.territory, 1) AS around, f.key,
+           COALESCE((f.territory IS NOT NULL) = (passereau.selection() ->> 'has_territory')::boolean, false) AS is_open
+    FROM passereau.flow f WHERE f.name = (SELECT passereau.selection() ->> 'flow')),
 words AS MATERIALIZED (
     SELECT y.mnemonique AS type, n.label_default FROM ref_nomenclatures.t_nomenclatures n
     JOIN ref_nomenclatures.bib_nomenclatures_types y ON y.id_type = n.id_type
     WHERE (y.mnemonique, n.cd_nomenclature) IN (('NAT_OBJ_GEO', 'In'), ('TYP_INF_GEO', '2'), ('DEE_FLOU', 'OUI')))";
+
+const OPEN: &str = "(SELECT is_open FROM flow)";
 
 /// Names of TAXREF that the selection asks for, with everything below those of `cd_ref`.
 const TAXA: &str = ",
@@ -65,19 +73,27 @@ taxa AS MATERIALIZED (
        OR x.famille = ANY ((SELECT passereau.selected('famille'))::text[])
        OR x.cd_ref IN (SELECT below.cd_ref FROM below))";
 
-/// A file holds an area with its border simplified to this many metres: a department's border has thousands of vertices, in each row.
-const AREA: &str = "
-    SELECT l.id_area, l.area_code, l.area_name, l.geom,
-           encode(ST_AsBinary(ST_Transform(ST_SimplifyPreserveTopology(l.geom, 50), 4326)), 'hex') AS wkb
-    FROM ref_geo.l_areas l";
+/// The areas in use, with what a blurred row says of its place.
+const AREA: &str = "l.area_code, l.area_name, round(ST_X(c.centre)::numeric, 6) AS x, round(ST_Y(c.centre)::numeric, 6) AS y
+    FROM ref_geo.l_areas l CROSS JOIN LATERAL (SELECT ST_Centroid(ST_Transform(l.geom, 4326)) AS centre) c";
 
-/// An area lies in the territory when it does but for a metre: borders of two sources differ by less.
-const AREA_WITHIN: &str = " AND ST_CoveredBy(l.geom, (SELECT ST_Buffer(territory, 1) FROM flow))";
+/// A file holds an area with its border simplified to a part of its size (50 m for a mesh of 10 km): a department's has thousands of
+/// vertices, in each row. It is looked up after the sort, for each area once where PostgreSQL memoizes, so that no sort carries it.
+const SHAPE: &str = "
+    LEFT JOIN LATERAL (
+        SELECT encode(ST_AsBinary(ST_Transform(ST_SimplifyPreserveTopology(l.geom, sqrt(ST_Area(l.geom)) / 200), 4326)), 'hex') AS wkb
+        FROM ref_geo.l_areas l WHERE l.id_area = r.gate_area OFFSET 0) shape ON true";
 
-const INTERSECTS: &str = " AND ST_Intersects(s.the_geom_local, (SELECT territory FROM flow))";
+const WITHIN: &str = " AND ST_CoveredBy(l.geom, (SELECT around FROM flow))";
+
+/// What lies in an area of the territory meets the territory's box: an index finds it.
+const NEAR: &str = " AND s.the_geom_local && (SELECT around FROM flow)";
+
+const INTERSECTS: &str = "ST_Intersects(s.the_geom_local, (SELECT territory FROM flow))";
 
 /// Columns that precede the fields in every row: id_synthese (none for blurred rows), the row's public id, its geometry as
-/// hexadecimal WKB, the level's label, the type of the area (none for exact rows), the licence, the harvest that wrote it.
+/// hexadecimal WKB, the level's label, the type of the area (none for exact rows), the licence, the harvest that wrote it (none for
+/// blurred rows: a harvest may be that of one site, and a later one follows a change of the record's place).
 pub const CONTROL_COLUMNS: usize = 7;
 
 /// The harvest behind a row that GBIF brought.
@@ -148,7 +164,7 @@ impl Query {
             (&selection.sources, " AND src.name_source = ANY ((SELECT passereau.selected('sources'))::text[])"),
             (&selection.sources_excluded, " AND src.name_source <> ALL ((SELECT passereau.selected('sources_excluded'))::text[])"),
             (&selection.datasets, " AND s.id_dataset IN (SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets'))::text[]))"),
-            (&selection.datasets_excluded, " AND s.id_dataset IS DISTINCT FROM ALL (ARRAY(SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets_excluded'))::text[])))"),
+            (&selection.datasets_excluded, " AND s.id_dataset <> ALL (ARRAY(SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets_excluded'))::text[])))"),
         ] {
             if !list.is_empty() {
                 sql += condition;
@@ -157,17 +173,13 @@ impl Query {
         sql
     }
 
-    fn territory(&self) -> &'static str {
-        if self.selection.has_territory { INTERSECTS } else { "" }
+    fn if_territory(&self, sql: &'static str) -> &'static str {
+        if self.selection.has_territory { sql } else { "" }
     }
 
-    fn within(&self) -> &'static str {
-        if self.selection.has_territory { AREA_WITHIN } else { "" }
-    }
-
-    fn joins(&self) -> String {
+    fn joins(&self, more: &[Join]) -> String {
         let mut joins: Vec<Join> = Vec::new();
-        for join in self.fields.iter().flat_map(|field| field.joins).chain([&HARVEST]) {
+        for join in self.fields.iter().flat_map(|field| field.joins).chain(more) {
             if !joins.contains(join) {
                 joins.push(*join);
             }
@@ -184,25 +196,26 @@ impl Query {
         for field in &self.fields {
             let _ = write!(columns, ", {}", field.exact);
         }
+        let territory = if self.selection.has_territory { format!(" AND {INTERSECTS}") } else { String::new() };
         AssertSqlSafe(format!(
             "COPY (WITH {FLOW}{taxa} SELECT {columns}{BASE}{joins}
-             WHERE s.id_synthese > {after} AND g.precision = 'exact' AND {LICENSED}{asked}{territory}
+             WHERE s.id_synthese > {after} AND {OPEN} AND g.precision = 'exact' AND {LICENSED}{asked}{territory}
              ORDER BY s.id_synthese LIMIT {limit}) TO STDOUT",
             taxa = self.taxa(),
-            joins = self.joins(),
+            joins = self.joins(&[HARVEST]),
             asked = self.asked(),
-            territory = self.territory(),
         ))
     }
 
-    /// Where each row with precision `area` lies, as two further parts of a `WITH`.
-    fn placed(&self, licensed: &str) -> String {
+    /// Where each row with precision `area` lies, and those of the areas that lie in the territory: two further parts of a `WITH`.
+    fn placed(&self, licensed: &str, area: &str) -> String {
         format!(
             ",
-placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{PLACE} WHERE g.precision = 'area'{licensed}{asked}),
-areas AS MATERIALIZED ({AREA} WHERE l.id_area IN (SELECT placed.id_area FROM placed){within})",
+placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{PLACE} WHERE {OPEN} AND g.precision = 'area'{licensed}{asked}{near}),
+areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT placed.id_area FROM placed){within})",
             asked = self.asked(),
-            within = self.within(),
+            near = self.if_territory(NEAR),
+            within = self.if_territory(WITHIN),
         )
     }
 
@@ -210,29 +223,34 @@ areas AS MATERIALIZED ({AREA} WHERE l.id_area IN (SELECT placed.id_area FROM pla
     #[must_use]
     pub fn blurred_rows(&self) -> AssertSqlSafe<String> {
         const NAME: &str = "passereau.pseudonym((SELECT key FROM flow), s.unique_id_sinp, s.id_synthese)";
-        let mut columns = format!("NULL, {NAME}, a.wkb, lv.label, g.area_type, g.licence, wr.harvest_id");
-        for field in &self.fields {
+        let (mut columns, mut values) = (String::new(), String::new());
+        for (position, field) in self.fields.iter().enumerate() {
             let (name, exact, generalised) = (field.name, field.exact, field.generalised);
+            let kept = if field.is_never_kept { generalised } else { exact };
             // The rule of a column that a partner must have cannot be lost.
             let _ = if REQUIRED.contains(&name) {
-                write!(columns, ", {generalised}")
+                write!(columns, ", ({generalised})::text AS f{position}")
             } else {
                 write!(
                     columns,
-                    ", CASE rules.treatments ->> '{name}' WHEN 'keep' THEN ({exact})::text WHEN 'generalise' THEN ({generalised})::text END"
+                    ", CASE rules.treatments ->> '{name}' WHEN 'keep' THEN ({kept})::text WHEN 'generalise' THEN ({generalised})::text END AS f{position}"
                 )
             };
+            let _ = write!(values, ", r.f{position}");
         }
         AssertSqlSafe(format!(
-            "COPY (WITH {FLOW}{taxa}{placed} SELECT {columns}{BASE}
-             JOIN placed ON placed.id_synthese = s.id_synthese
-             JOIN areas a ON a.id_area = placed.id_area
-             LEFT JOIN passereau.gate_rules rules ON rules.area_type = g.area_type{joins}
-             WHERE g.precision = 'area' AND {LICENSED}
-             ORDER BY {NAME}) TO STDOUT",
+            "COPY (WITH {FLOW}{taxa}{placed}
+             SELECT NULL, r.gate_name, shape.wkb, r.gate_level, r.gate_type, r.gate_licence, NULL{values}
+             FROM (SELECT {NAME} AS gate_name, placed.id_area AS gate_area, lv.label AS gate_level, g.area_type AS gate_type, g.licence AS gate_licence{columns}{BASE}
+                   JOIN placed ON placed.id_synthese = s.id_synthese
+                   JOIN areas a ON a.id_area = placed.id_area
+                   LEFT JOIN passereau.gate_rules rules ON rules.area_type = g.area_type{joins}
+                   WHERE g.precision = 'area' AND {LICENSED}
+                   ORDER BY gate_name) r{SHAPE}
+             ORDER BY r.gate_name) TO STDOUT",
             taxa = self.taxa(),
-            placed = self.placed(&format!(" AND {LICENSED}")),
-            joins = self.joins(),
+            placed = self.placed(&format!(" AND {LICENSED}"), AREA),
+            joins = self.joins(&[]),
         ))
     }
 
@@ -242,27 +260,26 @@ areas AS MATERIALIZED ({AREA} WHERE l.id_area IN (SELECT placed.id_area FROM pla
     /// # Errors
     /// Those of PostgreSQL.
     pub async fn tally(&self, connection: &mut PgConnection) -> Result<Vec<Tally>, sqlx::Error> {
-        let nowhere = if self.selection.has_territory {
-            String::new()
+        sqlx::query_as(self.tally_sql()).fetch_all(connection).await
+    }
+
+    /// The statement of [`Query::tally`], for `EXPLAIN`.
+    #[must_use]
+    pub fn tally_sql(&self) -> AssertSqlSafe<String> {
+        let (exact, area, none) = if self.selection.has_territory {
+            (INTERSECTS, "a.id_area IS NOT NULL", "false")
         } else {
-            format!(
-                "UNION ALL
-                 SELECT lv.label, 'none', NULL, passereau.gate_reason(lv.precision, w.precision), g.licence{BASE} WHERE g.precision = 'none'{asked}
-                 UNION ALL
-                 SELECT lv.label, 'none', NULL, 'no_area', g.licence{BASE} WHERE g.precision = 'area'{asked}
-                   AND NOT EXISTS (SELECT FROM placed WHERE placed.id_synthese = s.id_synthese)",
-                asked = self.asked(),
-            )
+            ("true", "true", "true")
         };
-        let sql = format!(
+        AssertSqlSafe(format!(
             "WITH {FLOW}{taxa}{placed},
              met AS (
-                 SELECT lv.label AS level, 'exact' AS outcome, NULL AS area_type, NULL AS reason, g.licence{BASE}
-                 WHERE g.precision = 'exact'{asked}{territory}
-                 UNION ALL
-                 SELECT lv.label, 'area', g.area_type, NULL, g.licence{BASE}
-                 JOIN placed ON placed.id_synthese = s.id_synthese JOIN areas a ON a.id_area = placed.id_area WHERE g.precision = 'area'
-                 {nowhere}),
+                 SELECT lv.label AS level, g.precision AS outcome, CASE WHEN g.precision = 'area' THEN g.area_type END AS area_type, g.licence,
+                        CASE g.precision WHEN 'none' THEN passereau.gate_reason(lv.precision, w.precision)
+                                         WHEN 'area' THEN CASE WHEN placed.id_area IS NULL THEN 'no_area' END END AS reason{BASE}
+                 LEFT JOIN placed ON placed.id_synthese = s.id_synthese
+                 LEFT JOIN areas a ON a.id_area = placed.id_area
+                 WHERE {OPEN}{asked}{near} AND CASE g.precision WHEN 'exact' THEN {exact} WHEN 'area' THEN {area} ELSE {none} END),
              judged AS (
                  SELECT m.level, m.outcome, m.area_type, m.licence,
                         COALESCE(m.reason, CASE WHEN m.licence IS NULL THEN 'licence_unknown'
@@ -272,10 +289,9 @@ areas AS MATERIALIZED ({AREA} WHERE l.id_area IN (SELECT placed.id_area FROM pla
                     reason, licence, count(*) AS records
              FROM judged GROUP BY 1, 2, 3, 4, 5 ORDER BY 2, 1, 3, 4, 5",
             taxa = self.taxa(),
-            placed = self.placed(""),
+            placed = self.placed("", "l.id_area AS id FROM ref_geo.l_areas l"),
             asked = self.asked(),
-            territory = self.territory(),
-        );
-        sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await
+            near = self.if_territory(NEAR),
+        ))
     }
 }
