@@ -7,6 +7,7 @@
 //! The primary key is the number of the row, in the column `fid`, or `fid_2` and so on where the layer has such a column.
 
 mod blob;
+mod boxes;
 mod schema;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use crate::geometry::{Bounds, Geometry};
 use crate::value::Value;
 use crate::writer::{Encode, Problem, create};
 use crate::{FormatError, Kind, Layer, Row};
+use boxes::Boxes;
 use schema::Schema;
 
 /// What SQLite may keep of the file in memory, in KiB, as a negative number of its pragma.
@@ -32,6 +34,7 @@ pub(crate) struct GeoPackage {
     kinds: Vec<Kind>,
     rows: i64,
     bounds: Option<Bounds>,
+    boxes: Boxes,
     blob: Vec<u8>,
     moment: Vec<u8>,
 }
@@ -43,7 +46,7 @@ impl GeoPackage {
         drop(create(path)?);
         let schema = Schema::new(layer);
         let database = Connection::open(path).map_err(sqlite)?;
-        // The insertions of a row and of its box, and no more.
+        // The insertions of a row and of a box, and no more.
         database.set_prepared_statement_cache_capacity(2);
         // Each of these answers with a row, so they are no batch.
         for (pragma, value) in [("journal_mode", "OFF"), ("locking_mode", "EXCLUSIVE")] {
@@ -60,6 +63,7 @@ impl GeoPackage {
             kinds: layer.columns.iter().map(|column| column.kind).collect(),
             rows: 0,
             bounds: None,
+            boxes: Boxes::default(),
             blob: Vec::new(),
             moment: Vec::new(),
         })
@@ -109,9 +113,7 @@ impl Encode for GeoPackage {
         }
         insert.raw_execute()?;
         if let Some(bounds) = geometry.and_then(|geometry| geometry.bounds()) {
-            let mut insert = database.prepare_cached(self.schema.insert_box())?;
-            // An R-tree keeps single precision, and rounds outwards by itself.
-            insert.execute((self.rows, bounds.min_x, bounds.max_x, bounds.min_y, bounds.max_y))?;
+            self.boxes.add(self.rows, bounds, database, self.schema.insert_box())?;
             self.bounds = Some(Bounds::around(self.bounds, bounds));
         }
         Ok(())
@@ -119,6 +121,7 @@ impl Encode for GeoPackage {
 
     fn end(&mut self) -> Result<(), Problem> {
         let Some(database) = self.database.take() else { return Err(self.closed()) };
+        self.boxes.insert(&database, self.schema.insert_box())?;
         self.schema.finish(&database, self.bounds)?;
         database.execute_batch("COMMIT")?;
         database.close().map_err(|(_, error)| Problem::Sqlite(error))
