@@ -1,7 +1,8 @@
 //! CSV: RFC 4180, lines that end in CR LF, a header of the columns' names, the geometry as WKT in the last column.
 //!
-//! A missing value and an empty text look the same. Spreadsheets take a cell that begins with `=`, `+`, `-`, `@`, a tab or a
-//! carriage return for a formula (OWASP, "CSV Injection"), and a text of anybody's may become one: see [`Formulas`].
+//! A missing value and an empty text look the same. Spreadsheets take a cell that begins with `=`, `+`, `-`, `@`, their wide
+//! forms, a tab or a line end for a formula (OWASP, "CSV Injection"), and a text of anybody's may become one: see
+//! [`Formulas`].
 
 use std::fs::File;
 use std::path::Path;
@@ -137,7 +138,12 @@ fn problem(error: csv::Error) -> Problem {
 
 /// Whether a spreadsheet would compute the cell.
 fn is_formula(text: &[u8]) -> bool {
-    matches!(text, [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r', ..]) && !looks_like_number(text)
+    match text {
+        [b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n', ..] => !looks_like_number(text),
+        // ＝ ＋ － ＠, which some spreadsheets read as the narrow ones.
+        [0xEF, 0xBC, 0x9D | 0x8B | 0x8D | 0xA0, ..] => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -146,9 +152,22 @@ mod tests {
 
     #[test]
     fn formulas_are_told_from_numbers() {
-        for text in
-            ["=1+1", "+33 6 12", "-", "--1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "+cmd|' /C calc'!A0", "-1;2", "-NaN"]
-        {
+        for text in [
+            "=1+1",
+            "+33 6 12",
+            "-",
+            "--1",
+            "-2+3",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "+cmd|' /C calc'!A0",
+            "-1;2",
+            "-NaN",
+            "\n=1",
+            "＝1+1",
+            "＠a",
+        ] {
             assert!(is_formula(text.as_bytes()), "{text:?}");
         }
         for text in ["", "Pinson", "-12", "+33612", "-0.50", "-007", "-1e-7", "'=1", " =1", "a=1"] {
