@@ -8,7 +8,8 @@
 //! - a row is accepted by every format or by none: values and geometries are read by one code before any format sees
 //!   them. What has no place in one of them is refused (NaN and infinity, a date before Christ, altitudes in a geometry);
 //! - the same layer and the same rows make the same bytes. No clock is read: [`Layer::made_at`] is the only date;
-//! - a file that met an error cannot be finished: it stays visibly incomplete, and the caller throws it away.
+//! - a file that met an error cannot be finished: it stays visibly incomplete, and the caller throws it away;
+//! - a finished file is with the system, not forced onto the disk: that is for whoever publishes it.
 //!
 //! | | CSV | JSON | GeoJSON, one or many lines | GeoPackage |
 //! | --- | --- | --- | --- | --- |
