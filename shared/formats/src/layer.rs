@@ -24,7 +24,7 @@ pub enum Kind {
     Time,
     /// A day and a time with a blank or a `T` between them, `2026-11-29 10:00:00`, with or without an offset from UTC.
     DateTime,
-    /// A JSON document.
+    /// A JSON document, of at most 128 levels. Its numbers may be of any size, as PostgreSQL's are.
     Json,
 }
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use passereau_formats::{CsvOptions, Format, FormatError, Kind, Row, open};
 
-use crate::sample::{self, Owned, layer, point};
+use proptest::prelude::*;
+
+use crate::sample::{self, KINDS, Owned, layer, point, polygon};
 
 fn file(format: Format) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -109,5 +111,51 @@ fn what_the_path_held_is_gone() {
         std::fs::write(&path, "what was there before".repeat(100_000)).unwrap();
         sample::write(format, &path, &layer, &rows).unwrap();
         assert!(std::fs::read(&path).unwrap() == once, "{format}");
+    }
+}
+
+/// Texts that are nearly of some kind, and bytes that are nearly a geometry.
+fn nearly() -> impl Strategy<Value = (String, Option<Vec<u8>>)> {
+    let text = prop_oneof![
+        any::<String>(),
+        "[-+]?[0-9]{0,21}(\\.[0-9]{0,3})?(e[-+]?[0-9]{0,3})?",
+        "[0-9]{4}-[01][0-9]-[0-3][0-9]([ T][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{0,10})?([-+Z][0-9:]{0,8})?)?( BC)?",
+        "[0-2][0-9]:[0-5][0-9]:[0-6][0-9]",
+        "[\\[\\]{},:\"a0tn]{0,8}",
+        prop::sample::select(vec!["t", "f", "true", "false", "NaN", "infinity", "null", "9999-12-31 23:59:59-01"])
+            .prop_map(str::to_owned),
+    ];
+    let whole =
+        prop_oneof![Just(point(2.0, 48.0)), Just(polygon(&[(2.0, 48.0), (3.0, 48.0), (3.0, 49.0), (2.0, 48.0)]))];
+    let mutated =
+        (whole, any::<prop::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(|(mut wkb, at, byte, cut)| {
+            let at = at.index(wkb.len());
+            wkb[at] = byte;
+            if cut {
+                wkb.truncate(at);
+            }
+            wkb
+        });
+    (text, prop::option::of(mutated))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn a_row_is_accepted_by_every_format_or_by_none((text, geometry) in nearly()) {
+        for kind in KINDS {
+            let results = Format::ALL.map(|format| {
+                let (_folder, path) = file(format);
+                let row = Owned { id: None, geometry: geometry.clone(), values: vec![Some(text.clone())] };
+                let result = sample::write(format, &path, &layer(&[("a", kind)]), &[row]);
+                if result.is_ok() && matches!(format, Format::Json | Format::GeoJson | Format::GeoJsonSeq) {
+                    // The grammar alone: numbers within a document may be larger than a double.
+                    serde_json::from_slice::<serde::de::IgnoredAny>(&std::fs::read(&path).unwrap()).unwrap();
+                }
+                result.is_ok()
+            });
+            prop_assert!(results.iter().all(|result| *result == results[0]), "{:?} {:?}", kind, results);
+        }
     }
 }
