@@ -46,6 +46,7 @@ missing_packages() {
     command -v curl >/dev/null || echo curl
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     command -v git >/dev/null || echo git
+    command -v ogrinfo >/dev/null || echo gdal-bin # opens and counts what shared/formats writes
     # The validators of the contracts run on Node: make check-contracts.
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm

@@ -1,0 +1,55 @@
+//! The compressed file beside a text: RFC 1952 without name and time, so that the same bytes make the same file.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use flate2::{Compression, GzBuilder};
+
+use crate::FormatError;
+use crate::writer::{BUFFER_BYTES, create_buffered};
+
+/// Compresses a file into another, which is overwritten.
+///
+/// # Errors
+/// [`FormatError::Io`] for either file.
+pub fn gzip(from: &Path, to: &Path) -> Result<(), FormatError> {
+    let reading = |source| FormatError::Io { doing: "compressing", path: from.to_owned(), source };
+    let writing = |source| FormatError::Io { doing: "writing", path: to.to_owned(), source };
+    let mut source = BufReader::with_capacity(BUFFER_BYTES, File::open(from).map_err(reading)?);
+    // GzBuilder's own defaults: time 0, no name, system 255 (unknown).
+    let mut encoder = GzBuilder::new().write(create_buffered(to)?, Compression::default());
+    io::copy(&mut source, &mut encoder).map_err(reading)?;
+    let mut file: BufWriter<File> = encoder.finish().map_err(writing)?;
+    file.flush().map_err(writing)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn the_same_text_makes_the_same_bytes_under_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "id;nom\r\n1;Pinson\r\n".repeat(10_000);
+        let mut made = Vec::new();
+        for name in ["a.csv", "b.csv"] {
+            let from = folder.path().join(name);
+            let to = folder.path().join(format!("{name}.gz"));
+            std::fs::write(&from, &text).unwrap();
+            gzip(&from, &to).unwrap();
+            made.push(std::fs::read(&to).unwrap());
+        }
+        assert_eq!(made[0], made[1]);
+        // Flags, time and system of RFC 1952, section 2.3.
+        assert_eq!((made[0][3], &made[0][4..8], made[0][9]), (0, &[0; 4][..], 255));
+        let mut read = String::new();
+        flate2::read::GzDecoder::new(&made[0][..]).read_to_string(&mut read).unwrap();
+        assert_eq!(read, text);
+        let missing = gzip(&folder.path().join("none"), &folder.path().join("none.gz")).unwrap_err();
+        assert!(missing.to_string().starts_with("compressing "), "{missing}");
+    }
+}
