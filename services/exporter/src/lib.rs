@@ -1,0 +1,31 @@
+//! The exporter: makes a delivery of a flow.
+//!
+//! Terms. A **delivery** is one version of a flow. It is *read*: what may leave ([`passereau_gate`]) goes from the synthèse into **parts**,
+//! objects of the store that hold rows as PostgreSQL's `COPY` writes them. Then it is *written*: each format is made from the parts, in a pass of its
+//! own. Then it is *published*: the manifest goes beside the files, and one transaction makes it the version that is fetched.
+//!
+//! Invariants.
+//! - Parts, and so everything in the store, hold what may leave and nothing else.
+//! - Memory does not grow with the rows: a part is streamed, a file is written row by row.
+//! - A snapshot of the database is held for one part, and no longer than a limit (`PASSEREAU_EXPORT_SNAPSHOT_S`).
+//! - Blurred rows are read before exact ones. A record that becomes sensitive in between is in neither, and no record is in both but one that has
+//!   ceased to be sensitive.
+//! - A reader sees a version whole or not at all: files and manifest stand in a folder of their own, and the row that names them is written last.
+//! - A delivery that says the same as the one before it makes no new version.
+//!
+//! How it fails. After any crash the work goes on at the part or the file that was being made. A flow that may not be delivered (suspended, ended, not
+//! approved), and a selection that takes too long to read, end the delivery with a reason and an event; the version before stays.
+
+mod config;
+mod deliver;
+mod error;
+mod ledger;
+mod manifest;
+mod part;
+mod publish;
+mod statuses;
+mod write;
+
+pub use config::{ExportConfig, ExporterConfig};
+pub use deliver::Exporter;
+pub use manifest::{FileEntry, Manifest};

@@ -1,0 +1,25 @@
+//! The process of the exporter alone.
+
+use clap::Parser;
+use passereau_exporter::{Exporter, ExporterConfig};
+use passereau_runner::{Process, ProcessConfig};
+
+/// Makes the deliveries of flows: files of what may leave the synthèse.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    process: ProcessConfig,
+    #[command(flatten)]
+    exporter: ExporterConfig,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let _logs = passereau_telemetry::logs::init(&cli.process.log, "passereau-exporter")?;
+    let exporter = Exporter::new(&cli.exporter)?;
+    let mut process = Process::start("exporter", &cli.process).await?;
+    process.work(exporter);
+    Ok(process.run().await?)
+}

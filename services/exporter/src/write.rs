@@ -1,0 +1,115 @@
+//! Writes one file from the parts.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::Path,
+};
+
+use passereau_flow::Flow;
+use passereau_formats::{Column, CsvOptions, Format, Kind, Layer, Row, Writer};
+use passereau_gate::{CopyRow, Field};
+
+use crate::{error::ExportError, ledger::Delivery};
+
+/// Bytes that are read of a part at a time.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Everything that shapes a file.
+pub(crate) struct Shape {
+    pub format: Format,
+    pub layer: Layer,
+    pub csv: CsvOptions,
+    pub fields: usize,
+    pub flow: String,
+}
+
+/// The layer of a delivery: the same for every format.
+pub(crate) fn layer(flow: &Flow, delivery: &Delivery, fields: &[&'static Field]) -> Layer {
+    let dialect = flow.agreement.fields.dialect;
+    let columns = fields.iter().map(|field| Column {
+        name: field.name_in(dialect).to_owned(),
+        kind: kind(field.kind),
+        definition: field.fr.to_owned(),
+    });
+    Layer {
+        name: flow.name.replace('-', "_"),
+        description: flow.agreement.territory.description.clone(),
+        columns: columns.collect(),
+        geometry_column: geometry_column(dialect).to_owned(),
+        made_at: delivery.read_at.unwrap_or_default(),
+    }
+}
+
+fn kind(kind: passereau_gate::Kind) -> Kind {
+    match kind {
+        passereau_gate::Kind::Text => Kind::Text,
+        passereau_gate::Kind::Integer => Kind::Integer,
+        passereau_gate::Kind::Real => Kind::Real,
+        passereau_gate::Kind::Date => Kind::Date,
+        passereau_gate::Kind::Time => Kind::Time,
+        passereau_gate::Kind::DateTime => Kind::DateTime,
+        passereau_gate::Kind::Json => Kind::Json,
+    }
+}
+
+fn geometry_column(dialect: passereau_gate::Dialect) -> &'static str {
+    match dialect {
+        passereau_gate::Dialect::GeoNature => "geometrie_wkt_4326",
+        passereau_gate::Dialect::OccTax => "geometrie",
+    }
+}
+
+/// Writes a file at a path. It blocks.
+pub(crate) fn write(shape: &Shape, parts: Vec<(i32, File)>, path: &Path) -> Result<u64, ExportError> {
+    let failed = |source| ExportError::Format { flow: shape.flow.clone(), source };
+    let mut writer = passereau_formats::open(shape.format, path, &shape.layer, &shape.csv).map_err(failed)?;
+    for_each_row(&shape.flow, shape.fields, parts, |row| row_into(writer.as_mut(), row).map_err(failed))?;
+    writer.finish().map_err(failed)
+}
+
+/// Calls for each row of the parts, in their order.
+pub(crate) fn for_each_row(
+    flow: &str,
+    fields: usize,
+    parts: Vec<(i32, File)>,
+    mut with: impl FnMut(&CopyRow<'_>) -> Result<(), ExportError>,
+) -> Result<(), ExportError> {
+    let mut line = String::new();
+    for (part, file) in parts {
+        let broken = |problem: String| ExportError::Part { flow: flow.to_owned(), part, problem };
+        let mut reader = BufReader::with_capacity(BLOCK_BYTES, file);
+        loop {
+            line.clear();
+            if reader.read_line(&mut line).map_err(|error| broken(error.to_string()))? == 0 {
+                break;
+            }
+            with(&CopyRow::parse(&line, fields).map_err(|error| broken(error.to_string()))?)?;
+        }
+    }
+    Ok(())
+}
+
+fn row_into(writer: &mut dyn Writer, row: &CopyRow<'_>) -> Result<(), passereau_formats::FormatError> {
+    let values: Vec<_> = row.values().collect();
+    let texts: Vec<Option<&str>> = values.iter().map(|value| value.as_deref()).collect();
+    let geometry = row.geometry.map(bytes_of);
+    writer.row(&Row { id: row.id, geometry: geometry.as_deref(), values: &texts })
+}
+
+/// The bytes that hexadecimal digits stand for. PostgreSQL wrote them; what is no digit becomes a geometry that the writer refuses.
+fn bytes_of(digits: &str) -> Vec<u8> {
+    let digit = |byte: u8| (byte as char).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or(0xff);
+    digits.as_bytes().chunks_exact(2).map(|pair| (digit(pair[0]) << 4) | (digit(pair[1]) & 0x0f)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_digits_become_bytes() {
+        assert_eq!(bytes_of("0101ff7A"), [1, 1, 255, 122]);
+        assert_eq!(bytes_of(""), []);
+    }
+}
