@@ -24,8 +24,13 @@ CREATE TABLE passereau.flow_version (
     flow       text NOT NULL REFERENCES passereau.flow ON DELETE CASCADE,
     version    integer NOT NULL,
     agreement  jsonb NOT NULL,
+    -- as it was then: ref_geo and the file of a territory change without the agreement
+    territory  geometry,
     applied_at timestamptz NOT NULL,
-    applied_by text,
+    applied_by text NOT NULL CHECK (btrim(applied_by) <> ''),
+    -- who, beside the one who applied it, allowed sensitive records at their precision
+    approved_by text CHECK (lower(approved_by) <> lower(applied_by)),
+    approved_at timestamptz,
     PRIMARY KEY (flow, version)
 );
 
