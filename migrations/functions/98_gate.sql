@@ -9,7 +9,7 @@ SET check_function_bodies = off;
 -- Levels by the id that the synthèse holds. A level without a label does not leave either: the partner could not be told what it is.
 CREATE OR REPLACE VIEW passereau.gate_level AS
 SELECT n.id_nomenclature, n.cd_nomenclature::text AS code, n.label_default::text AS label,
-       CASE WHEN btrim(n.label_default) <> '' THEN COALESCE(l.precision, 'unknown') ELSE 'unknown' END AS precision, l.area_type
+       CASE WHEN n.label_default ~ '[[:alnum:]]' THEN COALESCE(l.precision, 'unknown') ELSE 'unknown' END AS precision, l.area_type
 FROM ref_nomenclatures.t_nomenclatures n
 JOIN ref_nomenclatures.bib_nomenclatures_types t ON t.id_type = n.id_type AND t.mnemonique = 'SENSIBILITE'
 LEFT JOIN passereau.sensitivity_level l ON l.code = btrim(n.cd_nomenclature);
@@ -44,9 +44,20 @@ $$;
 CREATE OR REPLACE FUNCTION passereau.gate_area_type(level text, level_area_type text, wish_area_type text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$ SELECT CASE WHEN level = 'exact' THEN wish_area_type ELSE level_area_type END $$;
 
--- A licence as table passereau.licence spells it.
+-- A licence as table passereau.licence spells it. A letter that is not ASCII stays, and makes a licence that nobody knows.
 CREATE OR REPLACE FUNCTION passereau.licence_spelling(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT regexp_replace(lower(regexp_replace(written, '^\s*https?://(www\.)?', '', 'i')), '[^a-z0-9]', '', 'g')
+    SELECT regexp_replace(lower(regexp_replace(written, '^\s*https?://(www\.)?', '', 'i')), '[\s[:punct:]]', '', 'g')
+$$;
+
+-- People, where a blurred record names them: words without digits and without anything of an address. Writers put coordinates, ids,
+-- links and accounts beside names; then the whole text is emptied.
+CREATE OR REPLACE FUNCTION passereau.gate_names(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN length(written) <= 250 AND written !~ '[0-9\d@/\\#%_=<>{}°′″"\x01-\x1f]|(^|\W)www\.' THEN written END
+$$;
+
+-- The version of TAXREF, where a row's text is one and nothing else.
+CREATE OR REPLACE FUNCTION passereau.gate_taxref(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN written ~* '^\s*(taxref\s*)?v?\.?\s*[0-9]{1,2}(\.[0-9])?\s*$' THEN written END
 $$;
 
 -- The name that a record has in one flow when it leaves as an area: the same in every delivery, another one in every flow, and nothing that

@@ -33,7 +33,8 @@ INSERT INTO passereau.diffusion_wish VALUES
     ('0', 'exact', NULL), ('1', 'area', 'COM'), ('2', 'area', 'M10'), ('3', 'area', 'DEP'), ('4', 'none', NULL), ('5', 'exact', NULL);
 
 -- What becomes of a column when the record leaves as an area. A column (or a column for that type of area) that is not here is emptied.
---   keep        as it stands: it says nothing of the place
+--   keep        as it stands: it says nothing of the place. For what is the place itself, leads to it by a look-up or would be untrue
+--               (is_never_kept in shared/gate) it means generalise
 --   generalise  what the area says instead; the dictionary (`passereau flow fields`) tells what that is
 --   empty       no value
 CREATE TABLE passereau.blur_rule (
@@ -82,8 +83,9 @@ INSERT INTO passereau.blur_rule (field, area_type, treatment, reason) VALUES
     ('clause_rediffusion', '*', 'generalise', 'names the area type that may not be refined'),
     ('niveau_sensibilite', '*', 'keep', 'the partner must know the level'),
     ('niveau_precision_diffusion', '*', 'keep', 'a precision, no place'),
-    ('nom_source', '*', 'keep', 'a system, no place'),
-    ('cd_nom', '*', 'keep', 'the taxon'), ('cd_ref', '*', 'keep', 'the taxon'), ('version_taxref', '*', 'keep', 'the taxon'),
+    ('nom_source', '*', 'generalise', 'a study of one site may be a source of its own'),
+    ('cd_nom', '*', 'keep', 'the taxon'), ('cd_ref', '*', 'keep', 'the taxon'),
+    ('version_taxref', '*', 'generalise', 'a text of the row: it leaves where it is a version and nothing else'),
     ('nom_valide', '*', 'keep', 'the taxon'), ('nom_vernaculaire', '*', 'keep', 'the taxon'), ('regne', '*', 'keep', 'the taxon'),
     ('group1_inpn', '*', 'keep', 'the taxon'), ('group2_inpn', '*', 'keep', 'the taxon'), ('group3_inpn', '*', 'keep', 'the taxon'),
     ('classe', '*', 'keep', 'the taxon'), ('ordre', '*', 'keep', 'the taxon'), ('famille', '*', 'keep', 'the taxon'),
@@ -91,8 +93,8 @@ INSERT INTO passereau.blur_rule (field, area_type, treatment, reason) VALUES
     ('date_debut', '*', 'keep', 'a day'), ('date_fin', '*', 'keep', 'a day'),
     ('nombre_min', '*', 'keep', 'a count'), ('nombre_max', '*', 'keep', 'a count'),
     ('objet_denombrement', '*', 'keep', 'a word of the standard'), ('type_denombrement', '*', 'keep', 'a word of the standard'),
-    ('observateurs', '*', 'keep', 'people, who are owed the mention; without the hour'),
-    ('determinateur', '*', 'keep', 'people, who are owed the mention'), ('validateur', '*', 'keep', 'people'),
+    ('observateurs', '*', 'generalise', 'names, who are owed the mention; without the hour, nor anything else that stands in the text'),
+    ('determinateur', '*', 'generalise', 'names, who are owed the mention'), ('validateur', '*', 'generalise', 'names'),
     ('niveau_validation', '*', 'keep', 'a word of the standard'), ('statut_observation', '*', 'keep', 'a word of the standard'),
     ('technique_observation', '*', 'keep', 'a word of the standard'), ('biologique_statut', '*', 'keep', 'a word of the standard'),
     ('etat_biologique', '*', 'keep', 'a word of the standard'), ('biogeographique_statut', '*', 'keep', 'a word of the standard'),
@@ -100,4 +102,4 @@ INSERT INTO passereau.blur_rule (field, area_type, treatment, reason) VALUES
     ('stade_vie', '*', 'keep', 'a word of the standard'), ('sexe', '*', 'keep', 'a word of the standard'),
     ('comportement', '*', 'keep', 'a word of the standard'), ('statut_source', '*', 'keep', 'a word of the standard'),
     ('methode_determination', '*', 'keep', 'a word of the standard'), ('type_regroupement', '*', 'keep', 'a word of the standard'),
-    ('licence', '*', 'keep', 'a licence, no place'), ('rights_holder', '*', 'keep', 'who is owed the mention');
+    ('licence', '*', 'keep', 'a licence, no place'), ('rights_holder', '*', 'generalise', 'names, who are owed the mention');

@@ -63,6 +63,9 @@ pub struct Field {
     pub(crate) joins: &'static [Join],
 }
 
+/// SQL of no value.
+const NOTHING: &str = "NULL";
+
 /// A relation beside the synthèse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Join {
@@ -95,6 +98,12 @@ impl Field {
         }
     }
 
+    /// Whether a record that leaves as an area can have something of this field beside the exact value.
+    #[must_use]
+    pub fn is_generalised(&self) -> bool {
+        self.generalised != NOTHING
+    }
+
     pub(crate) const fn new(
         name: &'static str,
         kind: Kind,
@@ -102,7 +111,7 @@ impl Field {
         fr: &'static str,
         en: &'static str,
     ) -> Self {
-        Self { name, occtax: None, kind, is_basic: false, fr, en, exact, generalised: "NULL", is_never_kept: false, joins: &[] }
+        Self { name, occtax: None, kind, is_basic: false, fr, en, exact, generalised: NOTHING, is_never_kept: false, joins: &[] }
     }
 
     pub(crate) const fn basic(mut self) -> Self {
