@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, dead, harvest, install, migrate, privacy, retention, taxon, taxon_keys, topology, up, vocabulary,
+    check, dead, flow, harvest, install, migrate, privacy, retention, taxon, taxon_keys, topology, up, vocabulary,
 };
 
 /// Carries biodiversity observations from GBIF into GeoNature.
@@ -46,6 +46,9 @@ enum Command {
     /// People who asked to be forgotten: where they are named, and taking the name out.
     #[command(subcommand)]
     Privacy(privacy::Privacy),
+    /// Flows: recurring exports for partners.
+    #[command(subcommand)]
+    Flow(flow::Flow),
     /// Messages that gave up.
     #[command(subcommand)]
     Dead(dead::Dead),
@@ -73,6 +76,7 @@ impl Cli {
             Command::TaxonKeys(keys) => keys.run().await,
             Command::Vocabulary(vocabulary) => vocabulary.run().await,
             Command::Privacy(privacy) => privacy.run().await,
+            Command::Flow(flow) => flow.run().await,
             Command::Dead(dead) => dead.run().await,
             Command::Retention(retention) => retention.run().await,
         };

@@ -1,0 +1,425 @@
+//! `passereau flow …`: what is agreed with a partner. `plan` and `token` have their own files.
+
+use std::fmt::{Error, Write};
+use std::path::PathBuf;
+
+use anyhow::{bail, ensure};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
+use passereau_broker::BrokerConfig;
+use passereau_contracts::FlowDeliver;
+use passereau_database::DatabaseConfig;
+use passereau_flow::{
+    Applied, Changed, Document, Flow as Known, FlowError, History, apply, approve, find, history, list, resume, suspend,
+};
+use passereau_gate::Sensitive;
+use serde_json::json;
+
+use super::{flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
+use crate::publish::publish;
+
+/// Recurring exports for partners.
+#[derive(Debug, Subcommand)]
+pub enum Flow {
+    /// Say all that is wrong with an agreement, as far as its files alone can tell.
+    Check(Check),
+    /// What an agreement, or a flow that is in force, would deliver now: rows by level, columns, bytes.
+    Plan(Plan),
+    /// Put an agreement in force.
+    Apply(Apply),
+    /// Allow, as a second person, that sensitive records leave at their precision in the version that is in force.
+    Approve(Approve),
+    /// All flows.
+    List(List),
+    /// One flow: what is agreed, how it stands, when it was delivered.
+    Show(Show),
+    /// Ask for a delivery now, by message.
+    Run(Run),
+    /// Deliver nothing more until the flow is resumed; what was delivered can still be fetched.
+    Suspend(Suspend),
+    /// Let a suspended flow go on.
+    Resume(Resume),
+    /// Every version of a flow, and its newest deliveries.
+    History(Past),
+    /// The columns that a flow may have.
+    Fields(Fields),
+    /// Who may fetch a flow.
+    #[command(subcommand)]
+    Token(Token),
+}
+
+/// Which file.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// The agreement, TOML (docs/flows.md, docs/flux.md).
+    file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to put in force.
+#[derive(Args, Debug)]
+pub struct Apply {
+    /// The agreement, TOML.
+    file: PathBuf,
+    /// Who applies it.
+    #[arg(long, value_name = "NAME")]
+    by: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// What to approve.
+#[derive(Args, Debug)]
+pub struct Approve {
+    /// Name of the flow.
+    name: String,
+    /// Who approves: not the one who applied it.
+    #[arg(long, value_name = "NAME")]
+    by: String,
+    /// Approve only if this version is the one in force: the one that was looked at.
+    #[arg(long)]
+    version: Option<i32>,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// How to list.
+#[derive(Args, Debug)]
+pub struct List {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// Which flow.
+#[derive(Args, Debug)]
+pub struct Show {
+    /// Name of the flow.
+    name: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// What to deliver.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Name of the flow.
+    name: String,
+    #[command(flatten)]
+    database: DatabaseConfig,
+    #[command(flatten)]
+    broker: BrokerConfig,
+}
+
+/// What to hold up.
+#[derive(Args, Debug)]
+pub struct Suspend {
+    /// Name of the flow.
+    name: String,
+    /// Why, for whoever asks.
+    #[arg(long, value_name = "REASON")]
+    because: String,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// What to let go on.
+#[derive(Args, Debug)]
+pub struct Resume {
+    /// Name of the flow.
+    name: String,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+/// Whose past.
+#[derive(Args, Debug)]
+pub struct Past {
+    /// Name of the flow.
+    name: String,
+    /// Most deliveries.
+    #[arg(long, default_value_t = 20)]
+    limit: i64,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Flow {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// In words for the operator.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Check(check) => check.run(),
+            Self::Plan(plan) => plan.run().await,
+            Self::Apply(apply) => apply.run().await,
+            Self::Approve(approve) => approve.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(show) => show.run().await,
+            Self::Run(run) => run.run().await,
+            Self::Suspend(suspend) => suspend.run().await,
+            Self::Resume(resume) => resume.run().await,
+            Self::History(past) => past.run().await,
+            Self::Fields(fields) => fields.run(),
+            Self::Token(token) => token.run().await,
+        }
+    }
+}
+
+impl Check {
+    fn run(self) -> anyhow::Result<()> {
+        let read = Document::read(&self.file, Utc::now()).and_then(|read| read.territory_file().map(|()| read));
+        match read {
+            Ok(document) if self.json => show_json(&json!({ "problems": [], "agreement": document.agreement })),
+            Ok(document) => {
+                show(&format!("{} is right as far as it alone can tell\n", self.file.display()))?;
+                let file = self.file.display();
+                eprintln!(
+                    "`passereau flow plan {file}` asks the database what flow {} would deliver",
+                    document.agreement.name
+                );
+                Ok(())
+            }
+            Err(FlowError::Problems(problems)) if self.json => {
+                show_json(&json!({ "problems": problems }))?;
+                bail!("{} has {} problems", self.file.display(), problems.len())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Apply {
+    async fn run(self) -> anyhow::Result<()> {
+        let document = Document::read(&self.file, Utc::now())?;
+        let name = &document.agreement.name;
+        let applied = apply(&open(&self.database).await?, &document, &self.by, Utc::now()).await?;
+        if self.json {
+            show_json(&json!({ "flow": name, "result": applied }))?;
+        } else {
+            show(&match applied {
+                Applied::Created => format!("flow {name} is made, version 1\n"),
+                Applied::Changed { version } => format!("flow {name} is changed, version {version}\n"),
+                Applied::Unchanged { version } => {
+                    format!("nothing has changed: version {version} of flow {name} says the same\n")
+                }
+            })?;
+        }
+        match applied {
+            Applied::Unchanged { .. } => {}
+            _ if document.agreement.sensitive == Sensitive::Precise => eprintln!(
+                "it waits for a second person: `passereau flow approve {name} --by …`, after `passereau flow plan {name}`"
+            ),
+            _ => eprintln!("`passereau flow token create {name} --partner …` lets the partner fetch it"),
+        }
+        Ok(())
+    }
+}
+
+impl Approve {
+    async fn run(self) -> anyhow::Result<()> {
+        let pool = open(&self.database).await?;
+        let version = approve(&pool, &self.name, &self.by, self.version, Utc::now()).await?;
+        show(&format!(
+            "version {version} of flow {} is approved; a later version needs an approval of its own\n",
+            self.name
+        ))
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let flows = list(&open(&self.database).await?).await?;
+        let now = Utc::now();
+        if self.json {
+            return show_json(&flows.iter().map(|flow| as_json(flow, now)).collect::<Vec<_>>());
+        }
+        show(&table(&flows, now)?)
+    }
+}
+
+fn as_json(flow: &Known, now: DateTime<Utc>) -> serde_json::Value {
+    json!({ "flow": flow, "standing": flow.standing(now), "is_late": flow.is_late(now) })
+}
+
+fn table(flows: &[Known], now: DateTime<Utc>) -> Result<String, Error> {
+    let mut text = format!(
+        "{:<24}  {:>7}  {:<19}  {:<8}  {:<16}  {:>9}  {:<16}  structure\n",
+        "flow", "version", "standing", "period", "delivered (UTC)", "rows", "next (UTC)"
+    );
+    for flow in flows {
+        let standing = flow.standing(now);
+        let standing = if flow.is_late(now) { "late" } else { standing.as_str() };
+        writeln!(
+            text,
+            "{:<24}  {:>7}  {standing:<19}  {:<8}  {:<16}  {:>9}  {:<16}  {}",
+            flow.name,
+            flow.version,
+            flow.agreement.period,
+            minute(flow.delivered_at),
+            flow.delivered_rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string()),
+            minute(flow.next_at),
+            flow.agreement.structure,
+        )?;
+    }
+    Ok(text)
+}
+
+/// A moment to the minute, or a dash.
+pub(super) fn minute(moment: Option<DateTime<Utc>>) -> String {
+    moment.map_or_else(|| "-".to_owned(), |moment| moment.format("%Y-%m-%d %H:%M").to_string())
+}
+
+impl Show {
+    async fn run(self) -> anyhow::Result<()> {
+        let pool = open(&self.database).await?;
+        let Some(flow) = find(&pool, &self.name).await? else { return Err(FlowError::Unknown(self.name).into()) };
+        let now = Utc::now();
+        if self.json { show_json(&as_json(&flow, now)) } else { show(&in_words(&flow, now)?) }
+    }
+}
+
+fn in_words(flow: &Known, now: DateTime<Utc>) -> Result<String, Error> {
+    let agreement = &flow.agreement;
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| writeln!(text, "{key:<12} {value}");
+    let by = |who: &Option<String>| who.clone().unwrap_or_else(|| "-".to_owned());
+    line("flow", flow.name.clone())?;
+    line(
+        "version",
+        format!("{}, applied {} UTC by {}", flow.version, minute(Some(flow.applied_at)), by(&flow.applied_by)),
+    )?;
+    line("standing", flow.standing(now).to_string())?;
+    if flow.is_late(now) {
+        line("late", format!("more than {} has passed; see `passereau flow history {}`", agreement.period, flow.name))?;
+    }
+    if flow.approved_version == Some(flow.version) {
+        line("approved", format!("{} UTC by {}", minute(flow.approved_at), by(&flow.approved_by)))?;
+    }
+    line("structure", agreement.structure.clone())?;
+    let manager = &agreement.technical_manager;
+    line("contact", format!("{} <{}>", manager.name, manager.email))?;
+    for study in &agreement.studies {
+        line("study", format!("{} ({})", study.name, study.nature))?;
+    }
+    line("territory", agreement.territory.description.clone())?;
+    let formats: Vec<&str> = agreement.formats.iter().map(|format| format.extension()).collect();
+    line("formats", formats.join(", "))?;
+    line(
+        "columns",
+        agreement.fields().iter().map(|field| field.name_in(agreement.fields.dialect)).collect::<Vec<_>>().join(", "),
+    )?;
+    line("licences", agreement.licences.allowed.join(", "))?;
+    line("sensitive", agreement.sensitive.as_str().to_owned())?;
+    if let Some(authorisation) = &agreement.authorisation {
+        let (reference, signatory, ends_on) =
+            (&authorisation.reference, &authorisation.signatory, authorisation.ends_on);
+        line("authorised", format!("{reference}, signed by {signatory}, until {ends_on}"))?;
+    }
+    line("in return", agreement.in_return.clone())?;
+    let times =
+        agreement.schedule.as_ref().map(|cron| format!(", at {cron} {}", agreement.time_zone)).unwrap_or_default();
+    line("period", format!("{}{times}", agreement.period))?;
+    line("ends", agreement.ends_on.to_string())?;
+    let rows = flow.delivered_rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
+    line("delivered", format!("{}{rows}", minute(flow.delivered_at)))?;
+    line("next", minute(flow.next_at))?;
+    Ok(text)
+}
+
+impl Run {
+    async fn run(self) -> anyhow::Result<()> {
+        let name = self.name;
+        let Some(flow) = find(&open(&self.database).await?, &name).await? else {
+            return Err(FlowError::Unknown(name).into());
+        };
+        let standing = flow.standing(Utc::now());
+        ensure!(standing.is_active(), "flow {name} cannot be delivered: {standing}");
+        let id = publish(&self.broker, &FlowDeliver { flow: name.clone() }).await?;
+        show(&format!("{id}\n"))?;
+        eprintln!("asked for; follow it with `passereau flow history {name}`");
+        Ok(())
+    }
+}
+
+impl Suspend {
+    async fn run(self) -> anyhow::Result<()> {
+        let name = &self.name;
+        match suspend(&open(&self.database).await?, name, &self.because, Utc::now()).await? {
+            Changed::Done => show(&format!("flow {name} is suspended; `passereau flow resume {name}` lets it go on\n")),
+            Changed::Already => show(&format!("flow {name} is suspended already; nothing has changed\n")),
+        }
+    }
+}
+
+impl Resume {
+    async fn run(self) -> anyhow::Result<()> {
+        let name = &self.name;
+        let pool = open(&self.database).await?;
+        let changed = resume(&pool, name, Utc::now()).await?;
+        let Some(flow) = find(&pool, name).await? else { return Err(FlowError::Unknown(self.name).into()) };
+        let standing = flow.standing(Utc::now());
+        match changed {
+            Changed::Done => show(&format!("flow {name} is resumed; {standing}\n")),
+            Changed::Already => show(&format!("flow {name} is not suspended; nothing has changed\n")),
+        }
+    }
+}
+
+impl Past {
+    async fn run(self) -> anyhow::Result<()> {
+        let past = history(&open(&self.database).await?, &self.name, self.limit).await?;
+        if self.json { show_json(&past) } else { show(&past_in_words(&past)?) }
+    }
+}
+
+fn past_in_words(past: &History) -> Result<String, Error> {
+    let mut text = format!("{:>7}  {:<16}  {:<20}  approved\n", "version", "applied (UTC)", "by");
+    for version in &past.versions {
+        let approved = match &version.approved_by {
+            Some(by) => format!("{} by {by}", minute(version.approved_at)),
+            None => "-".to_owned(),
+        };
+        writeln!(
+            text,
+            "{:>7}  {:<16}  {:<20}  {approved}",
+            version.version,
+            minute(Some(version.applied_at)),
+            version.applied_by
+        )?;
+    }
+    writeln!(
+        text,
+        "\n{:<36}  {:>7}  {:<16}  {:<16}  {:<9}  {:>9}  folder or reason",
+        "delivery", "version", "asked (UTC)", "done (UTC)", "state", "rows"
+    )?;
+    for one in &past.deliveries {
+        let erased = if one.erased_at.is_some() { ", taken away" } else { "" };
+        let what = one.reason.as_deref().or(one.folder.as_deref()).unwrap_or("-");
+        writeln!(
+            text,
+            "{:<36}  {:>7}  {:<16}  {:<16}  {:<9}  {:>9}  {what}{erased}",
+            one.id,
+            one.flow_version,
+            minute(Some(one.requested_at)),
+            minute(one.finished_at),
+            one.state,
+            one.rows
+        )?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,118 @@
+//! `passereau flow plan`.
+
+use std::fmt::{Error, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use clap::Args;
+use passereau_database::DatabaseConfig;
+use passereau_flow::{Document, FlowError, Limits, Plan as Planned, find, plan, plan_applied};
+
+use super::{open, show, show_json};
+
+/// What would be delivered. Nothing is written.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The agreement's file, or the name of a flow that is in force.
+    #[arg(value_name = "FILE|NAME")]
+    subject: String,
+    /// Longest time of each statement, in seconds.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    timeout: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    database: DatabaseConfig,
+}
+
+impl Plan {
+    /// Plans and prints.
+    ///
+    /// # Errors
+    /// All that is wrong with the agreement, no such flow, or the database.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let limits = Limits { statement_timeout: Duration::from_secs(self.timeout.into()) };
+        let path = Path::new(&self.subject);
+        let planned = if path.is_file() || self.subject.ends_with(".toml") {
+            // The file is judged before anybody waits for a database.
+            let document = Document::read(path, Utc::now())?;
+            plan(&open(&self.database).await?, &document, limits).await?
+        } else {
+            let pool = open(&self.database).await?;
+            let Some(flow) = find(&pool, &self.subject).await? else {
+                return Err(FlowError::Unknown(self.subject).into());
+            };
+            plan_applied(&pool, &flow, limits).await?
+        };
+        if self.json { show_json(&planned) } else { show(&in_words(&planned)?) }
+    }
+}
+
+fn in_words(plan: &Planned) -> Result<String, Error> {
+    let mut text = format!(
+        "flow {}: {} rows would leave, {} exactly and {} as an area; {} records would stay\n",
+        plan.flow, plan.rows, plan.exact, plan.blurred, plan.withheld
+    );
+    writeln!(text, "{:>9}  {:<28}  {:<14}  level", "records", "what becomes of them", "licence")?;
+    for row in &plan.tally {
+        let becomes = match (row.outcome.as_str(), &row.area_type, &row.reason) {
+            ("area", Some(area), _) => format!("leave as their {area}"),
+            ("withheld", _, Some(reason)) => format!("stay: {reason}"),
+            _ => "leave exactly".to_owned(),
+        };
+        let licence = row.licence.as_deref().unwrap_or("unknown");
+        writeln!(text, "{:>9}  {becomes:<28}  {licence:<14}  {}", row.records, row.level.as_deref().unwrap_or("none"))?;
+    }
+    writeln!(text, "{} columns: {}", plan.columns.len(), plan.columns.join(", "))?;
+    for file in &plan.files {
+        writeln!(text, "{:<8} about {} bytes", file.format.extension(), file.size_bytes)?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use passereau_flow::{Estimate, Format};
+    use passereau_gate::Tally;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_says_of_each_level_what_becomes_of_its_records() {
+        let row = |level: &str, outcome: &str, area: Option<&str>, reason: Option<&str>| Tally {
+            level: Some(level.to_owned()),
+            outcome: outcome.to_owned(),
+            area_type: area.map(str::to_owned),
+            reason: reason.map(str::to_owned),
+            licence: Some("CC-BY-4.0".to_owned()),
+            records: 3,
+        };
+        let plan = Planned {
+            flow: "atlas".to_owned(),
+            rows: 6,
+            exact: 3,
+            blurred: 3,
+            withheld: 3,
+            tally: vec![
+                row("Non sensible", "exact", None, None),
+                row("Sensible", "area", Some("M10"), None),
+                row("Secret", "withheld", None, Some("no_diffusion")),
+            ],
+            columns: vec!["cd_nom", "niveau_sensibilite"],
+            files: vec![Estimate { format: Format::GeoJson, size_bytes: 600 }],
+        };
+        let text = in_words(&plan).unwrap_or_default();
+        for line in [
+            "flow atlas: 6 rows would leave, 3 exactly and 3 as an area; 3 records would stay",
+            "        3  leave exactly                 CC-BY-4.0       Non sensible",
+            "        3  leave as their M10            CC-BY-4.0       Sensible",
+            "        3  stay: no_diffusion            CC-BY-4.0       Secret",
+            "2 columns: cd_nom, niveau_sensibilite",
+            "geojson  about 600 bytes",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
