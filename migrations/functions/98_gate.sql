@@ -49,10 +49,11 @@ CREATE OR REPLACE FUNCTION passereau.licence_spelling(written text) RETURNS text
     SELECT regexp_replace(lower(regexp_replace(written, '^\s*https?://(www\.)?', '', 'i')), '[\s[:punct:]]', '', 'g')
 $$;
 
--- People, where a blurred record names them: words without digits and without anything of an address. Writers put coordinates, ids,
--- links and accounts beside names; then the whole text is emptied.
+-- People, where a blurred record names them: Latin letters and what stands between names, whatever the locale of the database. Writers put
+-- coordinates, ids, links and accounts beside names; then the whole text is emptied.
 CREATE OR REPLACE FUNCTION passereau.gate_names(written text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN length(written) <= 250 AND written !~ '[0-9\d@/\\#%_=<>{}°′″"\x01-\x1f]|(^|\W)www\.' THEN written END
+    SELECT CASE WHEN length(written) <= 250 AND written ~ '^[A-Za-z\u00c0-\u024f\u1e00-\u1eff .,;''\u2019()&+|\u2010-\u2014-]+$'
+                     AND written !~* 'www\.' THEN written END
 $$;
 
 -- The version of TAXREF, where a row's text is one and nothing else.
