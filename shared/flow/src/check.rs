@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use passereau_gate::{Field, REQUIRED, Sensitive};
 
-use crate::{Agreement, agreement::Csv, problem::Found, schedule, territory::file::Kind};
+use crate::{Agreement, agreement::Csv, problem::Found, schedule::pause_beyond, territory::file::Kind};
 
 /// More codes, names or UUIDs in one list are a mistake, or an area of a larger type.
 const MOST_IN_LIST: usize = 10_000;
@@ -217,27 +217,34 @@ fn time(agreement: &Agreement, given: &dyn Fn(&str) -> bool, now: DateTime<Utc>,
     } else if agreement.ends_on < today {
         found.push(Found::new("ends_on", format!("{} has passed", agreement.ends_on), "write a later day"));
     }
-    if let Some(cron) = &agreement.schedule {
-        let instead =
-            "write five fields (minute, hour, day, month, weekday), such as \"0 3 * * 1\", or take the line out";
-        match schedule::parse(cron) {
-            Err(error) => found.push(Found::new("schedule", format!("is no cron expression: {error}"), instead)),
-            Ok(parsed) => {
-                let expression = agreement.expression();
-                if schedule::next_after(&expression, agreement.zone(), now).is_none() {
-                    found.push(Found::new("schedule", "never comes", instead));
-                } else if let Some(pause) = schedule::pause_beyond(&parsed, &agreement.period, agreement.zone(), now) {
-                    let problem = format!(
-                        "pauses for {} hours, longer than the period {}: the flow would be late each time",
-                        pause.num_hours(),
-                        agreement.period
-                    );
-                    found.push(Found::new(
-                        "schedule",
-                        problem,
-                        "write a longer period, or a schedule that comes more often",
-                    ));
-                }
+    if agreement.schedule.is_some() {
+        schedule(agreement, now, found);
+    }
+}
+
+fn schedule(agreement: &Agreement, now: DateTime<Utc>, found: &mut Vec<Found>) {
+    // A time zone that is none is told above.
+    let utc = Agreement { time_zone: agreement.zone().to_string(), ..agreement.clone() };
+    if utc.expression().starts_with(['P', 'p']) {
+        let instead = "write it as period, and take the schedule out";
+        found.push(Found::new("schedule", "is a period and no cron expression", instead));
+        return;
+    }
+    match utc.recurrence(now) {
+        Err(error) => {
+            let text = error.to_string();
+            let (problem, instead) = text.split_once("; ").unwrap_or((&text, "write five cron fields"));
+            found.push(Found::new("schedule", problem, instead));
+        }
+        Ok(recurrence) => {
+            if let Some(pause) = pause_beyond(&recurrence, &agreement.period, now) {
+                let problem = format!(
+                    "pauses for {} hours, longer than the period {}: the flow would be late each time",
+                    pause.num_hours(),
+                    agreement.period
+                );
+                let instead = "write a longer period, or a schedule that comes more often";
+                found.push(Found::new("schedule", problem, instead));
             }
         }
     }

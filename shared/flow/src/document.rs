@@ -67,10 +67,11 @@ impl Document {
         let (agreement, mut found) = deserialize(text, table, &places);
         for problem in check(&agreement, &|key| places.has(key), now) {
             // What is no value is not missing as well.
-            if !found
-                .iter()
-                .any(|known| problem.key == known.key || problem.key.starts_with(&format!("{}.", known.key)))
-            {
+            let within = |key: &str, of: &str| key.strip_prefix(of).is_some_and(|rest| rest.starts_with(['.', '[']));
+            let is_known = |known: &Found| {
+                known.key == problem.key || within(&problem.key, &known.key) || within(&known.key, &problem.key)
+            };
+            if !found.iter().any(is_known) {
                 found.push(problem);
             }
         }

@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use passereau_gate::{Field, REQUIRED, Selection};
 
-use crate::{Agreement, Expression};
+use crate::Agreement;
 
 impl Agreement {
     /// The columns, in the order of a file. Those that a partner must have are there whatever the agreement says.
@@ -40,15 +40,6 @@ impl Agreement {
             sources_excluded: self.sources.exclude.clone(),
             datasets: uuids(&self.datasets.include),
             datasets_excluded: uuids(&self.datasets.exclude),
-        }
-    }
-
-    /// When it is delivered: by its schedule, else by its period.
-    #[must_use]
-    pub fn expression(&self) -> Expression {
-        match &self.schedule {
-            Some(cron) => Expression::Cron(cron.clone()),
-            None => Expression::Period(self.period.clone()),
         }
     }
 

@@ -28,4 +28,3 @@ pub use period::Period;
 pub use plan::{Estimate, Limits, Plan, plan, plan_applied};
 pub use problem::{Problem, in_lines};
 pub use registry::{Applied, Changed, apply, approve, resume, suspend};
-pub use schedule::{Expression, next_after};

@@ -9,7 +9,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use crate::{Agreement, Document, Flow, FlowError, Standing, find, known, next_after, territory};
+use crate::{Agreement, Document, Flow, FlowError, Standing, find, known, territory};
 
 /// What applying an agreement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -138,11 +138,6 @@ async fn schedule(
     runs: bool,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    let expression = agreement.expression();
-    let next = match expression {
-        crate::Expression::Period(_) => Some(now),
-        crate::Expression::Cron(_) => next_after(&expression, agreement.zone(), now),
-    };
     sqlx::query(
         "INSERT INTO passereau.schedule (name, expression, time_zone, next_at, suspended_at, anchor_at)
          VALUES ('flow:' || $1, $2, $3, $4, CASE WHEN NOT $5 THEN $6 END, $6)
@@ -150,9 +145,9 @@ async fn schedule(
              suspended_at = excluded.suspended_at, suspended_because = NULL, anchor_at = excluded.anchor_at",
     )
     .bind(&agreement.name)
-    .bind(expression.as_text())
+    .bind(agreement.expression())
     .bind(&agreement.time_zone)
-    .bind(next.unwrap_or(now))
+    .bind(agreement.first_after(now))
     .bind(runs)
     .bind(now)
     .execute(tx)

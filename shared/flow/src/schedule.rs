@@ -1,62 +1,44 @@
-//! When a flow is delivered: a period, or a cron expression in a time zone.
+//! When a flow is delivered: by its period, or by a cron expression in its time zone.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
-use croner::{
-    Cron,
-    parser::{CronParser, Seconds, Year},
-};
+use passereau_calendar::{Recurrence, RecurrenceError};
 
-use crate::Period;
+use crate::{Agreement, Period};
 
 /// Occurrences that are looked at: more than a year of a daily schedule.
 const LOOKED_AT: usize = 400;
 
-/// When something is done again and again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Expression {
-    /// Each time this long after the time before.
-    Period(Period),
-    /// A cron expression of five fields.
-    Cron(String),
-}
-
-impl Expression {
-    /// As table `passereau.schedule` holds it.
+impl Agreement {
+    /// When it is delivered, as table `passereau.schedule` holds it: its schedule, else its period.
     #[must_use]
-    pub fn as_text(&self) -> String {
-        match self {
-            Self::Period(period) => period.to_string(),
-            Self::Cron(cron) => cron.clone(),
+    pub fn expression(&self) -> String {
+        self.schedule.clone().unwrap_or_else(|| self.period.to_string())
+    }
+
+    /// When it is delivered; a period is counted from `anchor`.
+    ///
+    /// # Errors
+    /// What is wrong with the expression or the time zone; nothing, in an agreement that was checked.
+    pub fn recurrence(&self, anchor: DateTime<Utc>) -> Result<Recurrence, RecurrenceError> {
+        Recurrence::parse(&self.expression(), &self.time_zone, anchor)
+    }
+
+    /// When what has changed is delivered first: with a schedule at its next time, else at once.
+    pub(crate) fn first_after(&self, moment: DateTime<Utc>) -> DateTime<Utc> {
+        match (&self.schedule, self.recurrence(moment)) {
+            (Some(_), Ok(recurrence)) => recurrence.next_after(moment).unwrap_or(moment),
+            _ => moment,
         }
     }
-}
-
-/// The first moment after another at which an expression asks for it; none when it never does again.
-#[must_use]
-pub fn next_after(expression: &Expression, zone: Tz, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    match expression {
-        Expression::Period(period) => Some(period.after(moment)),
-        Expression::Cron(cron) => {
-            let next = parse(cron).ok()?.find_next_occurrence(&moment.with_timezone(&zone), false).ok()?;
-            Some(next.with_timezone(&Utc))
-        }
-    }
-}
-
-/// A cron expression of five fields, or why it is none.
-pub(crate) fn parse(cron: &str) -> Result<Cron, String> {
-    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    parser.parse(cron).map_err(|error| error.to_string())
 }
 
 /// The first pause between two occurrences that is longer than the period, with an hour for the change of summer time.
-pub(crate) fn pause_beyond(cron: &Cron, period: &Period, zone: Tz, from: DateTime<Utc>) -> Option<TimeDelta> {
-    let mut times = cron.iter_after(from.with_timezone(&zone)).take(LOOKED_AT);
-    let mut last = times.next()?;
-    for next in times {
-        if period.after(last.with_timezone(&Utc)) + TimeDelta::hours(1) < next {
-            return Some(next.signed_duration_since(last));
+pub(crate) fn pause_beyond(recurrence: &Recurrence, period: &Period, from: DateTime<Utc>) -> Option<TimeDelta> {
+    let mut last = recurrence.next_after(from)?;
+    for _ in 0..LOOKED_AT {
+        let next = recurrence.next_after(last)?;
+        if period.after(last) + TimeDelta::hours(1) < next {
+            return Some(next - last);
         }
         last = next;
     }

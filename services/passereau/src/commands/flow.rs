@@ -82,8 +82,8 @@ pub struct Approve {
     #[arg(long, value_name = "NAME")]
     by: String,
     /// Approve only if this version is the one in force: the one that was looked at.
-    #[arg(long)]
-    version: Option<i32>,
+    #[arg(long, value_name = "VERSION")]
+    only_version: Option<i32>,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -233,7 +233,7 @@ impl Apply {
 impl Approve {
     async fn run(self) -> anyhow::Result<()> {
         let pool = open(&self.database).await?;
-        let version = approve(&pool, &self.name, &self.by, self.version, Utc::now()).await?;
+        let version = approve(&pool, &self.name, &self.by, self.only_version, Utc::now()).await?;
         show(&format!(
             "version {version} of flow {} is approved; a later version needs an approval of its own\n",
             self.name
@@ -422,4 +422,37 @@ fn past_in_words(past: &History) -> Result<String, Error> {
         )?;
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    #[command(version, propagate_version = true)]
+    struct Cli {
+        #[command(subcommand)]
+        flow: Flow,
+    }
+
+    #[test]
+    fn every_verb_can_be_asked_for() {
+        Cli::command().debug_assert();
+        let parse =
+            |words: &str| Cli::try_parse_from(format!("flow {words} --database-url postgres://x/y").split(' ')).is_ok();
+        for right in [
+            "approve a --by B",
+            "approve a --by B --only-version 2",
+            "plan a.toml",
+            "apply a.toml --by A",
+            "token list",
+        ] {
+            assert!(parse(right), "{right}");
+        }
+        for wrong in ["apply a.toml", "approve a", "suspend a", "token create a", "token revoke psr_1"] {
+            assert!(!parse(wrong), "{wrong}");
+        }
+    }
 }

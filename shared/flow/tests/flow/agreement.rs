@@ -21,7 +21,7 @@ fn the_least_agreement_is_right_and_blurs() {
     let agreement = document(&with(&[])).agreement;
     assert_eq!(agreement.sensitive, Sensitive::Blurred);
     assert_eq!((agreement.keep, agreement.statuses, agreement.time_zone.as_str()), (3, false, "Europe/Paris"));
-    assert_eq!(agreement.expression().as_text(), "P1M");
+    assert_eq!(agreement.expression(), "P1M");
     let selection = agreement.selection();
     assert!(!selection.has_territory && !selection.has_taxa());
     assert_eq!(selection.licences, ["CC-BY-4.0"]);
@@ -65,8 +65,8 @@ fn each_problem_is_named_with_its_key_and_what_to_write() {
         (and("keep = 0"), "keep", "0 versions", "1 to 100"),
         (and("csv = { separator = \"x\" }"), "csv.separator", "no separator", "\";\""),
         (and("time_zone = \"Paris\""), "time_zone", "no time zone", "Europe/Paris"),
-        (and("schedule = \"daily\""), "schedule", "no cron expression", "five fields"),
-        (and("schedule = \"0 3 30 2 *\""), "schedule", "never comes", "five fields"),
+        (and("schedule = \"daily\""), "schedule", "neither a period nor a cron expression", "five cron fields"),
+        (and("schedule = \"0 3 30 2 *\""), "schedule", "never comes", "0 3 L * *"),
         (and("schedule = \"0 3 1 1 *\""), "schedule", "longer than the period P1M", "longer period"),
         (and("fields = { remove = [\"niveau_sensibilite\"] }"), "fields.remove[0]", "cannot be removed", "take it out"),
         (and("fields = { remove = [\"clause_rediffusion\"] }"), "fields.remove[0]", "cannot be removed", "take it out"),
@@ -137,6 +137,11 @@ fn all_problems_are_reported_at_once_each_with_its_place() {
         assert!(places.contains(&(0, 0, missing)), "{missing} is not in {places:?}");
     }
     assert_eq!(problems.len(), 13, "{}", in_lines(&problems));
+}
+
+#[test]
+fn a_list_whose_only_entry_is_none_is_not_missing_as_well() {
+    assert_eq!(only(&with(&[("[\"csv\"]", "[\"shp\"]")])).key, "formats[0]");
 }
 
 #[test]
