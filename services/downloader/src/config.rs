@@ -14,19 +14,11 @@ pub struct FetchConfig {
     /// Bytes that a fetch leaves free in the file system of the store; an archive needs twice its size beside them, or waits.
     #[arg(long, env = "PASSEREAU_FETCH_RESERVE_BYTES", default_value_t = 1 << 30)]
     pub fetch_reserve_bytes: u64,
-    /// How often to look whether the day's retention is due, in seconds; 0: never, this process takes nothing away.
-    #[arg(long, env = "PASSEREAU_RETENTION_LOOK_S", default_value_t = 3600)]
-    pub retention_look_s: u64,
 }
 
 impl Default for FetchConfig {
     fn default() -> Self {
-        Self {
-            fetch_part_bytes: 8 << 20,
-            fetch_patience_s: 24 * 3600,
-            fetch_reserve_bytes: 1 << 30,
-            retention_look_s: 3600,
-        }
+        Self { fetch_part_bytes: 8 << 20, fetch_patience_s: 24 * 3600, fetch_reserve_bytes: 1 << 30 }
     }
 }
 

@@ -8,10 +8,8 @@ use passereau_gbif::client::ArchivePlace;
 use passereau_gbif::{DownloadKey, GbifClient, GbifConfig};
 use passereau_harvest::{Harvest, State, advance, in_state};
 use passereau_http::{HttpClient, HttpConfig, HttpError, Url};
-use passereau_retention::{RetentionError, run_if_due};
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{ObjectKey, Store, StoreConfig, Stored};
-use sqlx::PgPool;
 
 use crate::archive::{self, archive_key};
 use crate::config::{FetchConfig, next_look};
@@ -249,24 +247,6 @@ impl Job {
 impl Worker for Downloader {
     const NAME: &'static str = "downloader";
     type Task = DownloaderTask;
-
-    fn looks_out_every(&self) -> Option<Duration> {
-        (self.config.retention_look_s > 0).then(|| Duration::from_secs(self.config.retention_look_s))
-    }
-
-    async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
-        match run_if_due(pool, &self.store).await {
-            Ok(_) => Ok(()),
-            Err(RetentionError::Database { doing, source }) => {
-                tracing::debug!(doing, "the retention was broken off");
-                Err(source)
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the retention was broken off");
-                Ok(())
-            }
-        }
-    }
 
     async fn handle(&self, context: &Context, task: DownloaderTask) -> Outcome {
         let id = task.0.harvest_id;

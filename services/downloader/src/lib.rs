@@ -7,9 +7,6 @@
 //! The way: GBIF's redirect is asked for without credentials and followed to the file server; missing parts are fetched by range
 //! ([`fetch`]); they are verified as one file and published ([`archive`]); the harvest learns key, size and SHA-256 and goes on to the loader.
 //!
-//! Beside its messages the downloader takes away what has expired, once a day for the whole fleet ([`passereau_retention`]): it is the
-//! worker that has both the store and the database.
-//!
 //! Invariants. Nothing received is asked for twice, unless the file changed at the server. Parts of two files are never joined. A delivery ends
 //! before its deadline with its progress kept. At most one process works on a harvest (a claim), and a second one could do no harm.
 //!

@@ -8,7 +8,7 @@
 //!
 //! Invariants. The synthèse does not change by a row. Nothing of a live harvest, of a named subscription's current generation or
 //! of a failed harvest that can be replayed goes. A plan shows what a run would take away. At most one run is on its way in a fleet
-//! (a claim), and the daily one is done once.
+//! (a claim). A run that has to pause leaves its place in its row, and whoever goes on begins there.
 //!
 //! How it fails. A kind that cannot be taken away (a table that is being read for long, a store that does not answer) is named in the
 //! run's row and holds up no other; the next run tries again. A run that was killed has taken away a part, and the next goes on.
@@ -20,4 +20,4 @@ mod run;
 
 pub use error::RetentionError;
 pub use kind::Kind;
-pub use run::{Amount, Expired, Run, last_run, plan, run, run_if_due};
+pub use run::{Amount, CLAIM, Expired, Run, last_run, plan, run, run_while};

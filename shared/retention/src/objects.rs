@@ -39,19 +39,27 @@ pub(crate) async fn expired(pool: &PgPool, store: &Store, kind: Kind) -> Result<
     Ok(expired)
 }
 
-/// Deletes what has expired.
-pub(crate) async fn remove(pool: &PgPool, store: &Store, kind: Kind) -> Result<Amount, RetentionError> {
-    let mut removed = Amount::default();
+/// Deletes what has expired and counts it in `removed`; says whether it came to the end, or paused because `go_on` said no.
+pub(crate) async fn remove(
+    pool: &PgPool,
+    store: &Store,
+    kind: Kind,
+    removed: &mut Amount,
+    go_on: impl Fn() -> bool,
+) -> Result<bool, RetentionError> {
     for (key, size_bytes) in expired(pool, store, kind).await? {
         let gone = match kind {
             Kind::Archive => remove_archive(pool, store, &key).await?,
             _ => delete(store, kind, &key).await.map(|()| true)?,
         };
         if gone {
-            removed += Amount { count: 1, bytes: size_bytes };
+            *removed += Amount { count: 1, bytes: size_bytes };
+            if !go_on() {
+                return Ok(false);
+            }
         }
     }
-    Ok(removed)
+    Ok(true)
 }
 
 /// Deletes an archive unless somebody needs it by now; says whether it did. A fetch of the same archive holds this claim (it is the

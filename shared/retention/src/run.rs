@@ -1,4 +1,4 @@
-//! A plan, a run, and when the daily run is due.
+//! A plan and a run.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -8,15 +8,15 @@ use passereau_runner::Claim;
 use passereau_store::Store;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, types::Json};
 
 use crate::{Kind, RetentionError, objects};
 
 /// Rows that one transaction takes away.
 const BATCH: i32 = 10_000;
 
-/// Whoever holds it runs.
-const CLAIM: &str = "retention";
+/// Name of the claim; whoever holds it runs.
+pub const CLAIM: &str = "retention";
 
 /// How much of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -57,6 +57,8 @@ pub struct Run {
     pub removed: Value,
     /// What could not be taken away, and why.
     pub error: Option<String>,
+    /// Whether it has paused and goes on.
+    pub is_paused: bool,
 }
 
 /// What a run would take away now, for every kind.
@@ -90,7 +92,8 @@ pub async fn plan(pool: &PgPool, store: &Store) -> Result<Vec<Expired>, Retentio
 /// Those of PostgreSQL.
 pub async fn last_run(pool: &PgPool) -> Result<Option<Run>, RetentionError> {
     sqlx::query_as(
-        "SELECT started_at, finished_at, removed, error FROM passereau.retention_run ORDER BY id DESC LIMIT 1",
+        "SELECT started_at, finished_at, removed, error, paused_at_kind IS NOT NULL AS is_paused
+         FROM passereau.retention_run ORDER BY id DESC LIMIT 1",
     )
     .fetch_optional(pool)
     .await
@@ -104,93 +107,130 @@ pub async fn last_run(pool: &PgPool) -> Result<Option<Run>, RetentionError> {
 pub async fn run(pool: &PgPool, store: &Store) -> Result<Run, RetentionError> {
     let claim = Claim::take(pool, CLAIM).await.map_err(RetentionError::database("claiming the retention"))?;
     let Some(claim) = claim else { return Err(RetentionError::Busy) };
-    take_away(pool, store, claim).await
-}
-
-/// The same once a day for the whole fleet: nothing when a run succeeded within a day, when one failed within an hour, or while
-/// another process is at it.
-///
-/// # Errors
-/// PostgreSQL is away.
-pub async fn run_if_due(pool: &PgPool, store: &Store) -> Result<Option<Run>, RetentionError> {
-    let claim = Claim::take(pool, CLAIM).await.map_err(RetentionError::database("claiming the retention"))?;
-    let Some(claim) = claim else { return Ok(None) };
-    // With the claim in hand: whoever was faster has left its row.
-    let due: bool = sqlx::query_scalar(
-        "SELECT NOT EXISTS (SELECT FROM passereau.retention_run r
-                            WHERE r.started_at > now() - interval '1 hour'
-                               OR (r.started_at > now() - interval '1 day' AND r.finished_at IS NOT NULL AND r.error IS NULL))",
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(RetentionError::database("looking for the last run of the retention"))?;
-    if !due {
-        give_back(pool, claim).await?;
-        return Ok(None);
-    }
-    take_away(pool, store, claim).await.map(Some)
-}
-
-async fn take_away(pool: &PgPool, store: &Store, claim: Claim) -> Result<Run, RetentionError> {
-    // Runs of more than a year ago are news to nobody.
-    let id: i64 = sqlx::query_scalar(
-        "WITH old AS (DELETE FROM passereau.retention_run WHERE started_at < now() - interval '400 days')
-         INSERT INTO passereau.retention_run DEFAULT VALUES RETURNING id",
-    )
-    .fetch_one(pool)
-    .await
-    .map_err(RetentionError::database("noting the beginning of a run"))?;
-    let mut removed: BTreeMap<&str, Amount> = BTreeMap::new();
-    let mut failures = Vec::new();
-    for kind in Kind::ALL {
-        let mut of_kind = Amount::default();
-        let done = if kind.is_stored() {
-            objects::remove(pool, store, kind).await.map(|amount| of_kind += amount)
-        } else {
-            rows(pool, kind, &mut of_kind).await
-        };
-        if let Err(error) = done {
-            tracing::warn!(%kind, %error, "what has expired could not be taken away whole");
-            failures.push(error.to_string());
-        }
-        if of_kind.count > 0 {
-            tracing::info!(%kind, count = of_kind.count, bytes = of_kind.bytes, "expired, taken away");
-            removed.insert(kind.as_str(), of_kind);
-        }
-    }
-    let ended = sqlx::query_as(
-        "UPDATE passereau.retention_run SET finished_at = now(), removed = $2, error = $3 WHERE id = $1
-         RETURNING started_at, finished_at, removed, error",
-    )
-    .bind(id)
-    .bind(sqlx::types::Json(removed))
-    .bind((!failures.is_empty()).then(|| failures.join("; ")))
-    .fetch_one(pool)
-    .await
-    .map_err(RetentionError::database("noting the end of a run"))?;
+    let ended = run_while(pool, store, || true).await?;
     give_back(pool, claim).await?;
     Ok(ended)
 }
 
-/// Takes the rows of one kind away, batch by batch; what went before an error is counted.
-async fn rows(pool: &PgPool, kind: Kind, removed: &mut Amount) -> Result<(), RetentionError> {
-    if kind == Kind::Written {
-        note_gone(pool).await?;
+/// The same for whoever holds the claim [`CLAIM`] and has not all the time in the world: it pauses at the next batch once `go_on` says no
+/// ([`Run::is_paused`]), and a call within a day goes on there, in the same row of `passereau.retention_run`.
+///
+/// # Errors
+/// PostgreSQL is away.
+pub async fn run_while(pool: &PgPool, store: &Store, go_on: impl Fn() -> bool) -> Result<Run, RetentionError> {
+    let Begun { id, removed, error, paused_at_kind, paused_after_id } = begin(pool).await?;
+    let mut removed: BTreeMap<String, Amount> = removed.0;
+    let mut failures: Vec<String> = error.into_iter().collect();
+    let mut place = None;
+    let first = Kind::ALL.iter().position(|kind| Some(kind.as_str()) == paused_at_kind.as_deref()).unwrap_or(0);
+    let mut after_id = paused_after_id;
+    for kind in Kind::ALL.into_iter().skip(first) {
+        let mut of_kind = Amount::default();
+        let after = after_id.take();
+        let done = if kind.is_stored() {
+            objects::remove(pool, store, kind, &mut of_kind, &go_on).await.map(|is_all| (!is_all).then_some(None))
+        } else {
+            rows(pool, kind, after, &mut of_kind, &go_on).await
+        };
+        if of_kind.count > 0 {
+            tracing::info!(%kind, count = of_kind.count, bytes = of_kind.bytes, "expired, taken away");
+            *removed.entry(kind.as_str().to_owned()).or_default() += of_kind;
+        }
+        match done {
+            Ok(None) => {}
+            Ok(Some(after_id)) => {
+                place = Some((kind, after_id));
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%kind, %error, "what has expired could not be taken away whole");
+                failures.push(error.to_string());
+            }
+        }
     }
+    sqlx::query_as(
+        "UPDATE passereau.retention_run
+         SET finished_at = CASE WHEN $4 IS NULL THEN now() END, removed = $2, error = $3, paused_at_kind = $4, paused_after_id = $5
+         WHERE id = $1
+         RETURNING started_at, finished_at, removed, error, paused_at_kind IS NOT NULL AS is_paused",
+    )
+    .bind(id)
+    .bind(Json(removed))
+    .bind((!failures.is_empty()).then(|| failures.join("; ")))
+    .bind(place.map(|(kind, _)| kind.as_str()))
+    .bind(place.and_then(|(_, after_id)| after_id))
+    .fetch_one(pool)
+    .await
+    .map_err(RetentionError::database("noting the end of a run"))
+}
+
+/// The row of a run, new or gone on with.
+#[derive(FromRow)]
+struct Begun {
+    id: i64,
+    removed: Json<BTreeMap<String, Amount>>,
+    error: Option<String>,
+    paused_at_kind: Option<String>,
+    paused_after_id: Option<i64>,
+}
+
+/// Goes on with the last run where it has paused, or begins one.
+async fn begin(pool: &PgPool) -> Result<Begun, RetentionError> {
+    let paused = sqlx::query_as(
+        "SELECT id, removed, error, paused_at_kind, paused_after_id FROM passereau.retention_run
+         WHERE id = (SELECT max(id) FROM passereau.retention_run) AND paused_at_kind IS NOT NULL AND started_at > now() - interval '1 day'",
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(RetentionError::database("looking for a run that has paused"))?;
+    if let Some(paused) = paused {
+        return Ok(paused);
+    }
+    // Runs of more than a year ago are news to nobody.
+    sqlx::query_as(
+        "WITH old AS (DELETE FROM passereau.retention_run WHERE started_at < now() - interval '400 days')
+         INSERT INTO passereau.retention_run DEFAULT VALUES RETURNING id, removed, error, paused_at_kind, paused_after_id",
+    )
+    .fetch_one(pool)
+    .await
+    .map_err(RetentionError::database("noting the beginning of a run"))
+}
+
+/// Where to go on: after a row, or from the beginning of the kind.
+type Place = Option<i64>;
+
+/// Takes the rows of one kind away, batch by batch; what went before an error is counted. Gives the place where it paused.
+async fn rows(
+    pool: &PgPool,
+    kind: Kind,
+    after_id: Place,
+    removed: &mut Amount,
+    go_on: impl Fn() -> bool,
+) -> Result<Option<Place>, RetentionError> {
+    if kind == Kind::Written
+        && let Some(after_id) = note_gone(pool, after_id, &go_on).await?
+    {
+        return Ok(Some(Some(after_id)));
+    }
+    // A batch at least for each delivery: one that got nothing done would go on for ever.
     loop {
         let batch = sqlx::query_as("SELECT count, bytes FROM passereau.retain($1, $2)").bind(kind.as_str()).bind(BATCH);
         let batch = batch.fetch_one(pool).await;
         let batch = amount(batch.map_err(RetentionError::database(format!("taking away what has expired of {kind}")))?);
         if batch.count == 0 {
-            return Ok(());
+            return Ok(None);
         }
         *removed += batch;
+        if !go_on() {
+            // Of written rows those looked at need no second look.
+            return Ok(Some((kind == Kind::Written).then_some(i64::MAX)));
+        }
     }
 }
 
-/// Notes since when rows that somebody deleted have been gone from GBIF as well.
-async fn note_gone(pool: &PgPool) -> Result<(), RetentionError> {
-    let mut after_id: i64 = -1;
+/// Notes since when rows that somebody deleted have been gone from GBIF as well. Gives the last row looked at where it paused.
+async fn note_gone(pool: &PgPool, after_id: Place, go_on: impl Fn() -> bool) -> Result<Place, RetentionError> {
+    let mut after_id = after_id.unwrap_or(-1);
     loop {
         let looked_at: Option<i64> = sqlx::query_scalar("SELECT passereau.note_gone($1, $2)")
             .bind(after_id)
@@ -198,8 +238,11 @@ async fn note_gone(pool: &PgPool) -> Result<(), RetentionError> {
             .fetch_one(pool)
             .await
             .map_err(RetentionError::database("looking for written rows that are gone"))?;
-        let Some(upto_id) = looked_at else { return Ok(()) };
+        let Some(upto_id) = looked_at else { return Ok(None) };
         after_id = upto_id;
+        if !go_on() {
+            return Ok(Some(after_id));
+        }
     }
 }
 

@@ -260,39 +260,6 @@ async fn an_archive_without_room_waits_at_no_cost_and_no_byte_is_asked_for() {
     fleet.stop().await;
 }
 
-/// The downloader has the store and the database, so it takes away what has expired.
-#[tokio::test]
-async fn what_has_expired_goes_while_the_downloader_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    let before = Store::open(&store(&folder)).unwrap();
-    let path = folder.path().join("archive.zip");
-    std::fs::write(&path, archive()).unwrap();
-    let key = ObjectKey::parse("archives/0000001-200101000000000.zip").unwrap();
-    before.put_file(&key, &path).await.unwrap();
-    let often = FetchConfig { retention_look_s: 1, ..FetchConfig::default() };
-    let fleet = Fleet::start_in(folder, FileHost::start(archive()).await, None, often).await;
-    let pool = fleet.database.pool.clone();
-    // The first look found nothing; the next day an archive has expired.
-    wait_until("the first run", SOON, async || {
-        sqlx::query_scalar::<_, i64>("SELECT id FROM passereau.retention_run WHERE finished_at IS NOT NULL")
-            .fetch_optional(&pool)
-            .await
-            .unwrap()
-    })
-    .await;
-    sqlx::raw_sql(
-        "INSERT INTO passereau.subscription (name, request) VALUES ('old', '{}');
-         INSERT INTO passereau.harvest (id, subscription, state, request, request_digest, download_key, finished_at)
-         VALUES (gen_random_uuid(), 'old', 'cancelled', '{}', '', '0000001-200101000000000', now() - interval '31 days');
-         UPDATE passereau.retention_run SET started_at = now() - interval '25 hours'",
-    )
-    .execute(&pool)
-    .await
-    .unwrap();
-    wait_until("the archive gone", SOON, async || fleet.store.head(&key).await.unwrap().is_none().then_some(())).await;
-    fleet.stop().await;
-}
-
 /// As after a kill between the moment the archive became visible and the commit that says so.
 #[tokio::test]
 async fn an_archive_that_is_there_already_is_not_fetched_again() {

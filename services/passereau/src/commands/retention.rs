@@ -15,7 +15,7 @@ use super::{open, show, show_json};
 pub enum Retention {
     /// What has expired and would go, by kind; and what the last run took away.
     Plan(Where),
-    /// Take away now what has expired; the downloader does it once a day.
+    /// Take away now what has expired; the schedule `retention` does it once a day.
     Run(Where),
 }
 
@@ -90,6 +90,7 @@ fn removed(run: &Run) -> Result<String, Error> {
     }
     match (&run.error, run.finished_at) {
         (Some(error), _) => writeln!(text, "  not done: {error}")?,
+        (None, None) if run.is_paused => text.push_str("  it has paused and goes on by itself\n"),
         (None, None) => text.push_str("  it has not ended: on its way, or broken off; the next run goes on\n"),
         (None, Some(_)) => {}
     }
@@ -110,6 +111,7 @@ mod tests {
             finished_at: None,
             removed: json!({}),
             error: None,
+            is_paused: false,
         };
         let text = table(&expired, Some(&last)).unwrap_or_default();
         assert!(text.contains("written      for ever            3              400"), "{text}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use passereau_retention::{Amount, Kind, last_run, plan, run, run_if_due};
+use passereau_retention::{Amount, Kind, RetentionError, last_run, plan, run, run_while};
 use passereau_store::{ObjectKey, Store, StoreConfig};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, types::Uuid};
@@ -346,29 +346,64 @@ async fn an_archive_that_is_being_fetched_is_left_to_its_fetch() {
 }
 
 #[tokio::test]
-async fn many_processes_do_the_days_work_once() {
+async fn of_many_processes_one_takes_away_at_a_time() {
     let platform = Platform::new().await;
     let (_folder, store) = store();
     platform
         .execute("INSERT INTO passereau.inbox SELECT 'loader', gen_random_uuid(), now() - interval '31 days' FROM generate_series(1, 25000)")
         .await;
-    let due = || run_if_due(&platform.pool, &store);
-    let (a, b, c) = tokio::join!(due(), due(), due());
-    let done: Vec<_> = [a, b, c].into_iter().filter_map(Result::unwrap).collect();
-    assert_eq!(done.len(), 1);
-    assert_eq!(done[0].removed["inbox"]["count"], 25_000, "more than one batch");
-    assert_eq!(run_if_due(&platform.pool, &store).await.unwrap(), None, "once a day");
-    assert_eq!(platform.count("SELECT count(*) FROM passereau.retention_run").await, 1);
-    assert_eq!(last_run(&platform.pool).await.unwrap().as_ref(), done.first());
-    // The next day, and after a run that failed or was killed an hour ago.
-    for past in [
-        "started_at = now() - interval '25 hours'",
-        "started_at = now() - interval '61 minutes', error = 'x'",
-        "started_at = now() - interval '61 minutes', finished_at = NULL",
-    ] {
-        platform.execute(&format!("UPDATE passereau.retention_run SET started_at = now() - interval '3 days'; UPDATE passereau.retention_run SET {past} WHERE id = (SELECT max(id) FROM passereau.retention_run)")).await;
-        assert!(run_if_due(&platform.pool, &store).await.unwrap().is_some(), "{past}");
-    }
+    let at_once = || run(&platform.pool, &store);
+    let (a, b, c) = tokio::join!(at_once(), at_once(), at_once());
+    let (done, kept_out): (Vec<_>, Vec<_>) = [a, b, c].into_iter().partition(Result::is_ok);
+    assert!(kept_out.iter().all(|error| matches!(error, Err(RetentionError::Busy))), "{kept_out:?}");
+    let removed = |run: &passereau_retention::Run| run.removed["inbox"]["count"].as_u64().unwrap_or(0);
+    assert_eq!(done.iter().flatten().map(removed).sum::<u64>(), 25_000, "more than one batch");
+    assert_eq!(
+        platform.count("SELECT count(*) FROM passereau.retention_run").await,
+        i64::try_from(done.len()).unwrap()
+    );
+}
+
+/// A delivery is held for five minutes at most; the next one goes on.
+#[tokio::test]
+async fn a_run_that_has_to_pause_goes_on_where_it_was() {
+    let platform = Platform::new().await;
+    let (folder, store) = store();
+    let harvest = platform.land("old", &[record(1)]).await;
+    end(&platform, harvest, "cancelled", 31).await;
+    platform.execute("UPDATE passereau.harvest SET download_key = 'k'").await;
+    put(&store, &folder, "archives/k.zip").await;
+    platform
+        .execute(
+            "INSERT INTO passereau.inbox SELECT 'loader', gen_random_uuid(), now() - interval '31 days' FROM generate_series(1, 25000);
+             UPDATE pinv_gbif.setting SET value = '30' WHERE name = 'retention_written_days';
+             INSERT INTO passereau.written (gbif_id, id_synthese, gone_since)
+             SELECT id, -id, now() - interval '31 days' FROM generate_series(1, 15000) AS id",
+        )
+        .await;
+    let mut pauses = 0;
+    let done = loop {
+        let run = run_while(&platform.pool, &store, || false).await.unwrap();
+        assert_eq!(run.is_paused, run.finished_at.is_none());
+        if !run.is_paused {
+            break run;
+        }
+        pauses += 1;
+        assert!(pauses < 30, "it gets on: {run:?}");
+    };
+    assert!(pauses >= 6, "a batch each: {pauses}");
+    let removed = |kind: &str| done.removed[kind]["count"].as_u64();
+    assert_eq!(
+        (removed("generation"), removed("archive"), removed("inbox"), removed("written")),
+        (Some(1), Some(1), Some(25_000), Some(15_000)),
+        "{done:?}"
+    );
+    assert_eq!(platform.count("SELECT count(*) FROM passereau.retention_run").await, 1, "one run");
+    assert_eq!(last_run(&platform.pool).await.unwrap().as_ref(), Some(&done));
+    // A run that paused and was never gone on with is no place to go on tomorrow.
+    platform.execute("UPDATE passereau.retention_run SET finished_at = NULL, paused_at_kind = 'deleted', started_at = now() - interval '25 hours'").await;
+    run(&platform.pool, &store).await.unwrap();
+    assert_eq!(platform.count("SELECT count(*) FROM passereau.retention_run").await, 2);
 }
 
 #[tokio::test]
