@@ -7,6 +7,7 @@ use passereau_loader::{Loader, LoaderConfig};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_requester::{Requester, RequesterConfig};
 use passereau_runner::{Process, ProcessConfig};
+use passereau_scheduler::{Scheduler, SchedulerConfig};
 use passereau_upserter::{Upserter, UpserterConfig};
 
 /// Runs all workers. The workers' own settings come from the environment, under the names that each worker's `--help`
@@ -45,6 +46,7 @@ impl Up {
         let loader = Loader::new(&settings::<LoaderConfig>()?)?;
         let enricher = Enricher::new(&settings::<EnricherConfig>()?)?;
         let upserter = Upserter::new(&settings::<UpserterConfig>()?);
+        let scheduler = Scheduler::new(&settings::<SchedulerConfig>()?)?;
         let mut process = Process::start("passereau", &self.process).await?;
         process.work(requester);
         process.work(poller);
@@ -52,6 +54,7 @@ impl Up {
         process.work(loader);
         process.work(enricher);
         process.work(upserter);
+        process.work(scheduler);
         Ok(process.run().await?)
     }
 }
