@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, dead, flow, harvest, install, migrate, privacy, retention, taxon, taxon_keys, topology, up, vocabulary,
+    check, dead, flow, harvest, install, migrate, privacy, retention, schedule, taxon, taxon_keys, topology, up, vocabulary,
 };
 
 /// Carries biodiversity observations from GBIF into GeoNature.
@@ -55,6 +55,9 @@ enum Command {
     /// What is kept for a time: what has expired, and taking it away.
     #[command(subcommand)]
     Retention(retention::Retention),
+    /// What is done again and again: harvests of subscriptions, deliveries of flows, the retention.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
 }
 
 impl Cli {
@@ -79,6 +82,7 @@ impl Cli {
             Command::Flow(flow) => flow.run().await,
             Command::Dead(dead) => dead.run().await,
             Command::Retention(retention) => retention.run().await,
+            Command::Schedule(schedule) => schedule.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)
     }

@@ -27,6 +27,7 @@ pub mod reconvert;
 pub mod rejects;
 mod report;
 pub mod retention;
+pub mod schedule;
 mod spreadsheet;
 pub mod submit;
 pub mod taxon;

@@ -67,8 +67,8 @@ impl Submit {
     }
 }
 
-/// Every problem that can be seen from here. The account is the requester's to check.
-fn problems(request: &HarvestRequest) -> Vec<String> {
+/// Every problem of a request that can be seen from here. The account is the requester's to check.
+pub(super) fn problems(request: &HarvestRequest) -> Vec<String> {
     let mut problems: Vec<String> =
         request.origin().err().unwrap_or_default().iter().map(ToString::to_string).collect();
     if let Some(query) = &request.query {
@@ -78,7 +78,7 @@ fn problems(request: &HarvestRequest) -> Vec<String> {
     problems
 }
 
-fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path, what: &str) -> anyhow::Result<T> {
     let text = fs::read(path).with_context(|| format!("reading {what} {}", path.display()))?;
     // Windows' editors begin a UTF-8 file with a mark that is no JSON.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
