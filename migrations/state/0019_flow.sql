@@ -54,7 +54,7 @@ CREATE TABLE passereau.delivery (
     tally         jsonb,
     -- SHA-256 of the rows and of everything that shapes the files
     digest        text,
-    -- name of the folder of its files, e.g. 20261129T020000Z
+    -- name of the folder of its files, e.g. 20261129T020000Z-7f2e6c41
     folder        text,
     manifest      jsonb,
     -- objects of this delivery, by extension: key, size_bytes, sha256

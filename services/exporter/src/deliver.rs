@@ -14,8 +14,8 @@ use passereau_formats::Format;
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{ObjectKey, Store, StoreError, Stored};
-use tempfile::TempPath;
 use sqlx::PgPool;
+use tempfile::TempPath;
 use uuid::Uuid;
 
 use crate::{
@@ -83,9 +83,12 @@ impl Exporter {
             return Ok(Done::nothing());
         }
         let claim = context.claim(&format!("flow {name}")).await?;
-        let Some(flow) = passereau_flow::find(context.pool(), name).await.map_err(|error| ExportError::from(error).into_stop())?
+        let Some(flow) =
+            passereau_flow::find(context.pool(), name).await.map_err(|error| ExportError::from(error).into_stop())?
         else {
-            return Err(Stop::reject(format!("there is no flow {name}; `passereau flow list` shows those that there are")));
+            return Err(Stop::reject(format!(
+                "there is no flow {name}; `passereau flow list` shows those that there are"
+            )));
         };
         let delivery = self.taken_up(context, &claim, &flow).await?;
         let standing = flow.standing(Utc::now());
@@ -124,7 +127,8 @@ impl Exporter {
         let mut tx = context.begin_early().await?;
         claim.check(&mut tx).await?;
         if let Some(old) = alive {
-            ledger::fail(&mut tx, &old, "the agreement has changed meanwhile; a delivery of the new version follows").await?;
+            ledger::fail(&mut tx, &old, "the agreement has changed meanwhile; a delivery of the new version follows")
+                .await?;
         }
         let id = context.message_id().unwrap_or_else(Uuid::now_v7);
         let delivery = ledger::begin(&mut tx, id, &flow.name, flow.version).await?;
@@ -176,7 +180,13 @@ impl Exporter {
         parts.push(stored);
         let digest = publish::digest(work.flow, &parts, &references);
         let is_unchanged = current.as_deref() == Some(&*digest);
-        ledger::write_next(&mut tx, delivery.id, &digest, &publish::folder(delivery.read_at.unwrap_or_default())).await?;
+        ledger::write_next(
+            &mut tx,
+            delivery.id,
+            &digest,
+            &publish::folder(delivery.read_at.unwrap_or_default(), delivery.id),
+        )
+        .await?;
         tx.commit().await?;
         Ok(if is_unchanged { Next::Finish(Finish::Unchanged) } else { Next::Step })
     }
@@ -259,11 +269,7 @@ impl Exporter {
         Ok(entry(&key, stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source })?))
     }
 
-    async fn statuses(
-        &self,
-        work: &Work<'_>,
-        delivery: &Delivery,
-    ) -> Result<BTreeMap<String, FileEntry>, ExportError> {
+    async fn statuses(&self, work: &Work<'_>, delivery: &Delivery) -> Result<BTreeMap<String, FileEntry>, ExportError> {
         let parts = self.parts(work, delivery).await?;
         let (flow, fields) = (delivery.flow.clone(), work.query.fields().to_vec());
         let taxa = blocking(&delivery.flow, move || statuses::taxa(&flow, &fields, parts)).await?;
@@ -282,14 +288,10 @@ impl Exporter {
     async fn parts(&self, work: &Work<'_>, delivery: &Delivery) -> Result<Vec<(i32, File)>, ExportError> {
         let mut open = Vec::new();
         for part in ledger::parts(work.context.pool(), delivery.id).await? {
-            let broken =
-                |problem: String| ExportError::Part { flow: delivery.flow.clone(), part: part.part, problem };
+            let broken = |problem: String| ExportError::Part { flow: delivery.flow.clone(), part: part.part, problem };
             let key = ObjectKey::parse(&part.object_key).map_err(|error| broken(error.to_string()))?;
             let file = self.store.open_seekable(&key).await;
-            open.push((
-                part.part,
-                file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source })?,
-            ));
+            open.push((part.part, file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source })?));
         }
         Ok(open)
     }

@@ -39,7 +39,9 @@ pub(crate) enum ExportError {
         source: FormatError,
     },
     /// A scratch file.
-    #[error("a scratch file of flow {flow}: {source}; PASSEREAU_SCRATCH_DIR needs room for the largest file of a delivery")]
+    #[error(
+        "a scratch file of flow {flow}: {source}; PASSEREAU_SCRATCH_DIR needs room for the largest file of a delivery"
+    )]
     Scratch {
         /// The flow.
         flow: String,

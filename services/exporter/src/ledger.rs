@@ -52,8 +52,7 @@ pub(crate) struct StoredPart {
     pub sha256: String,
 }
 
-const COLUMNS: &str =
-    "id, flow, flow_version, state, read_at, cursor, rows, parts, tally, digest, folder, files";
+const COLUMNS: &str = "id, flow, flow_version, state, read_at, cursor, rows, parts, tally, digest, folder, files";
 
 /// The delivery of a flow that is being made.
 pub(crate) async fn alive(pool: &PgPool, flow: &str) -> Result<Option<Delivery>, sqlx::Error> {
@@ -84,10 +83,12 @@ pub(crate) async fn begin(
 
 /// Whether the message that has this id made a delivery that has ended: it came again.
 pub(crate) async fn has_ended(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM passereau.delivery WHERE id = $1 AND state NOT IN ('reading', 'writing'))")
-        .bind(id)
-        .fetch_one(pool)
-        .await
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM passereau.delivery WHERE id = $1 AND state NOT IN ('reading', 'writing'))",
+    )
+    .bind(id)
+    .fetch_one(pool)
+    .await
 }
 
 /// Writes a part down, and where the next one begins.
@@ -122,10 +123,12 @@ pub(crate) async fn note_part(
 
 /// The parts, in their order.
 pub(crate) async fn parts(pool: &PgPool, delivery: Uuid) -> Result<Vec<StoredPart>, sqlx::Error> {
-    sqlx::query_as("SELECT part, object_key, rows, sha256 FROM passereau.delivery_part WHERE delivery_id = $1 ORDER BY part")
-        .bind(delivery)
-        .fetch_all(pool)
-        .await
+    sqlx::query_as(
+        "SELECT part, object_key, rows, sha256 FROM passereau.delivery_part WHERE delivery_id = $1 ORDER BY part",
+    )
+    .bind(delivery)
+    .fetch_all(pool)
+    .await
 }
 
 /// The digest of the version that is fetched now; none when there is none, or its files are gone.
@@ -202,11 +205,7 @@ pub(crate) async fn unchanged(connection: &mut PgConnection, delivery: &Delivery
 }
 
 /// The delivery has failed.
-pub(crate) async fn fail(
-    connection: &mut PgConnection,
-    delivery: &Delivery,
-    reason: &str,
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn fail(connection: &mut PgConnection, delivery: &Delivery, reason: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE passereau.delivery SET state = 'failed', finished_at = now(), reason = $2 WHERE id = $1")
         .bind(delivery.id)
         .bind(reason)
@@ -287,5 +286,9 @@ pub(crate) async fn with_parts(pool: &PgPool, flow: &str) -> Result<Vec<Uuid>, s
 
 /// Forgets the parts of a delivery, whose objects are gone.
 pub(crate) async fn forget_parts(pool: &PgPool, delivery: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM passereau.delivery_part WHERE delivery_id = $1").bind(delivery).execute(pool).await.map(|_| ())
+    sqlx::query("DELETE FROM passereau.delivery_part WHERE delivery_id = $1")
+        .bind(delivery)
+        .execute(pool)
+        .await
+        .map(|_| ())
 }

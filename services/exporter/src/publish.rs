@@ -23,9 +23,10 @@ const SHAPE_VERSION: u32 = 1;
 /// Name of the manifest in the folder of a version.
 pub(crate) const MANIFEST: &str = "manifest.json";
 
-/// The folder of a version, which is its name.
-pub(crate) fn folder(read_at: DateTime<Utc>) -> String {
-    read_at.format("%Y%m%dT%H%M%SZ").to_string()
+/// The folder of a version, which is its name: when its rows were read, and what tells two of the same second apart.
+pub(crate) fn folder(read_at: DateTime<Utc>, delivery: Uuid) -> String {
+    let id = delivery.simple().to_string();
+    format!("{}-{}", read_at.format("%Y%m%dT%H%M%SZ"), id.get(24..).unwrap_or_default())
 }
 
 /// The key of an object of a flow.
@@ -55,9 +56,11 @@ pub(crate) async fn references(pool: &PgPool) -> Result<Value, sqlx::Error> {
     let has_versions: bool =
         sqlx::query_scalar("SELECT to_regclass('taxonomie.t_meta_taxref') IS NOT NULL").fetch_one(pool).await?;
     let taxref: Option<String> = if has_versions {
-        sqlx::query_scalar("SELECT max(version)::text FROM taxonomie.t_meta_taxref WHERE referencial_name ILIKE 'taxref'")
-            .fetch_one(pool)
-            .await?
+        sqlx::query_scalar(
+            "SELECT max(version)::text FROM taxonomie.t_meta_taxref WHERE referencial_name ILIKE 'taxref'",
+        )
+        .fetch_one(pool)
+        .await?
     } else {
         None
     };

@@ -111,6 +111,11 @@ impl WorkerBench {
         &self.database.pool
     }
 
+    /// What the names of its exchanges and queues begin with.
+    pub fn prefix(&self) -> &str {
+        self.broker.prefix()
+    }
+
     /// Sends a message; gives its id.
     pub async fn send<M: Message>(&self, message: &M) -> Uuid {
         self.send_body(M::KIND, serde_json::to_value(message).unwrap()).await

@@ -1,0 +1,6 @@
+//! The exporter over real servers: what a partner finds in the store, and what becomes of a delivery that is disturbed.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod delivery;
+mod killed;
+mod platform;
