@@ -239,13 +239,28 @@ impl<L: Ledger> Fetch<'_, L> {
     async fn keep(&self, streamed: Streamed, number: u64, body_bytes: Option<u64>) -> Result<u64, FetchError> {
         let host = host(streamed.url());
         let key = part_key(self.harvest_id, number)?;
-        // A body that grows beyond what was announced is cut off: it must not fill the disk.
-        let mut left = body_bytes.unwrap_or(u64::MAX);
         let nonsense = |what: &str| FetchError::Nonsense { host: host.clone(), what: what.to_owned() };
+        // A body that grows beyond what was announced, here or by GBIF, is cut off: it must not fill the disk. One of which nobody
+        // knows the size is taken as far as the disk has room for it.
+        let most = match body_bytes.or(self.announced_bytes) {
+            None => self.room.most()?,
+            announced => announced,
+        };
+        let mut left = most.unwrap_or(u64::MAX);
+        let too_long = || match (body_bytes, self.announced_bytes) {
+            (Some(_), _) => nonsense("more bytes than announced"),
+            (None, Some(announced)) => FetchError::Corrupt {
+                reason: format!("the file has more than the {announced} bytes that GBIF announced"),
+            },
+            (None, None) => self.room.check(most.unwrap_or(u64::MAX).saturating_add(1), 0).err().unwrap_or_else(|| {
+                // Others have made room meanwhile.
+                nonsense("more bytes than there was room for, without announcing how many")
+            }),
+        };
         let body = streamed.into_stream().map(|chunk| {
             let chunk = chunk?;
             let size = chunk.len() as u64;
-            left = left.checked_sub(size).ok_or_else(|| nonsense("more bytes than announced"))?;
+            left = left.checked_sub(size).ok_or_else(too_long)?;
             Ok::<_, FetchError>(chunk)
         });
         let stored = self.store.put_stream(&key, body).await?;
