@@ -140,7 +140,9 @@ impl<L: Ledger> Fetch<'_, L> {
                 Step::Changed(why) => {
                     tracing::warn!(harvest_id = %self.harvest_id, why, "the archive changed at the server, starting again");
                     if progress.restarts >= MAX_RESTARTS {
-                        return Err(FetchError::Unsteady { restarts: progress.restarts });
+                        let restarts = progress.restarts;
+                        self.forget(progress).await?;
+                        return Err(FetchError::Unsteady { restarts });
                     }
                     progress.restarts += 1;
                     self.begin_anew(progress).await?;
@@ -160,6 +162,16 @@ impl<L: Ledger> Fetch<'_, L> {
         progress.verified = false;
         progress.part_bytes = self.part_bytes;
         Ok(self.ledger.save(progress).await?)
+    }
+
+    /// The fetch is given up: what was fetched and counted goes, so that a replay of the dead letter begins as the first call did.
+    ///
+    /// # Errors
+    /// The store or the ledger failed.
+    pub async fn forget(&self, progress: &mut Progress) -> Result<(), FetchError> {
+        progress.restarts = 0;
+        progress.corruptions = 0;
+        self.begin_anew(progress).await
     }
 
     /// Keeps that every part is there and the archive passed its checks.

@@ -211,6 +211,9 @@ async fn a_file_that_never_rests_is_given_up() {
     let error = bench.run(&in_time()).await.unwrap_err();
     assert!(matches!(error, FetchError::Unsteady { .. }), "{error}");
     assert!(!error.is_transient());
+    // Once it rests, the message may be replayed, as the error says.
+    bench.host.set(|script| script.faults.clear());
+    assert!(matches!(bench.run(&in_time()).await.unwrap(), Fetched::Whole(_)));
 }
 
 #[tokio::test]
