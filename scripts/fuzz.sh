@@ -52,6 +52,8 @@ run() { # one target
     local limits=(-timeout=20 -rss_limit_mb=1024 "-artifact_prefix=$work/artifacts/$target/")
     mapfile -t inputs < <(find "${folders[@]:1}" "$work/large/$target" -type f 2>/dev/null | sort)
     known=${#inputs[@]}
+    # libFuzzer without an input would look for some for ever.
+    [ "$known" -gt 0 ] || { echo "fuzz: $target has no corpus: put an input into fuzz/corpus/$target" >&2; return 1; }
     "$programs/$target" "${limits[@]}" "${inputs[@]}" >"$log" 2>&1 || failed "$target" "$log" || return 1
     "$programs/$target" "${limits[@]}" "-max_total_time=$seconds" -max_len=65536 -print_final_stats=1 "${folders[@]}" \
         >"$log" 2>&1 || failed "$target" "$log" || return 1

@@ -54,7 +54,10 @@ fn read_table<R: Read + Seek>(archive: &mut Archive<R>, multimedia: bool) -> Res
             Block::Lines { first_line } => {
                 assert_eq!(first_line, next);
                 for line in lines(&buffer) {
-                    assert!(splitter.split(line).is_ok_and(|row| row.width() == table.width()) || next > 0);
+                    // Another width is an error, never a row: a value would stand in the wrong column.
+                    if let Ok(row) = splitter.split(line) {
+                        assert_eq!(row.width(), table.width());
+                    }
                     next += 1;
                 }
             }

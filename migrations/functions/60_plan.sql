@@ -285,10 +285,12 @@ BEGIN
     WHERE p.harvest_id = of_harvest AND p.gbif_id = f.gbif_id;
 END $$;
 
--- Cuts the plan of a harvest into slices, sets harvest.slices_left and returns how many there are.
+-- Cuts the plan of a harvest into slices, sets harvest.slices_left and returns how many there are. Tests lower the number of records
+-- (ALTER DATABASE … SET passereau.slice_records), so that a small harvest has several slices; nothing raises it.
 CREATE OR REPLACE FUNCTION passereau.cut_slices(of_harvest uuid) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
-    records_of_a_slice CONSTANT integer := 10000;
+    records_of_a_slice CONSTANT integer :=
+        LEAST(10000, NULLIF(current_setting('passereau.slice_records', true), '')::integer);
     slices integer;
 BEGIN
     INSERT INTO passereau.slice (harvest_id, stage, ordinal, first_gbif_id, last_gbif_id, records)

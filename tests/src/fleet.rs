@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing, queue_name};
+use passereau_broker::{Broker, BrokerConfig, Exchange, Outgoing, dead_queue_name, queue_name};
 use passereau_contracts::{HarvestRequest, Message, WORKERS};
 use passereau_harvest::Harvest;
 use passereau_http::{SANDBOX_HOSTS, SANDBOX_NETWORKS};
@@ -81,6 +81,8 @@ pub struct Fleet {
 #[derive(Debug)]
 struct Process {
     worker: &'static str,
+    /// Which of the processes of this worker, from 0: each has a log of its own.
+    copy: usize,
     program: String,
     args: Vec<String>,
     child: Child,
@@ -221,13 +223,14 @@ impl Fleet {
     /// Starts a process of workers. Its log goes into the fleet's folder.
     fn spawn(&mut self, worker: &'static str, name: &str, args: &[&str]) -> anyhow::Result<()> {
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
-        let child = self.child(worker, name, &args)?;
-        self.workers.push(Process { worker, program: name.to_owned(), args, child });
+        let copy = self.workers.iter().filter(|process| process.worker == worker).count();
+        let child = self.child(worker, copy, name, &args)?;
+        self.workers.push(Process { worker, copy, program: name.to_owned(), args, child });
         Ok(())
     }
 
-    fn child(&self, worker: &'static str, name: &str, args: &[String]) -> anyhow::Result<Child> {
-        let log = self.log_path(worker);
+    fn child(&self, worker: &'static str, copy: usize, name: &str, args: &[String]) -> anyhow::Result<Child> {
+        let log = self.log_path(worker, copy);
         let log = File::options().create(true).append(true).open(&log).context("opening a worker's log")?;
         let own = self.environment_of.iter().filter(|(of, _)| *of == worker).flat_map(|(_, settings)| settings.clone());
         tokio::process::Command::new(program(name)?)
@@ -251,8 +254,8 @@ impl Fleet {
         let mut restarted = 0;
         for index in 0..self.workers.len() {
             if self.workers[index].child.try_wait()?.is_some() {
-                let Process { worker, program, args, .. } = &self.workers[index];
-                let child = self.child(worker, program, args)?;
+                let Process { worker, copy, program, args, .. } = &self.workers[index];
+                let child = self.child(worker, *copy, program, args)?;
                 self.workers[index].child = child;
                 restarted += 1;
             }
@@ -356,6 +359,15 @@ impl Fleet {
     /// No queue took it.
     pub async fn publish(&self, kind: &str, body: Vec<u8>) -> anyhow::Result<Uuid> {
         let message_id = Uuid::now_v7();
+        self.publish_as(message_id, kind, body).await?;
+        Ok(message_id)
+    }
+
+    /// The same with an identity that the caller gives.
+    ///
+    /// # Errors
+    /// No queue took it.
+    pub async fn publish_as(&self, message_id: Uuid, kind: &str, body: Vec<u8>) -> anyhow::Result<()> {
         let message = Outgoing {
             message_id,
             exchange: Exchange::Work,
@@ -370,7 +382,7 @@ impl Fleet {
         for (_, answer) in self.broker.publisher().publish(vec![message]).await {
             answer.with_context(|| format!("publishing {kind}"))?;
         }
-        Ok(message_id)
+        Ok(())
     }
 
     /// Publishes a body without a `message_id`, as the simplest of foreign clients does: through Debian's Python.
@@ -439,14 +451,25 @@ impl Fleet {
     /// # Errors
     /// A worker did not end with 0 within its grace.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        for Process { worker, mut child, .. } in std::mem::take(&mut self.workers) {
-            let status = terminate(&mut child).await.with_context(|| format!("ending the {worker}"))?;
+        self.end_workers().await?;
+        passereau_broker::topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await?;
+        self.broker.close().await;
+        Ok(())
+    }
+
+    /// Ends the workers alone: what they held without an acknowledgement is back in its queue then.
+    ///
+    /// # Errors
+    /// A worker did not end with 0 within its grace.
+    pub async fn end_workers(&mut self) -> anyhow::Result<()> {
+        for index in 0..self.workers.len() {
+            let worker = self.workers[index].worker;
+            let status =
+                terminate(&mut self.workers[index].child).await.with_context(|| format!("ending the {worker}"))?;
             if !status.success() {
                 bail!("the {worker} ended with {status}:\n{}", self.log_tail(worker));
             }
         }
-        passereau_broker::topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await?;
-        self.broker.close().await;
         Ok(())
     }
 
@@ -458,6 +481,14 @@ impl Fleet {
         Ok(passereau_broker::topology::waiting(&self.broker, &queue_name(self.broker.prefix(), worker)).await?)
     }
 
+    /// Messages in the dead queue.
+    ///
+    /// # Errors
+    /// Those of the broker.
+    pub async fn waiting_dead(&self) -> anyhow::Result<u32> {
+        Ok(passereau_broker::topology::waiting(&self.broker, &dead_queue_name(self.broker.prefix())).await?)
+    }
+
     /// Deletes the queue of a worker, with the messages in it.
     ///
     /// # Errors
@@ -466,14 +497,20 @@ impl Fleet {
         Ok(passereau_broker::topology::delete_queue(&self.broker, &queue_name(self.broker.prefix(), worker)).await?)
     }
 
-    fn log_path(&self, worker: &str) -> PathBuf {
-        self.folder.path().join("logs").join(format!("{worker}.log"))
+    fn log_path(&self, worker: &str, copy: usize) -> PathBuf {
+        self.folder.path().join("logs").join(format!("{worker}.{copy}.log"))
+    }
+
+    /// Everything that each process of a worker has logged.
+    #[must_use]
+    pub fn logs(&self, worker: &str) -> Vec<String> {
+        (0..).map_while(|copy| fs::read_to_string(self.log_path(worker, copy)).ok()).collect()
     }
 
     /// Everything a worker has logged.
     #[must_use]
     pub fn log(&self, worker: &str) -> String {
-        fs::read_to_string(self.log_path(worker)).unwrap_or_default()
+        self.logs(worker).concat()
     }
 
     fn log_tail(&self, worker: &str) -> String {

@@ -36,7 +36,7 @@ pub enum FetchError {
     Store(#[source] StoreError),
     /// There is not enough room.
     #[error(
-        "the archive needs {needed_bytes} bytes in the store, {free_bytes} are free and {reserve_bytes} are left for others; make room \
+        "the archive needs at least {needed_bytes} bytes in the store, {free_bytes} are free and {reserve_bytes} are left for others; make room \
          (`passereau retention plan` says what has expired), or move PASSEREAU_STORE_URL to a larger disk: the fetch goes on by itself"
     )]
     NoRoom {

@@ -140,7 +140,9 @@ impl<L: Ledger> Fetch<'_, L> {
                 Step::Changed(why) => {
                     tracing::warn!(harvest_id = %self.harvest_id, why, "the archive changed at the server, starting again");
                     if progress.restarts >= MAX_RESTARTS {
-                        return Err(FetchError::Unsteady { restarts: progress.restarts });
+                        let restarts = progress.restarts;
+                        self.forget(progress).await?;
+                        return Err(FetchError::Unsteady { restarts });
                     }
                     progress.restarts += 1;
                     self.begin_anew(progress).await?;
@@ -160,6 +162,16 @@ impl<L: Ledger> Fetch<'_, L> {
         progress.verified = false;
         progress.part_bytes = self.part_bytes;
         Ok(self.ledger.save(progress).await?)
+    }
+
+    /// The fetch is given up: what was fetched and counted goes, so that a replay of the dead letter begins as the first call did.
+    ///
+    /// # Errors
+    /// The store or the ledger failed.
+    pub async fn forget(&self, progress: &mut Progress) -> Result<(), FetchError> {
+        progress.restarts = 0;
+        progress.corruptions = 0;
+        self.begin_anew(progress).await
     }
 
     /// Keeps that every part is there and the archive passed its checks.
@@ -239,13 +251,28 @@ impl<L: Ledger> Fetch<'_, L> {
     async fn keep(&self, streamed: Streamed, number: u64, body_bytes: Option<u64>) -> Result<u64, FetchError> {
         let host = host(streamed.url());
         let key = part_key(self.harvest_id, number)?;
-        // A body that grows beyond what was announced is cut off: it must not fill the disk.
-        let mut left = body_bytes.unwrap_or(u64::MAX);
         let nonsense = |what: &str| FetchError::Nonsense { host: host.clone(), what: what.to_owned() };
+        // A body that grows beyond what was announced, here or by GBIF, is cut off: it must not fill the disk. One of which nobody
+        // knows the size is taken as far as the disk has room for it.
+        let most = match body_bytes.or(self.announced_bytes) {
+            None => self.room.most()?,
+            announced => announced,
+        };
+        let mut left = most.unwrap_or(u64::MAX);
+        let too_long = || match (body_bytes, self.announced_bytes) {
+            (Some(_), _) => nonsense("more bytes than announced"),
+            (None, Some(announced)) => FetchError::Corrupt {
+                reason: format!("the file has more than the {announced} bytes that GBIF announced"),
+            },
+            (None, None) => self.room.check(most.unwrap_or(u64::MAX).saturating_add(1), 0).err().unwrap_or_else(|| {
+                // Others have made room meanwhile.
+                nonsense("more bytes than there was room for, without announcing how many")
+            }),
+        };
         let body = streamed.into_stream().map(|chunk| {
             let chunk = chunk?;
             let size = chunk.len() as u64;
-            left = left.checked_sub(size).ok_or_else(|| nonsense("more bytes than announced"))?;
+            left = left.checked_sub(size).ok_or_else(too_long)?;
             Ok::<_, FetchError>(chunk)
         });
         let stored = self.store.put_stream(&key, body).await?;

@@ -99,12 +99,15 @@ impl Downloader {
                 fetch.begin_anew(&mut progress).await?;
                 Err(Stop::retry(format!("the archive is corrupt: {reason}; fetching it again once")).into())
             }
-            Err(FetchError::Corrupt { reason }) => Err(Stop::reject(format!(
-                "the archive of download {} is corrupt, fetched twice: {reason}; GBIF made a broken file, and gives the same one back for the \
-                 same request within 48 hours: submit the request with a changed predicate, or tell GBIF (https://github.com/gbif/portal-feedback)",
-                job.download_key
-            ))
-            .into()),
+            Err(FetchError::Corrupt { reason }) => {
+                fetch.forget(&mut progress).await?;
+                Err(Stop::reject(format!(
+                    "the archive of download {} is corrupt, fetched twice: {reason}; GBIF made a broken file, and gives the same one back for the \
+                     same request within 48 hours: submit the request with a changed predicate, or tell GBIF (https://github.com/gbif/portal-feedback)",
+                    job.download_key
+                ))
+                .into())
+            }
             Err(error) => {
                 let stop = error.after_steps(progress.steps);
                 tracing::info!(harvest_id = %job.harvest_id, steps = progress.steps, %stop, "the archive is not here yet");

@@ -49,6 +49,14 @@ impl Room {
         }
         Err(FetchError::NoRoom { needed_bytes, free_bytes, reserve_bytes: self.reserve_bytes })
     }
+
+    /// How much may be stored of an archive whose size nobody has told, in bytes: what [`Room::check`] would still let pass. None where no limit is known.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub(crate) fn most(&self) -> Result<Option<u64>, FetchError> {
+        Ok((self.free)()?.map(|free_bytes| free_bytes.saturating_sub(self.reserve_bytes) / 2))
+    }
 }
 
 impl fmt::Debug for Room {
@@ -69,6 +77,7 @@ mod tests {
         assert!(error.is_some_and(|text| text.contains("PASSEREAU_STORE_URL") && text.contains("12 bytes")));
         assert!(room.check(6, 2).is_ok(), "what is there already needs no room");
         assert!(room.check(u64::MAX, 0).is_err());
+        assert_eq!(room.most().ok().flatten(), Some(5));
         assert!(Room::measured(100, || Ok(None)).check(u64::MAX, 0).is_ok(), "a store without a limit");
     }
 }

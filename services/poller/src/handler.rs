@@ -6,8 +6,8 @@ use crate::schedule::{interval, next_look};
 use crate::verdict::{Verdict, judge};
 use passereau_contracts::{ArchiveFetch, DownloadRequest, PollerTask};
 use passereau_gbif::predicate::rephrase;
-use passereau_gbif::{Download, DownloadKey, GbifClient, GbifError};
-use passereau_harvest::{Harvest, State, advance, fail, in_state, shares_download};
+use passereau_gbif::{Download, DownloadKey, DownloadStatus, GbifClient, GbifError};
+use passereau_harvest::{Harvest, State, advance, fail, in_state, shares_download, stays_paused};
 use passereau_http::{HttpClient, HttpError, chain};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use std::time::Duration;
@@ -53,6 +53,12 @@ impl Poller {
 
     async fn conclude(&self, context: &Context, harvest: &Harvest, wait: &Wait, download: &Download) -> Outcome {
         let harvest_id = harvest.id;
+        // Somebody cancels the harvest: GBIF has heard of it before the database has.
+        if download.status == DownloadStatus::Cancelled
+            && stays_paused(&mut *context.pool().acquire().await?, harvest_id).await?
+        {
+            return Err(Stop::snooze(Duration::ZERO, "the harvest is paused, and its download cancelled"));
+        }
         let verdict = judge(download, wait.is_late());
         if let Verdict::TooLate(reason) = &verdict
             && harvest.account.is_some()

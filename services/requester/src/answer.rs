@@ -9,7 +9,7 @@ use passereau_runner::Stop;
 use std::time::Duration;
 
 /// GBIF full, or the account: downloads take minutes at least, so looking sooner is of no use.
-const FULL_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const FULL_WAIT: Duration = Duration::from_secs(60);
 
 /// A 429 without `Retry-After`: GBIF counts in minutes.
 const SLOW_DOWN_WAIT: Duration = Duration::from_secs(120);

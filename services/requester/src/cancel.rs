@@ -1,6 +1,6 @@
 //! `harvest.cancel`: first the download at GBIF, then the harvest.
 //!
-//! Outside first, because it can be repeated: GBIF answers a second DELETE as it answered the first
+//! Outside first, because it can be repeated (the harvest is paused meanwhile): GBIF answers a second DELETE as it answered the first
 //! (gbif/occurrence, `DownloadRequestServiceImpl`). Only a download that we asked for, that is not finished and that no
 //! other harvest waits for is cancelled there. GBIF being away holds the harvest up for a few attempts; then it is
 //! cancelled all the same, and its reason says what is left to do.
@@ -11,7 +11,7 @@ use crate::intent::{self, Intent};
 use crate::lookup;
 use passereau_contracts::HarvestCancel;
 use passereau_gbif::{DownloadKey, GbifClient, GbifError};
-use passereau_harvest::{Harvest, State, find, shares_download, withdraw};
+use passereau_harvest::{Harvest, State, find, pause, shares_download, withdraw};
 use passereau_http::chain;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop};
 use uuid::Uuid;
@@ -74,6 +74,10 @@ async fn at_gbif(gbif: &GbifClient, context: &Context, harvest: &Harvest) -> Res
     if shares_download(context.pool(), harvest.id, key.as_str()).await? {
         return Ok(Some(format!("download {key} goes on at GBIF, because another harvest waits for it")));
     }
+    // Until our commit, or for good if we die before it, the harvest waits: its poll must not take GBIF's CANCELLED for the end.
+    let mut connection = context.pool().acquire().await?;
+    pause(&mut connection, harvest.id, Some("it is being cancelled")).await?;
+    drop(connection);
     match gbif.cancel(&key).await {
         Ok(cancelled) => {
             tracing::info!(harvest_id = %harvest.id, download_key = %key, ?cancelled, "cancelled at GBIF");

@@ -4,7 +4,8 @@ use crate::accept::{self, Accepted, Source};
 use crate::answer::{self, Decision, Existing};
 use crate::config::RequesterConfig;
 use crate::intent::{self, Intent};
-use crate::{cancel, describe, lookup, slot};
+use crate::slot::{self, Place};
+use crate::{cancel, describe, lookup};
 use chrono::TimeDelta;
 use passereau_contracts::{
     ArchiveFetch, ArchiveLoad, DownloadPoll, DownloadRequest, HarvestRequest, Metadata, RequesterTask,
@@ -132,14 +133,15 @@ impl Requester {
             return Ok(Done::nothing());
         };
         let (account, original) = self.question(&harvest)?;
-        if !slot::take(context.pool(), harvest_id, account, self.config.request.gbif_places).await? {
-            let because = format!("all {} places of the GBIF account are taken", self.config.request.gbif_places);
+        let places = self.config.request.gbif_places;
+        if let Place::NoneOf(places) = slot::take(context.pool(), harvest_id, account, places).await? {
+            let because = format!("all {places} places that the GBIF account has for now are taken");
             return Err(Stop::snooze(self.config.request.gbif_place_wait, because));
         }
         let intent = intent::open(context.pool(), harvest_id, account, original).await?;
         let key = match &intent.key {
             Some(key) => key.parse().map_err(|error| Stop::reject(format!("harvest {harvest_id}: {error}")))?,
-            None => self.ask(context, harvest_id, &intent).await?,
+            None => self.ask(context, harvest_id, account, &intent).await?,
         };
         let download = self.gbif.status(&key).await.map_err(|error| answer::stop(&error))?;
         let download = download.ok_or_else(|| Stop::retry(format!("GBIF gave key {key} but does not know it yet")))?;
@@ -177,7 +179,13 @@ impl Requester {
     }
 
     /// Gets a key: the one of an earlier question whose answer was lost, or that of a new question.
-    async fn ask(&self, context: &Context, harvest_id: Uuid, intent: &Intent) -> Result<DownloadKey, Stop> {
+    async fn ask(
+        &self,
+        context: &Context,
+        harvest_id: Uuid,
+        account: &str,
+        intent: &Intent,
+    ) -> Result<DownloadKey, Stop> {
         if intent.asked_at.is_some() {
             let since = intent.intended_at - CLOCK_SKEW;
             let found = lookup::find(&self.gbif, &intent.body, since).await.map_err(|error| answer::stop(&error))?;
@@ -192,10 +200,12 @@ impl Requester {
         match answer::decide(created) {
             Decision::Take(key) => {
                 intent::answered(context.pool(), harvest_id, &key).await?;
+                slot::raise(context.pool(), account).await?;
                 Ok(key)
             }
             Decision::Wait { after, because } => {
                 let mut tx = context.pool().begin().await?;
+                slot::lower(&mut tx, harvest_id, account, after).await?;
                 slot::give_back(&mut tx, harvest_id).await?;
                 tx.commit().await?;
                 Err(Stop::snooze(after, because))

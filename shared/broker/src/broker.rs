@@ -1,6 +1,6 @@
-//! What a process holds: two links, and from them publishers, consumers and its health.
+//! What a process holds: two links, a third for what may end its connection, and from them publishers, consumers and its health.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use lapin::Channel;
@@ -20,6 +20,8 @@ pub struct Broker {
     consuming: Link,
     publisher: Publisher,
     subscriptions: Arc<Subscriptions>,
+    apart: Arc<OnceLock<Link>>,
+    apart_subscriptions: Arc<Subscriptions>,
     config: BrokerConfig,
     process: String,
     shutdown: CancellationToken,
@@ -41,6 +43,9 @@ pub struct Health {
     pub disconnected_for: Option<Duration>,
     /// How often a connection was opened again since the start.
     pub reconnections: u64,
+    /// Whether every consumer with a connection of its own ([`Broker::consumer_apart`]) is subscribed. Its being away is no part of
+    /// anything else here.
+    pub apart: bool,
     /// How often a consumer had to subscribe again since the start (its queue deleted, its channel closed, its connection lost).
     pub resubscriptions: u64,
 }
@@ -79,6 +84,8 @@ impl Broker {
             publishing,
             consuming,
             subscriptions: Arc::default(),
+            apart: Arc::default(),
+            apart_subscriptions: Arc::default(),
             config: config.clone(),
             process: process.to_owned(),
             shutdown: CancellationToken::new(),
@@ -98,7 +105,19 @@ impl Broker {
     /// One for work of seconds or more: prefetched messages age towards the consumer time-out. Parallelism is more consumers.
     #[must_use]
     pub fn consumer(&self, queue: impl Into<String>, prefetch: u16) -> Consumer {
-        let queue = queue.into();
+        self.start_consumer(queue.into(), prefetch, self.consuming.clone(), self.subscriptions.clone())
+    }
+
+    /// Starts to consume `queue`, one message at a time, on a connection that only such consumers share. For a queue that may hold what
+    /// ends the connection that receives it: neither the work's connection nor readiness is touched then.
+    #[must_use]
+    pub fn consumer_apart(&self, queue: impl Into<String>) -> Consumer {
+        let open = || self.consuming.beside(&self.process, "consuming apart", self.disconnect.clone());
+        let link = self.apart.get_or_init(open).clone();
+        self.start_consumer(queue.into(), 1, link, self.apart_subscriptions.clone())
+    }
+
+    fn start_consumer(&self, queue: String, prefetch: u16, link: Link, subscriptions: Arc<Subscriptions>) -> Consumer {
         let settings = SubscriptionSettings {
             tag: format!("{}.{}", self.process, Uuid::new_v4().simple()),
             queue,
@@ -106,13 +125,7 @@ impl Broker {
             backoff: self.config.backoff(),
             timeout: self.config.connect_timeout(),
         };
-        Consumer::start(
-            settings,
-            self.consuming.clone(),
-            self.subscriptions.clone(),
-            self.shutdown.child_token(),
-            &self.consumers,
-        )
+        Consumer::start(settings, link, subscriptions, self.shutdown.child_token(), &self.consumers)
     }
 
     /// Ends every consumer when cancelled: they stop taking messages and hand back what was not started. Deliveries in work can still be
@@ -133,6 +146,7 @@ impl Broker {
             blocked: publishing.blocked,
             disconnected_for: longest.map(|since| since.elapsed()),
             reconnections: publishing.reconnections + consuming.reconnections,
+            apart: self.apart_subscriptions.all_active(),
             resubscriptions: self.subscriptions.resubscriptions(),
         }
     }
@@ -149,7 +163,7 @@ impl Broker {
         &self.config.prefix
     }
 
-    /// Ends the consumers, waits until they have handed back what they held, and closes both connections. Settle the deliveries in work
+    /// Ends the consumers, waits until they have handed back what they held, and closes the connections. Settle the deliveries in work
     /// first: those left return to their queues.
     pub async fn close(&self) {
         self.shutdown.cancel();
@@ -159,6 +173,9 @@ impl Broker {
         self.disconnect.cancel();
         self.publishing.closed().await;
         self.consuming.closed().await;
+        if let Some(link) = self.apart.get() {
+            link.closed().await;
+        }
     }
 
     pub(crate) async fn control_channel(&self) -> Result<Channel, BrokerError> {

@@ -61,6 +61,15 @@ impl Link {
         Ok(Self { current, shared })
     }
 
+    /// Another connection to the same broker. It opens in its own time, and nobody waits for it.
+    pub(crate) fn beside(&self, process: &str, role: &'static str, stop: CancellationToken) -> Self {
+        let target = Target { name: format!("{process} {role}"), role, ..self.shared.target.clone() };
+        let (sender, current) = watch::channel(None);
+        let shared = Arc::new(Shared { target, state: Mutex::default() });
+        tokio::spawn(keep(shared.clone(), sender, stop));
+        Self { current, shared }
+    }
+
     /// The connection of the moment, if there is one.
     pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
         self.current.borrow().clone().filter(|connection| connection.status().connected())
@@ -112,13 +121,17 @@ async fn keep(shared: Arc<Shared>, sender: watch::Sender<Option<Arc<Connection>>
                 () = ended(&shared, &connection) => {}
                 () = stop.cancelled() => return close(&shared, &connection).await,
             }
+            tracing::warn!(
+                endpoint = shared.target.endpoint,
+                role = shared.target.role,
+                "lost the connection to RabbitMQ"
+            );
         }
         shared.write(|state| {
             state.disconnected_since.get_or_insert_with(Instant::now);
             state.blocked = None;
         });
         sender.send_replace(None);
-        tracing::warn!(endpoint = shared.target.endpoint, role = shared.target.role, "lost the connection to RabbitMQ");
         let connection = tokio::select! {
             connection = reconnect(&shared.target) => connection,
             () = stop.cancelled() => return,
@@ -127,7 +140,7 @@ async fn keep(shared: Arc<Shared>, sender: watch::Sender<Option<Arc<Connection>>
             state.disconnected_since = None;
             state.reconnections += 1;
         });
-        tracing::info!(endpoint = shared.target.endpoint, role = shared.target.role, "connected to RabbitMQ again");
+        tracing::info!(endpoint = shared.target.endpoint, role = shared.target.role, "connected to RabbitMQ");
         sender.send_replace(Some(Arc::new(connection)));
     }
 }
@@ -179,6 +192,7 @@ async fn close(shared: &Shared, connection: &Connection) {
 }
 
 /// Where to connect, and how. Holds the password, hence no `Debug`.
+#[derive(Clone)]
 struct Target {
     uri: AMQPUri,
     /// Certificates of an authority of one's own, in PEM.

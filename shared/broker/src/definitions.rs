@@ -70,7 +70,7 @@ impl Topology {
                 "priority": PRIORITY, "definition": definition
             })
         };
-        let limit = crate::topology::UNREACHABLE_DELIVERY_LIMIT;
+        let limit = crate::topology::DEAD_DELIVERY_LIMIT;
         json!({"policies": [
             policy("passereau-work", format!("^({})$", work.join("|")), json!({"max-length": MAX_LENGTH})),
             policy("passereau-dead", format!("^{}$", literal(&dead)), json!({"delivery-limit": limit})),

@@ -6,7 +6,8 @@
 //! - **dead exchange** (`passereau.dead`, fanout) and the **dead queue**: what the broker itself gave up.
 //! - **link**: one connection that is opened again for as long as it takes. A process has two: one publishes, one consumes, because a
 //!   broker that raises a memory or disk alarm stops reading from connections that publish, and acknowledgements must still go through
-//!   ([Alarms](https://www.rabbitmq.com/docs/alarms)).
+//!   ([Alarms](https://www.rabbitmq.com/docs/alarms)). Who empties the dead queue has a third: what lies there may be what ends the
+//!   connection that receives it ([`Broker::consumer_apart`]).
 //!
 //! # Promises
 //! - Delivery is **at least once**. [`Settled::Lost`] and [`PublishError::Unknown`] are normal answers, not faults: the message comes again

@@ -10,8 +10,10 @@
 //! | `x-dead-letter-strategy: at-least-once` + `x-overflow: reject-publish` | the source keeps a dead letter until the dead queue has confirmed it; with the default `drop-head` the broker silently falls back to at-most-once. The declaration succeeds everywhere, but 3.10 and 3.11 also fall back when the feature flag `stream_queue` is off, as it can be on an upgraded broker: `rabbitmqctl enable_feature_flag stream_queue` ([At-least-once dead lettering](https://www.rabbitmq.com/docs/quorum-queues#dead-lettering)) |
 //! | `x-delivery-limit: 20` | a breaker for messages that crash their worker: none by default up to 3.13, 20 from 4.0. Not a count of attempts, which are ours |
 //!
-//! The dead queue's own delivery limit is out of reach: with the default of 4.x, a message would be **dropped** after its twentieth
-//! redelivery because nothing stands behind the dead queue, and `-1` (no limit) is refused before 4.0.
+//! The dead queue's own delivery limit is 100: nothing stands behind it, so the broker **drops** what comes back more often. That is the one
+//! end of a message that no client can read: a property with a byte that is not UTF-8 ends the connection that receives it, before any
+//! code sees a message. One that can be read comes back at the end of a process only. A listener's limit is out of reach: `-1` (no
+//! limit) is refused before 4.0.
 //!
 //! There is deliberately **no alternate exchange** on the work exchange: a message caught by one counts as routed, so the publisher
 //! would get a plain confirmation for a kind that no worker takes.
@@ -26,7 +28,8 @@ use crate::error::{reply_code, words};
 use crate::{Broker, BrokerError, Exchange, dead_queue_name, queue_name};
 
 const DELIVERY_LIMIT: i32 = 20;
-pub(crate) const UNREACHABLE_DELIVERY_LIMIT: i32 = 1_000_000_000;
+pub(crate) const DEAD_DELIVERY_LIMIT: i32 = 100;
+const UNREACHABLE_DELIVERY_LIMIT: i32 = 1_000_000_000;
 const LISTENER_EXPIRES_MS: i32 = 600_000;
 const NOT_FOUND: u16 = 404;
 const PRECONDITION_FAILED: u16 = 406;
@@ -86,7 +89,7 @@ impl Topology {
 
     /// The dead queue first: the work queues send to it.
     pub(crate) fn declarations(&self) -> Vec<Queue> {
-        let dead = Queue { name: dead_queue_name(&self.prefix), arguments: quorum(UNREACHABLE_DELIVERY_LIMIT) };
+        let dead = Queue { name: dead_queue_name(&self.prefix), arguments: quorum(DEAD_DELIVERY_LIMIT) };
         let work = self
             .queues
             .iter()

@@ -8,6 +8,8 @@ use crate::VERSION_HEADER;
 pub const ATTEMPT_HEADER: &str = "passereau-attempt";
 /// When the message was first published, RFC 3339. Kept across snoozes, retries and replays.
 pub const FIRST_PUBLISHED_AT_HEADER: &str = "passereau-first-published-at";
+/// Set on what did not come out of the fleet's outbox: when it gives up, no harvest fails. Kept across snoozes, retries and replays.
+pub const FOREIGN_HEADER: &str = "passereau-foreign";
 /// What went wrong the last time, shortened.
 pub const LAST_ERROR_HEADER: &str = "passereau-last-error";
 /// The `message_id` that the message had at first. Kept across snoozes, retries and replays.
@@ -42,6 +44,10 @@ pub(crate) fn schema() -> Value {
             FIRST_PUBLISHED_AT_HEADER: {
                 "type": "string", "format": "date-time",
                 "description": "When the message was first published."
+            },
+            FOREIGN_HEADER: {
+                "type": "string", "const": "true",
+                "description": "Set by the fleet on a message that it did not send itself: when that gives up, no harvest fails."
             },
             LAST_ERROR_HEADER: {
                 "type": "string", "maxLength": LAST_ERROR_CHARS,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::dataset;
 
 /// Ids of one batch: the most that iNaturalist answers on one page (`per_page`, inaturalist/iNaturalistAPI
-/// `lib/inaturalist_api.js`).
+/// `lib/inaturalist_api.js`). Tests lower it (`ALTER DATABASE … SET passereau.batch_ids`), so that a small harvest has several batches.
 const BATCH: i32 = 200;
 
 /// The batches of a harvest, by their numbers.
@@ -47,8 +47,8 @@ pub async fn cut_batches(
 async fn cut_ids(connection: &mut PgConnection, harvest_id: Uuid, generation_id: i64) -> Result<u32, sqlx::Error> {
     let batches = sqlx::query(
         "INSERT INTO passereau.slice (harvest_id, stage, ordinal, ids, records)
-         SELECT $1, 'enrich', (place - 1) / $3, array_agg(id ORDER BY id), count(*)
-         FROM (SELECT id, (row_number() OVER (ORDER BY id))::integer AS place
+         SELECT $1, 'enrich', (place - 1) / most, array_agg(id ORDER BY id), count(*)
+         FROM (SELECT LEAST($3, NULLIF(current_setting('passereau.batch_ids', true), '')::integer) AS most, id, (row_number() OVER (ORDER BY id))::integer AS place
                FROM (SELECT DISTINCT inaturalist_id AS id FROM pinv_gbif.occurrence
                      WHERE generation_id = $2 AND inaturalist_id IS NOT NULL) wanted
                WHERE NOT EXISTS (SELECT FROM pinv_gbif.cor_uuid_inaturalist known
@@ -58,7 +58,7 @@ async fn cut_ids(connection: &mut PgConnection, harvest_id: Uuid, generation_id:
                       AND EXISTS (SELECT FROM passereau.harvest h
                                   WHERE h.id = $1 AND h.settings ->> 'observers' = 'login'))
               ) numbered
-         GROUP BY (place - 1) / $3
+         GROUP BY (place - 1) / most
          ON CONFLICT DO NOTHING",
     )
     .bind(harvest_id)

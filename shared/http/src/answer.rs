@@ -1,13 +1,17 @@
 //! A whole answer: status, the headers that matter, and a body of bounded size.
 
 use crate::error::{HttpError, SafeUrl};
-use crate::excerpt::{excerpt, is_html};
+use crate::excerpt::{LONGEST_BYTES, is_html};
+use crate::secrets::Secrets;
 use bytes::Bytes;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use std::fmt;
 use std::time::Duration;
 
 /// What a server answered, whatever the status: the service's own crate knows what each status means.
-#[derive(Debug, Clone)]
+///
+/// It can be printed: what is shown of the body is its beginning, without the credentials of the call.
+#[derive(Clone)]
 pub struct Answer {
     pub(crate) url: SafeUrl,
     /// The HTTP status.
@@ -18,6 +22,7 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// The body, decompressed.
     pub body: Bytes,
+    pub(crate) secrets: Secrets,
 }
 
 impl Answer {
@@ -31,9 +36,9 @@ impl Answer {
         String::from_utf8_lossy(&self.body).trim().to_owned()
     }
 
-    /// The beginning of the body on one line.
+    /// The beginning of the body on one line, without the credentials that were sent: a server may show them, whatever the status.
     pub fn excerpt(&self) -> String {
-        excerpt(&self.body)
+        self.secrets.excerpt(&self.body)
     }
 
     /// Reads the body of a success as JSON.
@@ -51,6 +56,8 @@ impl Answer {
             if source.is_eof() {
                 HttpError::CutJson { url: self.url.clone(), received_bytes: self.body.len() }
             } else {
+                // Its words quote the body as well.
+                let source = serde_json::Error::custom(self.secrets.strip(&source.to_string(), LONGEST_BYTES));
                 HttpError::Json { url: self.url.clone(), excerpt: self.excerpt(), source }
             }
         })
@@ -64,5 +71,11 @@ impl Answer {
             retry_after: self.retry_after,
             excerpt: self.excerpt(),
         }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} from {}: {}", self.status, self.url, self.excerpt())
     }
 }

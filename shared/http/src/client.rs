@@ -7,10 +7,9 @@ use crate::error::{HttpError, SafeUrl};
 use crate::reach::{LeadsInside, Reach};
 use crate::stream::{Streamed, header_text};
 use crate::{retry_after, user_agent};
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
-use secrecy::{ExposeSecret, SecretString};
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -102,8 +101,7 @@ impl HttpClient {
                 }
             }
         }
-        let body = if status < 400 { body.freeze() } else { without(&body, &secrets) };
-        Ok(Answer { url, status, retry_after, content_type, body })
+        Ok(Answer { url, status, retry_after, content_type, body: body.freeze(), secrets })
     }
 
     /// Sends one call and gives its body as it comes, whatever the status. Asks for no compression, so that lengths
@@ -112,13 +110,14 @@ impl HttpClient {
         let url = call.url.clone();
         let shown = SafeUrl::from(&url);
         self.reach.check(&url)?;
+        let secrets = call.secrets();
         let request = call.into_request(&self.raw).header(ACCEPT_ENCODING, "identity");
         let after = self.stall_timeout;
         let response = tokio::time::timeout(after, request.send())
             .await
             .map_err(|_| HttpError::Timeout { url: shown.clone(), after })?
             .map_err(|source| sending_failed(&shown, source))?;
-        Ok(Streamed::new(url, response, after, (self.clock)()))
+        Ok(Streamed::new(url, response, after, (self.clock)(), secrets))
     }
 
     /// Streams a call and follows one redirect by hand, without the call's credentials. A second redirect is refused, as
@@ -136,15 +135,6 @@ impl HttpClient {
         }
         Ok(second)
     }
-}
-
-/// The text of a failure without the secrets of its call: a front end may show what it was sent, and its words stand in logs and reasons.
-fn without(body: &[u8], secrets: &[SecretString]) -> Bytes {
-    let mut text = String::from_utf8_lossy(body).into_owned();
-    for secret in secrets {
-        text = text.replace(secret.expose_secret(), "…");
-    }
-    text.into()
 }
 
 fn sending_failed(url: &SafeUrl, source: reqwest::Error) -> HttpError {

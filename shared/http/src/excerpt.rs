@@ -3,10 +3,13 @@
 /// Longest excerpt, in characters.
 const LONGEST: usize = 300;
 
+/// Bytes of a body that an excerpt looks at.
+pub(crate) const LONGEST_BYTES: usize = LONGEST * 4;
+
 /// One line of at most 300 characters: control characters and runs of spaces become one space, bytes that are no UTF-8 are
 /// replaced. An answer is never logged whole: it may be an error page of megabytes.
 pub fn excerpt(body: &[u8]) -> String {
-    let head = &body[..body.len().min(LONGEST * 4)];
+    let head = &body[..body.len().min(LONGEST_BYTES)];
     let text = String::from_utf8_lossy(head);
     let mut line = String::new();
     let mut shown = 0;

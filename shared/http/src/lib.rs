@@ -28,6 +28,7 @@ mod hosts;
 mod networks;
 mod reach;
 pub mod retry_after;
+mod secrets;
 mod stream;
 pub mod user_agent;
 

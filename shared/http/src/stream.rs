@@ -2,7 +2,8 @@
 
 use crate::call::Validator;
 use crate::error::{HttpError, SafeUrl};
-use crate::{excerpt, retry_after};
+use crate::retry_after;
+use crate::secrets::Secrets;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream};
@@ -21,11 +22,18 @@ pub struct Streamed {
     stall_timeout: Duration,
     received_bytes: u64,
     now: DateTime<Utc>,
+    secrets: Secrets,
 }
 
 impl Streamed {
-    pub(crate) fn new(url: Url, response: reqwest::Response, stall_timeout: Duration, now: DateTime<Utc>) -> Self {
-        Self { url, response, stall_timeout, received_bytes: 0, now }
+    pub(crate) fn new(
+        url: Url,
+        response: reqwest::Response,
+        stall_timeout: Duration,
+        now: DateTime<Utc>,
+        secrets: Secrets,
+    ) -> Self {
+        Self { url, response, stall_timeout, received_bytes: 0, now, secrets }
     }
 
     /// The HTTP status.
@@ -103,7 +111,7 @@ impl Streamed {
         let status = self.status();
         let retry_after = self.header(RETRY_AFTER).and_then(|value| retry_after::parse(&value, self.now));
         let head = self.chunk().await.ok().flatten().unwrap_or_default();
-        HttpError::Status { url: self.shown(), status, retry_after, excerpt: excerpt(&head) }
+        HttpError::Status { url: self.shown(), status, retry_after, excerpt: self.secrets.excerpt(&head) }
     }
 
     fn shown(&self) -> SafeUrl {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
-use passereau_http::{Call, HttpClient, HttpConfig, HttpError, Url, Validator};
+use passereau_http::{Call, HttpClient, HttpConfig, HttpError, Url, Validator, chain};
 use rstest::rstest;
 use secrecy::SecretString;
 use std::time::Duration;
@@ -195,8 +195,33 @@ async fn a_server_that_shows_what_it_was_sent_is_quoted_without_it() {
     let echo = "authorization: Basic Z2JpZl91c2VyOmh1bnRlcjI= (hunter2)";
     let (base, _received) = serve(vec![answer("502 Bad Gateway", "", echo)]).await;
     let call = Call::get(base).basic("gbif_user", &SecretString::from("hunter2"));
-    let answer = client().send(call).await.unwrap();
-    assert_eq!(answer.excerpt(), "authorization: Basic … (…)");
+    assert_eq!(client().send(call).await.unwrap().excerpt(), "authorization: Basic … (…)");
+
+    // A page that looks like a success, a redirect, JSON of another shape: whatever the status, and as the page escapes it.
+    let page = r#"<html>Basic Z2JpZl91c2VyOmh1bnQvZXIm, hunt/er&amp; hunt%2Fer%26</html>"#;
+    let json = r#"{"status": "hunt\/er&", "headers": "Basic Z2JpZl91c2VyOmh1bnQvZXIm"}"#;
+    let (base, _received) = serve(vec![
+        answer("200 OK", "content-type: text/html\r\n", page),
+        answer("302 Found", "location: /\r\n", page),
+        answer("200 OK", "content-type: application/json\r\n", json),
+        answer("502 Bad Gateway", "", page),
+    ])
+    .await;
+    let call = || Call::get(base.clone()).basic("gbif_user", &SecretString::from("hunt/er&"));
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code, reason = "only its refusal is looked at")]
+    struct Status {
+        status: u8,
+    }
+    for _ in 0..3 {
+        let answer = client().send(call()).await.unwrap();
+        let refused = answer.json::<Status>().unwrap_err();
+        for shown in [answer.excerpt(), format!("{answer:?}"), chain(&answer.as_error()), chain(&refused)] {
+            assert!(shown.contains('…') && !shown.contains("hunt") && !shown.contains("Z2Jp"), "{shown}");
+        }
+    }
+    let error = client().stream(call()).await.unwrap().into_error().await;
+    assert!(error.to_string().contains("<html>Basic …, … …</html>"), "{error}");
 }
 
 #[tokio::test]

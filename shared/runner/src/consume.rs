@@ -3,14 +3,18 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use passereau_broker::{Consumer, Delivery, Settled};
+use passereau_broker::{Broker, Consumer, Delivery, Settled, dead_queue_name};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Worker, dead,
-    deliver::{Settlement, Surroundings, deliver},
+    deliver::{Settlement, Surroundings, WAIT_FOR_DATABASE, deliver},
+    outcome::is_database_absent,
 };
+
+/// How long a dead letter waits for PostgreSQL before it is tried again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Handles one delivery after the other until the consumer ends.
 pub(crate) async fn work<W: Worker>(worker: Arc<W>, surroundings: Surroundings, mut consumer: Consumer) {
@@ -32,33 +36,62 @@ pub(crate) async fn work<W: Worker>(worker: Arc<W>, surroundings: Surroundings, 
     }
 }
 
-/// Moves what the broker itself gave up into the table of dead letters.
-pub(crate) async fn adopt_dead(pool: PgPool, mut consumer: Consumer, shutdown: CancellationToken) {
-    while let Some(delivery) = consumer.next().await {
-        adopt(&pool, delivery, &shutdown).await;
+/// Moves what the broker itself gave up into the table of dead letters. On a connection of its own: the dead queue is where a message
+/// ends that no client can read, and each attempt at it costs the connection.
+pub(crate) async fn adopt_dead(pool: PgPool, broker: Broker, shutdown: CancellationToken) {
+    loop {
+        let mut consumer = broker.consumer_apart(dead_queue_name(broker.prefix()));
+        loop {
+            let Some(delivery) = consumer.next().await else { return };
+            if !adopt(&pool, delivery, &shutdown).await {
+                break;
+            }
+        }
+        // Whoever takes messages while PostgreSQL is away holds them until the broker takes them back, and its limit counts that.
+        consumer.stop_token().cancel();
+        while consumer.next().await.is_some() {}
+        while sqlx::query("SELECT 1").execute(&pool).await.is_err() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+        }
     }
 }
 
-/// Holds the delivery until PostgreSQL has taken it: handing it back would only turn it in circles.
-async fn adopt(pool: &PgPool, delivery: Delivery, shutdown: &CancellationToken) {
+/// Holds the delivery until PostgreSQL has taken it: handing it back would only turn it in circles. `false` when that takes too long, or
+/// the process ends.
+async fn adopt(pool: &PgPool, delivery: Delivery, shutdown: &CancellationToken) -> bool {
+    let until = tokio::time::Instant::now() + WAIT_FOR_DATABASE;
+    let mut refusal: Option<String> = None;
     loop {
-        match dead::adopt(pool, &delivery.message).await {
+        let adopted = match &refusal {
+            None => dead::adopt(pool, &delivery.message).await,
+            Some(refusal) => dead::adopt_in_part(pool, &delivery.message, refusal).await,
+        };
+        match adopted {
             Ok(()) => {
                 if delivery.ack().await == Settled::Lost {
                     tracing::debug!("the dead letter comes again and is known");
                 }
-                return;
+                return true;
             }
-            Err(error) => tracing::warn!(%error, "a message of the dead queue could not be moved into the table"),
+            Err(error) => {
+                tracing::warn!(%error, "a message of the dead queue could not be moved into the table");
+                if refusal.is_none() && !is_database_absent(&error) {
+                    refusal = Some(error.to_string());
+                    continue;
+                }
+            }
         }
         tokio::select! {
-            () = shutdown.cancelled() => {
-                if delivery.requeue().await == Settled::Lost {
-                    tracing::debug!("the broker takes it back by itself");
-                }
-                return;
-            }
-            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => continue,
         }
+        if delivery.requeue().await == Settled::Lost {
+            tracing::debug!("the broker takes it back by itself");
+        }
+        return false;
     }
 }

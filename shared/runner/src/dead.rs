@@ -1,13 +1,20 @@
 //! Messages that give up become dead letters: rows, until somebody replays or drops them.
 
 use chrono::Utc;
-use passereau_broker::{Incoming, Outgoing};
+use passereau_broker::{Incoming, MAX_BODY_BYTES, Outgoing};
 use passereau_contracts::{ATTEMPT_HEADER, FIRST_PUBLISHED_AT_HEADER, ORIGIN_HEADER, WORKERS};
 use passereau_telemetry::DeadLetterReason;
+use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
-use crate::envelope::{Envelope, storable};
+use crate::{
+    envelope::{Envelope, storable},
+    inbox,
+};
+
+/// Where a message died that came to the dead queue and does not say from where.
+const DEAD_QUEUE: &str = "passereau.dead";
 
 /// Why a message gave up.
 pub(crate) struct Death<'a> {
@@ -15,13 +22,23 @@ pub(crate) struct Death<'a> {
     pub error: &'a str,
 }
 
-/// Writes the dead letter of a message, in the caller's transaction.
+/// Writes the dead letter of a message, in the caller's transaction. What is larger than any message of ours is kept in part: RabbitMQ
+/// takes up to 128 MiB of anyone.
 pub(crate) async fn bury(
     connection: &mut PgConnection,
     queue: &str,
     envelope: &Envelope,
     death: &Death<'_>,
 ) -> Result<(), sqlx::Error> {
+    let mut error = storable(death.error);
+    let body = match envelope.body.get(..MAX_BODY_BYTES) {
+        Some(first) if first.len() < envelope.body.len() => {
+            let (size, digest) = (envelope.body.len(), Sha256::digest(&envelope.body));
+            error += &format!("; of its {size} bytes (SHA-256 {digest:x}) the first {MAX_BODY_BYTES} are kept");
+            first
+        }
+        _ => &envelope.body,
+    };
     sqlx::query(
         "INSERT INTO passereau.dead_letter
              (id, message_id, queue, kind, version, body, headers, harvest_id, reason, error, attempts, first_published_at)
@@ -32,11 +49,11 @@ pub(crate) async fn bury(
     .bind(queue)
     .bind(&envelope.kind)
     .bind(i32::from(envelope.version))
-    .bind(&envelope.body)
+    .bind(body)
     .bind(Json(&envelope.headers))
     .bind(envelope.harvest_id)
     .bind(death.reason.as_str())
-    .bind(storable(death.error))
+    .bind(error)
     .bind(envelope.attempt)
     .bind(envelope.first_published_at)
     .execute(connection)
@@ -68,7 +85,7 @@ pub(crate) async fn bury_unsendable(
     };
     let error = format!("the message cannot be sent: {error}");
     bury(&mut *connection, "outbox", &envelope, &Death { reason: DeadLetterReason::Rejected, error: &error }).await?;
-    if let Some(harvest_id) = envelope.harvest_id {
+    if let Some(harvest_id) = envelope.fails() {
         passereau_harvest::fail(connection, harvest_id, &format!("{}: {error}", envelope.kind)).await?;
     }
     Ok(())
@@ -76,26 +93,49 @@ pub(crate) async fn bury_unsendable(
 
 /// Moves a message that the broker gave up into the table; once, however often it comes.
 pub(crate) async fn adopt(pool: &PgPool, incoming: &Incoming) -> Result<(), sqlx::Error> {
-    let envelope = Envelope::new(incoming, Utc::now());
-    let worker = WORKERS.iter().find(|worker| worker.kinds.contains(&envelope.kind.as_str()));
-    if let Some(worker) = worker
-        && crate::inbox::knows(pool, worker.worker, envelope.message_id).await?
-    {
-        // The work was done, only its acknowledgement was lost too often.
-        return Ok(());
+    let Some(envelope) = unhandled(pool, incoming).await? else { return Ok(()) };
+    match &incoming.death {
+        Some(death) => {
+            let error =
+                format!("RabbitMQ gave the message up ({}); look into the worker's log, then replay", death.reason);
+            take_over(pool, &death.queue, &envelope, &error).await
+        }
+        None => take_over(pool, DEAD_QUEUE, &envelope, "the message came to the dead queue without a reason").await,
     }
-    let (queue, error) = match &incoming.death {
-        Some(death) => (
-            death.queue.clone(),
-            format!("RabbitMQ gave the message up ({}); look into the worker's log, then replay", death.reason),
-        ),
-        None => ("passereau.dead".to_owned(), "the message came to the dead queue without a reason".to_owned()),
-    };
+}
+
+/// The same where PostgreSQL has refused the message as it is: without the texts that somebody else chose. It would stay in the dead queue's
+/// way for ever otherwise.
+pub(crate) async fn adopt_in_part(pool: &PgPool, incoming: &Incoming, refusal: &str) -> Result<(), sqlx::Error> {
+    let Some(mut envelope) = unhandled(pool, incoming).await? else { return Ok(()) };
+    envelope.harvest_id = envelope.fails();
+    envelope.headers.clear();
+    let error = format!(
+        "RabbitMQ gave the message up, and PostgreSQL refused it as it was: {refusal}; its headers are left out. Look into the \
+         worker's log, then replay"
+    );
+    take_over(pool, DEAD_QUEUE, &envelope, &error).await
+}
+
+/// `None`: the work was done, only its acknowledgement was lost too often.
+async fn unhandled(pool: &PgPool, incoming: &Incoming) -> Result<Option<Envelope>, sqlx::Error> {
+    let mut envelope = Envelope::new(incoming, Utc::now());
+    let worker = WORKERS.iter().find(|worker| worker.kinds.contains(&envelope.kind.as_str()));
+    let consumer = worker.map_or("", |worker| worker.worker);
+    let met = inbox::meet(pool, consumer, envelope.message_id, envelope.harvest_id).await?;
+    if !met.ours {
+        envelope.mark_foreign();
+    }
+    Ok((!met.known).then_some(envelope))
+}
+
+async fn take_over(pool: &PgPool, queue: &str, envelope: &Envelope, error: &str) -> Result<(), sqlx::Error> {
+    let error = storable(error);
     let mut tx = pool.begin().await?;
-    if crate::inbox::claim(&mut tx, "dead", envelope.message_id).await? {
+    if inbox::claim(&mut tx, "dead", envelope.message_id).await? {
         let death = Death { reason: DeadLetterReason::ReturnedByBroker, error: &error };
-        bury(&mut tx, &queue, &envelope, &death).await?;
-        if let Some(harvest_id) = envelope.harvest_id {
+        bury(&mut tx, &storable(queue), envelope, &death).await?;
+        if let Some(harvest_id) = envelope.fails() {
             passereau_harvest::fail(&mut tx, harvest_id, &format!("{}: {error}", envelope.kind)).await?;
         }
         tx.commit().await?;

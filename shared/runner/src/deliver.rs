@@ -28,7 +28,7 @@ const HELD_AT_MOST: Duration = Duration::from_secs(300);
 /// Handlers are asked to be back a minute earlier.
 const PAUSE_AFTER: Duration = Duration::from_secs(240);
 /// While PostgreSQL is away a delivery waits in hand, but well below RabbitMQ's consumer timeout of 30 minutes.
-const WAIT_FOR_DATABASE: Duration = Duration::from_secs(20 * 60);
+pub(crate) const WAIT_FOR_DATABASE: Duration = Duration::from_secs(20 * 60);
 
 /// What deliveries of one worker share.
 #[derive(Clone, Debug)]
@@ -183,6 +183,7 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
                 DecodeError::UnknownVersion { .. } => DeadLetterReason::UnknownVersion,
                 DecodeError::Malformed { .. } => DeadLetterReason::Malformed,
             };
+            meet::<W>(&context, envelope).await?;
             return Ok((kind, give_up(&context, envelope, reason, &error.to_string()).await?));
         }
     };
@@ -192,9 +193,7 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     if let Some(harvest_id) = envelope.harvest_id {
         Span::current().record("harvest_id", field::display(harvest_id));
     }
-    // Nothing has been done yet, so there is no outcome that PostgreSQL could refuse: whatever it says, the delivery waits.
-    let met = inbox::meet(&context.pool, W::NAME, envelope.message_id, envelope.harvest_id).await;
-    let met = met.map_err(|error| Trouble::Absent(error.to_string()))?;
+    let met = meet::<W>(&context, envelope).await?;
     if met.known {
         return Ok((kind, MessageOutcome::Duplicate));
     }
@@ -220,6 +219,16 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     fault::reached(Boundary::Committed, kind);
     fault::reached_published(&context.pool, kind, context.harvest_id).await;
     Ok((kind, outcome))
+}
+
+/// Nothing has been done yet, so there is no outcome that PostgreSQL could refuse: whatever it says, the delivery waits.
+async fn meet<W: Worker>(context: &Context, envelope: &mut Envelope) -> Result<inbox::Met, Trouble> {
+    let met = inbox::meet(&context.pool, W::NAME, envelope.message_id, envelope.harvest_id).await;
+    let met = met.map_err(|error| Trouble::Absent(error.to_string()))?;
+    if !met.ours {
+        envelope.mark_foreign();
+    }
+    Ok(met)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -337,7 +346,7 @@ async fn stop_with<W: Worker>(
     Ok(outcome)
 }
 
-/// Makes a dead letter of the message, and its harvest has failed.
+/// Makes a dead letter of the message, and its harvest has failed if the message is ours.
 async fn give_up(
     context: &Context,
     envelope: &Envelope,
@@ -346,7 +355,7 @@ async fn give_up(
 ) -> Result<MessageOutcome, Trouble> {
     let Some(mut tx) = begin(context).await? else { return Ok(MessageOutcome::Duplicate) };
     dead::bury(&mut tx, context.consumer, envelope, &Death { reason, error }).await?;
-    if let Some(harvest_id) = envelope.harvest_id {
+    if let Some(harvest_id) = envelope.fails() {
         passereau_harvest::fail(&mut tx, harvest_id, &storable(&format!("{}: {error}", envelope.kind))).await?;
     }
     tx.commit().await?;

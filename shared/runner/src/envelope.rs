@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Utc};
 use passereau_broker::Incoming;
 use passereau_contracts::{
-    ATTEMPT_HEADER as ATTEMPT, FIRST_PUBLISHED_AT_HEADER as FIRST_PUBLISHED_AT, HarvestCancel, HarvestRequest,
-    LAST_ERROR_CHARS, LAST_ERROR_HEADER as LAST_ERROR, Message, ORIGIN_HEADER as ORIGIN,
+    ATTEMPT_HEADER as ATTEMPT, FIRST_PUBLISHED_AT_HEADER as FIRST_PUBLISHED_AT, FOREIGN_HEADER as FOREIGN,
+    HarvestCancel, HarvestRequest, LAST_ERROR_CHARS, LAST_ERROR_HEADER as LAST_ERROR, Message, ORIGIN_HEADER as ORIGIN,
 };
 use passereau_database::outbox::{Exchange, OutboxRow};
 use serde_json::Value;
@@ -70,6 +70,16 @@ impl Envelope {
             headers: incoming.headers.iter().map(|(name, value)| (storable(name), storable(value))).collect(),
             body: incoming.body.clone(),
         }
+    }
+
+    /// Notes that the message did not come out of our outbox. A header, so that it is known after a retry and a replay, too.
+    pub fn mark_foreign(&mut self) {
+        self.headers.insert(FOREIGN.to_owned(), "true".to_owned());
+    }
+
+    /// The harvest that fails when the message gives up: the one it is about, unless a stranger says so.
+    pub fn fails(&self) -> Option<Uuid> {
+        self.harvest_id.filter(|_| !self.headers.contains_key(FOREIGN))
     }
 
     /// The same message again, under a new `message_id`, because the inbox knows the old one.

@@ -42,7 +42,6 @@ mod ordered {
                 Self::Confirmed => "confirmed",
             }
         }
-
     }
 
     /// Whether this fault is the ordered one, for this kind, and nobody has been here.
@@ -73,13 +72,13 @@ mod ordered {
         }
     }
 
-    /// The same for [`Boundary::Published`], once no process has anything of this harvest left to publish.
+    /// The same for [`Boundary::Published`], once no process has anything of this harvest left to publish. The message that makes a
+    /// harvest names none yet: then nothing at all may be left.
     pub(crate) async fn reached_published(pool: &sqlx::PgPool, kind: &str, harvest_id: Option<uuid::Uuid>) {
         if !is_due(Boundary::Published.name(), kind) {
             return;
         }
-        let waiting =
-            "SELECT EXISTS (SELECT FROM passereau.outbox WHERE due_at <= now() AND harvest_id IS NOT DISTINCT FROM $1)";
+        let waiting = "SELECT EXISTS (SELECT FROM passereau.outbox WHERE due_at <= now() AND ($1::uuid IS NULL OR harvest_id = $1))";
         let mut timer = tokio::time::interval(std::time::Duration::from_millis(10));
         while sqlx::query_scalar(waiting).bind(harvest_id).fetch_one(pool).await.unwrap_or(false) {
             timer.tick().await;

@@ -3,25 +3,18 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-/// Whether a message was handled. A hint that spares outside work; [`claim`] decides.
-pub(crate) async fn knows(pool: &PgPool, consumer: &str, message_id: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM passereau.inbox WHERE consumer = $1 AND message_id = $2)")
-        .bind(consumer)
-        .bind(message_id)
-        .fetch_one(pool)
-        .await
-}
-
 /// What is known of a message before its handler is asked.
 #[derive(Clone, Copy, Debug, sqlx::FromRow)]
 pub(crate) struct Met {
-    /// It was handled.
+    /// It was handled. A hint that spares outside work; [`claim`] decides.
     pub known: bool,
     /// Its harvest is paused.
     pub paused: bool,
+    /// It came out of our outbox.
+    pub ours: bool,
 }
 
-/// Looks a message up, and the harvest that it is about. A hint, as [`knows`].
+/// Looks a message up, and the harvest that it is about.
 pub(crate) async fn meet(
     pool: &PgPool,
     consumer: &str,
@@ -30,7 +23,10 @@ pub(crate) async fn meet(
 ) -> Result<Met, sqlx::Error> {
     sqlx::query_as(
         "SELECT EXISTS (SELECT FROM passereau.inbox WHERE consumer = $1 AND message_id = $2) AS known,
-                EXISTS (SELECT FROM passereau.harvest WHERE id = $3 AND paused_at IS NOT NULL) AS paused",
+                EXISTS (SELECT FROM passereau.harvest WHERE id = $3 AND paused_at IS NOT NULL) AS paused,
+                EXISTS (SELECT FROM passereau.sent WHERE id = $2)
+                    -- It may come before the relay, which published it, has committed.
+                    OR EXISTS (SELECT FROM passereau.outbox WHERE id = $2 AND exchange = 'work') AS ours",
     )
     .bind(consumer)
     .bind(message_id)

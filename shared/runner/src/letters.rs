@@ -20,8 +20,8 @@ pub struct DeadLetter {
     pub kind: Option<String>,
     /// Version of its body.
     pub version: Option<i32>,
-    /// Its body, as it came.
-    pub body: Vec<u8>,
+    /// Its body as it came, 64 KiB of it at most; `None` in lists.
+    pub body: Option<Vec<u8>>,
     /// Its headers.
     pub headers: Json<BTreeMap<String, String>>,
     /// The harvest it was about.
@@ -42,9 +42,16 @@ pub struct DeadLetter {
     pub settled_at: Option<DateTime<Utc>>,
 }
 
+/// The start of a question for whole letters.
 pub(crate) const COLUMNS: &str =
     "SELECT id, message_id, queue, kind, version, body, headers, harvest_id, reason, error, attempts, first_published_at,
             died_at, state, settled_at
+     FROM passereau.dead_letter";
+
+/// The same without bodies: a list may be long.
+const HEADS: &str =
+    "SELECT id, message_id, queue, kind, version, NULL::bytea AS body, headers, harvest_id, reason, error, attempts,
+            first_published_at, died_at, state, settled_at
      FROM passereau.dead_letter";
 
 /// Which dead letters; without anything, all that wait.
@@ -64,12 +71,12 @@ const MATCHES: &str =
     "WHERE ($1::text IS NULL OR kind = $1) AND ($2::uuid IS NULL OR harvest_id = $2 OR message_id = $2)
                          AND ($3::text IS NULL OR reason = $3) AND ($4 OR state = 'waiting')";
 
-/// The dead letters that match, oldest first, at most so many.
+/// The dead letters that match, oldest first, at most so many, without their bodies.
 ///
 /// # Errors
 /// Those of PostgreSQL.
 pub async fn list_dead(pool: &PgPool, filter: &DeadFilter, limit: i64) -> Result<Vec<DeadLetter>, sqlx::Error> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} {MATCHES} ORDER BY died_at, id LIMIT $5")))
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{HEADS} {MATCHES} ORDER BY died_at, id LIMIT $5")))
         .bind(&filter.kind)
         .bind(filter.harvest)
         .bind(filter.reason.map(DeadLetterReason::as_str))
@@ -101,12 +108,12 @@ pub async fn find_dead(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Option
     sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"))).bind(id).fetch_optional(executor).await
 }
 
-/// Every death of the message that a letter holds, the first one first: those that were replayed are its history.
+/// Every death of the message that a letter holds, the first one first, without bodies: those that were replayed are its history.
 ///
 /// # Errors
 /// Those of PostgreSQL.
 pub async fn lives(executor: impl PgExecutor<'_>, letter: &DeadLetter) -> Result<Vec<DeadLetter>, sqlx::Error> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE message_id = $1 OR id = $2 ORDER BY died_at, id")))
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{HEADS} WHERE message_id = $1 OR id = $2 ORDER BY died_at, id")))
         .bind(letter.message_id)
         .bind(letter.id)
         .fetch_all(executor)

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use passereau_broker::{Broker, BrokerConfig, BrokerError, dead_queue_name, queue_name, topology};
+use passereau_broker::{Broker, BrokerConfig, BrokerError, queue_name, topology};
 use passereau_database::{DatabaseConfig, DatabaseError};
 use passereau_telemetry::{Connection, Health, HttpListenConfig, Light, LogConfig, Metrics, ServeError, Server};
 use sqlx::PgPool;
@@ -233,8 +233,7 @@ impl Process {
         ));
         let after = Duration::from_secs(self.config.resend_seconds.max(1));
         self.workers.spawn(lost::run(self.pool.clone(), self.broker.clone(), after, self.shutdown.clone()));
-        let dead = self.broker.consumer(dead_queue_name(self.broker.prefix()), 10);
-        self.workers.spawn(consume::adopt_dead(self.pool.clone(), dead, self.shutdown.clone()));
+        self.workers.spawn(consume::adopt_dead(self.pool.clone(), self.broker.clone(), self.shutdown.clone()));
         tracing::info!(rabbitmq = self.broker.endpoint(), "working");
 
         tokio::select! {
@@ -305,6 +304,8 @@ impl Process {
                 drop(silent);
                 metrics.amqp_connected(Connection::Publishing, health.publishing || health.blocked.is_some());
                 metrics.amqp_connected(Connection::Consuming, health.consuming);
+                // Not in readiness: what ends this connection for a while stops no work, and restarting the process would not help.
+                metrics.amqp_connected(Connection::Dead, health.apart);
                 metrics.amqp_blocked(health.blocked.is_some());
                 match &health.blocked {
                     Some(reason) => rabbitmq.red(format!("RabbitMQ takes no messages: {reason}")),

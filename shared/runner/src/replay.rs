@@ -98,7 +98,8 @@ async fn lock(connection: &mut PgConnection, id: Uuid) -> Result<Vec<DeadLetter>
 /// Whether the letter is the message that the harvest needs.
 fn holds(letter: &DeadLetter, pending: &Pending) -> bool {
     letter.kind.as_deref() == Some(pending.kind)
-        && serde_json::from_slice::<Value>(&letter.body).is_ok_and(|body| body == pending.body)
+        && serde_json::from_slice::<Value>(letter.body.as_deref().unwrap_or_default())
+            .is_ok_and(|body| body == pending.body)
 }
 
 fn again(letter: &DeadLetter) -> OutboxRow {
@@ -113,5 +114,5 @@ fn again(letter: &DeadLetter) -> OutboxRow {
     let version = letter.version.map_or(1, |version| u16::try_from(version).unwrap_or(0));
     let kind = letter.kind.clone().unwrap_or_default();
     let row = OutboxRow::new(Exchange::Work, kind, version, Value::Null, letter.harvest_id);
-    OutboxRow { headers, raw: Some(letter.body.clone()), ..row }
+    OutboxRow { headers, raw: Some(letter.body.clone().unwrap_or_default()), ..row }
 }

@@ -123,11 +123,13 @@ label! {
 }
 
 label! {
-    /// The two connections to RabbitMQ that each process has.
+    /// The connections to RabbitMQ that each process has.
     Connection {
         /// Sends messages.
         Publishing => "publishing",
         /// Receives messages and acknowledges them.
         Consuming => "consuming",
+        /// Empties the dead queue; red, it stops no work.
+        Dead => "dead",
     }
 }

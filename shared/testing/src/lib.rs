@@ -15,6 +15,7 @@ use std::sync::OnceLock;
 mod fixtures;
 mod seeds;
 pub mod servers;
+mod stranger;
 mod taxref;
 mod template;
 mod test_database;
@@ -24,11 +25,12 @@ mod worker_bench;
 
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
+pub use stranger::Stranger;
 pub use template::create_geonature;
 pub use test_database::{Roles, TestDatabase, WorkerRole};
 pub use variant::Variant;
 pub use waiting::wait_until;
-pub use worker_bench::{SOON, WorkerBench};
+pub use worker_bench::{SOON, WorkerBench, note_as_sent};
 
 /// Name of the variable that holds the URL of a PostgreSQL server, administrator included.
 pub const DATABASE_URL: &str = "PASSEREAU_DATABASE_URL";

@@ -3,20 +3,23 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
-use passereau_contracts::{HarvestRequest, Metadata, SubscriptionSettings};
+use passereau_contracts::WORKERS;
 use passereau_harvest::{Harvest, State};
 use passereau_sandbox::SandboxConfig;
 use passereau_testing::{amqp_url, servers::Platform};
-use passereau_tests::{Fleet, FleetConfig, Prepared, SUBSCRIPTION, query};
+use passereau_tests::{Fleet, FleetConfig, Prepared};
+use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 use tokio::{sync::Mutex, time::Instant};
 use uuid::Uuid;
 
 use crate::{
+    Baseline,
     faults::{Fault, worker_of},
     outcome::{Outcome, left_over},
     proxy::Proxy,
     table::Passed,
+    way::Way,
 };
 
 /// Longest life of a harvest, whatever disturbs it.
@@ -25,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(90);
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How long a server stays away, or RabbitMQ out of reach: more than the longest back-off of the fleet under test.
 const AWAY: Duration = Duration::from_millis(2500);
+/// Records of a slice and ids of a batch: so few that a harvest of the matrix has several of each.
+const SLICE_RECORDS: u32 = 20;
+const BATCH_IDS: u32 = 25;
 /// The longest back-off of the fleet under test, in milliseconds.
 const LONGEST_BACKOFF_MS: &str = "1500";
 
@@ -52,20 +58,26 @@ impl Case {
     }
 }
 
-/// The harvest without any fault.
-pub async fn undisturbed(stage: &Stage) -> Result<Outcome> {
-    let mut fleet = Fleet::start(config(stage).await?).await?;
-    let id = fleet.submit(&request()).await?;
+/// A way without any fault.
+pub async fn undisturbed(stage: &Stage, way: Way) -> Result<Outcome> {
+    let mut fleet = Fleet::start(config(stage, way).await?).await?;
+    fleet.listen().await?;
+    let id = way.begin(&mut fleet, 1).await?;
     let harvest = run_to_its_end(&mut fleet, id).await?;
-    let outcome = settled(&mut fleet, &harvest).await?;
+    let outcome = settled(&mut fleet, &harvest, way).await?;
+    if way != Way::Cancelled {
+        let parts = "SELECT count(*) FILTER (WHERE stage = 'upsert'), count(*) FILTER (WHERE stage = 'enrich') FROM passereau.slice";
+        let (slices, batches): (i64, i64) = sqlx::query_as(parts).fetch_one(&fleet.database.pool).await?;
+        ensure!(slices >= 5 && batches >= 4, "{slices} slices and {batches} batches: too few to disturb them");
+    }
     fleet.stop().await?;
     Ok(outcome)
 }
 
 /// Runs a case and tells how it went.
-pub async fn judge(stage: &Stage, case: Case, undisturbed: &Outcome) -> (Case, Result<Passed>) {
+pub async fn judge(stage: &Stage, case: Case, baseline: &Baseline) -> (Case, Result<Passed>) {
     let started = Instant::now();
-    let passed = run(stage, &case.fault, undisturbed).await;
+    let passed = run(stage, &case.fault, baseline).await;
     let words = match &passed {
         Ok(passed) => format!("ok, ended {:.1} s after the fault", passed.recovery.as_secs_f64()),
         Err(error) => format!("FAILED: {error:#}"),
@@ -74,28 +86,20 @@ pub async fn judge(stage: &Stage, case: Case, undisturbed: &Outcome) -> (Case, R
     (case, passed)
 }
 
-/// The request of every case.
-pub fn request() -> HarvestRequest {
-    let settings =
-        SubscriptionSettings { metadata: Some(Metadata::Create), media: true, ..SubscriptionSettings::default() };
-    HarvestRequest {
-        subscription: Some(SUBSCRIPTION.into()),
-        query: Some(query("passereau")),
-        settings: Some(settings),
-        ..HarvestRequest::default()
-    }
-}
-
 /// As an administrator does who lets datasets be made.
 const FRAMEWORK: &str = "UPDATE pinv_gbif.setting
     SET value = (SELECT min(unique_acquisition_framework_id::text) FROM gn_meta.t_acquisition_frameworks)
     WHERE name = 'acquisition_framework'";
 
 /// What every fleet of the matrix has.
-pub async fn config(stage: &Stage) -> Result<FleetConfig> {
+pub async fn config(stage: &Stage, way: Way) -> Result<FleetConfig> {
     let prepared = stage.prepared.copy().await;
+    for (name, value) in [("slice_records", SLICE_RECORDS), ("batch_ids", BATCH_IDS)] {
+        set(&prepared.0.pool, name, value).await?;
+    }
     sqlx::query(FRAMEWORK).execute(&prepared.0.pool).await.context("naming the acquisition framework")?;
-    let sandbox = SandboxConfig { archives: vec![stage.archive.clone()], ..SandboxConfig::default() };
+    let mut sandbox = SandboxConfig { archives: vec![stage.archive.clone()], ..SandboxConfig::default() };
+    way.prepare(&mut sandbox);
     let environment = [
         ("PASSEREAU_AMQP_RECONNECT_MAX_DELAY_MS", LONGEST_BACKOFF_MS),
         ("PASSEREAU_RESEND_SECONDS", "3"),
@@ -110,8 +114,17 @@ pub async fn config(stage: &Stage) -> Result<FleetConfig> {
     })
 }
 
-async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Passed> {
-    let mut config = config(stage).await?;
+/// Sets what only tests set, for whoever connects to a fleet's database from now on.
+pub async fn set(pool: &sqlx::PgPool, name: &str, value: u32) -> Result<()> {
+    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(pool).await?;
+    let sql = format!("ALTER DATABASE \"{database}\" SET passereau.{name} = '{value}'");
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.with_context(|| format!("setting {name}"))?;
+    Ok(())
+}
+
+async fn run(stage: &Stage, fault: &Fault, baseline: &Baseline) -> Result<Passed> {
+    let way = Way::to(fault);
+    let mut config = config(stage, way).await?;
     let folder = tempfile::tempdir()?;
     let mark = folder.path().join("mark");
     let order = |order: String| vec![("PASSEREAU_FAULT", order), ("PASSEREAU_FAULT_MARK", mark.display().to_string())];
@@ -124,7 +137,11 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
         Fault::RelayKilled(kind) => config.environment.extend(order(format!("confirmed:{kind}"))),
         Fault::Held(kind) => config.environment_of.push((worker_of(kind), order(format!("held:{kind}")))),
         Fault::Twice => config.environment.extend(order("twice".into())),
-        Fault::Shuffled => config.environment.extend(order("shuffled".into())),
+        Fault::Shuffled => {
+            config.environment.extend(order("shuffled".into()));
+            // One after the other, so that the order can be told afterwards.
+            config.environment_of.push(("upserter", vec![("PASSEREAU_CONCURRENCY", "1".to_owned())]));
+        }
         Fault::TwoCopies => config.copies = Some(2),
         Fault::Cut(_) => {
             let (started, url) = Proxy::start(&amqp_url()).await?;
@@ -141,7 +158,9 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
         Fault::KilledAgainAndAgain | Fault::ServersKilled(..) | Fault::QueueDeleted(_) => {}
     }
     let mut fleet = Fleet::start(config).await?;
-    let id = fleet.submit(&request()).await?;
+    fleet.listen().await?;
+    // The relay doubles what the fleet sends, the test what it sends itself.
+    let id = way.begin(&mut fleet, if *fault == Fault::Twice { 2 } else { 1 }).await?;
     let mut at = Instant::now();
     match fault {
         Fault::ServersKilled(which, state) => {
@@ -219,12 +238,51 @@ async fn run(stage: &Stage, fault: &Fault, undisturbed: &Outcome) -> Result<Pass
     }
     let harvest = run_to_its_end(&mut fleet, id).await?;
     let recovery = at.elapsed();
-    let outcome = settled(&mut fleet, &harvest).await?;
+    if let Fault::Killed { boundary: "committed" | "published", kind } = fault {
+        let again = format!(r#""kind":"{kind}","outcome":"duplicate""#);
+        until("the delivery that comes again because nobody has acknowledged it", async || {
+            fleet.restart_ended()?;
+            Ok(fleet.log(worker_of(kind)).contains(&again))
+        })
+        .await?;
+    }
+    let outcome = settled(&mut fleet, &harvest, way).await?;
+    happened(&fleet, fault).await?;
     fleet.stop().await?;
-    match outcome.difference(undisturbed) {
+    match outcome.difference(baseline.get(&way).context("there is nothing to compare with")?) {
         Some(difference) => bail!("{difference}"),
         None => Ok(Passed { recovery, compared: outcome.records() }),
     }
+}
+
+/// That a fault which leaves no mark of its own was one.
+async fn happened(fleet: &Fleet, fault: &Fault) -> Result<()> {
+    match fault {
+        Fault::Shuffled => {
+            let order = "SELECT array_agg(ordinal ORDER BY done_at) FROM passereau.slice WHERE stage = 'upsert'";
+            let order: Vec<i32> = sqlx::query_scalar(order).fetch_one(&fleet.database.pool).await?;
+            ensure!(!order.is_sorted(), "the slices were done in the order in which they were sent: {order:?}");
+        }
+        Fault::Twice => {
+            for worker in WORKERS.iter().map(|worker| worker.worker) {
+                let again = fleet.log(worker).contains(r#""outcome":"duplicate""#);
+                ensure!(again, "the {worker} has met no message twice");
+            }
+        }
+        Fault::TwoCopies => {
+            // Those that get several messages.
+            for worker in ["inat-enricher", "upserter"] {
+                let done: Vec<usize> =
+                    fleet.logs(worker).iter().map(|log| log.matches(r#""outcome":"done""#).count()).collect();
+                ensure!(
+                    done.len() == 2 && !done.contains(&0),
+                    "the copies of the {worker} have done {done:?} messages"
+                );
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Lets time pass while something is away.
@@ -233,7 +291,7 @@ async fn away() {
 }
 
 /// Waits for a condition, for as long as a case may take.
-async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
     let started = Instant::now();
     while !condition().await? {
         ensure!(started.elapsed() < DEADLINE, "{what}: not seen within {DEADLINE:?}");
@@ -261,6 +319,7 @@ fn order(state: State) -> usize {
         State::Loading,
         State::Enriching,
         State::Planning,
+        State::AwaitingApproval,
         State::Upserting,
         State::Finishing,
     ];
@@ -296,13 +355,17 @@ fn complaints(fleet: &Fleet) -> String {
             .collect();
         lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("{worker}: {line}\n")).collect::<String>()
     };
-    passereau_contracts::WORKERS.iter().map(|worker| of(worker.worker)).collect()
+    WORKERS.iter().map(|worker| of(worker.worker)).collect()
 }
 
-/// Waits until nothing is on its way any more, and reads what is there.
-async fn settled(fleet: &mut Fleet, harvest: &Harvest) -> Result<Outcome> {
+/// Waits until nothing is on its way any more, and reads what is there. The workers have ended then.
+async fn settled(fleet: &mut Fleet, harvest: &Harvest, way: Way) -> Result<Outcome> {
     nothing_left(fleet).await?;
-    Outcome::read(fleet, harvest).await
+    fleet.end_workers().await?;
+    // RabbitMQ counts no message that a consumer holds; they are back in the queues now.
+    let left = left_over(fleet, &fleet.database.pool).await?;
+    ensure!(left.is_none(), "the workers have ended, and there are still {}", left.unwrap_or_default());
+    Outcome::read(fleet, harvest, way).await
 }
 
 /// Waits until nothing is on its way any more.

@@ -87,7 +87,9 @@ impl Fault {
     /// Whom it hits, as a row of the table.
     pub fn whom(&self) -> String {
         match self {
-            Self::Killed { kind, .. } | Self::RelayKilled(kind) | Self::Held(kind) => format!("{} `{kind}`", worker_of(kind)),
+            Self::Killed { kind, .. } | Self::RelayKilled(kind) | Self::Held(kind) => {
+                format!("{} `{kind}`", worker_of(kind))
+            }
             Self::ServersKilled(_, state) | Self::Cut(state) => format!("all, {state}"),
             Self::QueueDeleted(worker) | Self::MessageLost(worker) => (*worker).to_owned(),
             Self::StoreFull => "downloader".into(),
@@ -103,13 +105,8 @@ pub fn worker_of(kind: &str) -> &'static str {
 
 /// All cases, in the order of the way of a harvest.
 pub fn cases() -> Vec<Case> {
-    // The two public kinds that this harvest does not use have a life of their own: `tests/fleet` has them.
-    let kinds = WORKERS
-        .iter()
-        .flat_map(|worker| worker.kinds)
-        .filter(|kind| !["harvest.approve", "harvest.cancel"].contains(kind));
     let mut faults: Vec<Fault> = Vec::new();
-    for kind in kinds {
+    for kind in WORKERS.iter().flat_map(|worker| worker.kinds) {
         faults.extend(BOUNDARIES.iter().map(|&(boundary, _)| Fault::Killed { boundary, kind }));
     }
     faults.extend(["download.poll", "synthese.upsert"].map(Fault::RelayKilled));

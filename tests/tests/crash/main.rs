@@ -14,8 +14,13 @@ mod outcome;
 mod proxy;
 mod rolling;
 mod table;
+mod way;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::{Context, Result, ensure};
 use passereau_sandbox::generate::{GenerateOptions, generate};
@@ -27,6 +32,7 @@ use case::{Case, Stage};
 use faults::cases;
 use outcome::Outcome;
 use table::Passed;
+use way::Way;
 
 /// Records of the archive: small, with every kind of record in it.
 const RECORDS: u64 = 200;
@@ -55,8 +61,6 @@ async fn run(words: &[String]) -> Result<bool> {
     generate(&GenerateOptions { records: RECORDS, seed: 7, revision: 1 }, &archive)?;
     let stage = Stage { prepared: Prepared::new(&archive).await?, archive, platform: Mutex::new(platform) };
 
-    let baseline = case::undisturbed(&stage).await.context("the run without a fault")?;
-    println!("crash: without a fault: {}", baseline.summary());
     let all = cases();
     let total = all.len();
     let chosen: Vec<Case> =
@@ -64,6 +68,14 @@ async fn run(words: &[String]) -> Result<bool> {
     ensure!(!chosen.is_empty() || words.iter().any(|word| word == "rolling"), "no case has a name with {words:?}");
     let is_whole = chosen.len() == total;
 
+    let mut baseline = Baseline::new();
+    for way in chosen.iter().map(|case| Way::to(&case.fault)) {
+        if let Entry::Vacant(vacant) = baseline.entry(way) {
+            let outcome = case::undisturbed(&stage, way).await.with_context(|| format!("{way:?}, without a fault"))?;
+            println!("crash: {way:?}, without a fault: {}", outcome.summary());
+            vacant.insert(outcome);
+        }
+    }
     let (alone, beside): (Vec<Case>, Vec<Case>) = chosen.into_iter().partition(|case| case.fault.needs_the_servers());
     let (held, beside) = beside.into_iter().partition(|case| case.fault.needs_an_impatient_broker());
     let mut results = side_by_side(&stage, beside, &baseline).await;
@@ -98,10 +110,13 @@ async fn run(words: &[String]) -> Result<bool> {
     Ok(failed == 0)
 }
 
+/// What each way looks like without a fault.
+pub type Baseline = BTreeMap<Way, Outcome>;
+
 type Judged = (Case, Result<Passed>);
 
 /// Two at a time, in this one task: the work is done by the processes under test.
-async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Outcome) -> Vec<Judged> {
+async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Baseline) -> Vec<Judged> {
     let queue = Mutex::new(cases);
     let lane = async || {
         let mut results = Vec::new();
@@ -115,7 +130,7 @@ async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Outcome) -> Ve
 }
 
 /// The same with a broker that soon takes back what a consumer holds.
-async fn before_an_impatient_broker(stage: &Stage, cases: Vec<Case>, baseline: &Outcome) -> Result<Vec<Judged>> {
+async fn before_an_impatient_broker(stage: &Stage, cases: Vec<Case>, baseline: &Baseline) -> Result<Vec<Judged>> {
     if cases.is_empty() {
         return Ok(Vec::new());
     }

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use passereau_contracts::{Counts, WORKERS};
-use passereau_harvest::{Harvest, State};
+use passereau_harvest::Harvest;
 use passereau_sandbox::Route;
 use passereau_tests::Fleet;
 use sqlx::PgPool;
+
+use crate::way::Way;
 
 /// Each is a list of rows as text, in an order of their own.
 const PARTS: &[(&str, &str)] = &[
@@ -51,7 +53,7 @@ const PARTS: &[(&str, &str)] = &[
         "SELECT concat_ws(' ', id_inaturalist, uuid, absent_since IS NULL) FROM pinv_gbif.cor_uuid_inaturalist ORDER BY id_inaturalist",
     ),
     (
-        "events",
+        "harvests",
         "SELECT h.state || ' ' || count(*) FROM passereau.harvest h GROUP BY h.state ORDER BY 1",
     ),
 ];
@@ -68,9 +70,9 @@ impl Outcome {
     ///
     /// # Errors
     /// The harvest has failed, something was left, or a query failed.
-    pub async fn read(fleet: &Fleet, harvest: &Harvest) -> Result<Self> {
+    pub async fn read(fleet: &Fleet, harvest: &Harvest, way: Way) -> Result<Self> {
         ensure!(
-            harvest.state == State::Completed,
+            harvest.state == way.end(),
             "the harvest is {}: {}",
             harvest.state,
             harvest.reason.as_deref().unwrap_or("no reason")
@@ -82,7 +84,12 @@ impl Outcome {
                 sqlx::query_scalar(*query).fetch_all(pool).await.with_context(|| format!("reading the {name}"))?;
             parts.insert(*name, rows);
         }
-        let posted = fleet.sandbox.downloads().len();
+        let mut events: Vec<String> = fleet.heard().await?.into_values().collect();
+        events.sort();
+        parts.insert("events", events);
+        let downloads = fleet.sandbox.downloads();
+        parts.insert("downloads", downloads.iter().map(|download| format!("{:?}", download.status)).collect());
+        let posted = downloads.len();
         ensure!(
             posted == 1,
             "GBIF was asked for {posted} downloads instead of one ({} times)",
@@ -123,13 +130,17 @@ impl Outcome {
     }
 }
 
-/// Whether anything is left on its way: in the outbox, in a queue, in somebody's hand; in words.
+/// Whether anything is left on its way: in the outbox, published and not handled, in a queue, in somebody's hand; in words. A message that was
+/// handled and whose acknowledgement is missing is not seen while its consumer lives.
 ///
 /// # Errors
 /// Those of PostgreSQL and of the broker.
 pub async fn left_over(fleet: &Fleet, pool: &PgPool) -> Result<Option<String>> {
-    let (outbox, claims, letters): (i64, i64, i64) = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM passereau.outbox), (SELECT count(*) FROM passereau.claim WHERE expires_at > now()),
+    let (outbox, sent, claims, letters): (i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM passereau.outbox),
+                (SELECT count(*) FROM passereau.sent s
+                 WHERE NOT EXISTS (SELECT FROM passereau.inbox i WHERE i.message_id = s.id)),
+                (SELECT count(*) FROM passereau.claim WHERE expires_at > now()),
                 (SELECT count(*) FROM passereau.dead_letter)",
     )
     .fetch_one(pool)
@@ -140,9 +151,11 @@ pub async fn left_over(fleet: &Fleet, pool: &PgPool) -> Result<Option<String>> {
     }
     let left = [
         (outbox, "rows of the outbox"),
+        (sent, "published messages that nobody has handled"),
         (claims, "claims"),
         (letters, "dead letters"),
         (i64::from(waiting), "messages in queues"),
+        (i64::from(fleet.waiting_dead().await?), "messages in the dead queue"),
     ];
     let words: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();

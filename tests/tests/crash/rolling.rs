@@ -1,7 +1,7 @@
 //! A rolling restart of all workers, again and again, during one large harvest.
 //!
-//! Each process is asked to end (SIGTERM), drains at a boundary within its grace, and is started again. No slice is worked on more
-//! often than there are slices and restarts of the upserter: PostgreSQL itself counts the calls of `passereau.apply`.
+//! Each process is asked to end (SIGTERM), drains at a boundary within its grace, and is started again. Slices are worked on no more often than there
+//! are slices, and restarts of the upserter while it does them: PostgreSQL itself counts the calls of `passereau.apply`.
 
 use std::time::Instant;
 
@@ -14,13 +14,19 @@ use sqlx::AssertSqlSafe;
 use crate::{
     case::{self, Stage},
     outcome::left_over,
+    way::{Way, request},
 };
 
 /// Records of the archive, unless `PASSEREAU_ROLLING_RECORDS` says otherwise.
 const RECORDS: u64 = 10_000;
+/// Records of a slice, so that there are more slices than restarts, and ids of a batch.
+const SLICE_RECORDS: u32 = 500;
+const BATCH_IDS: u32 = 200;
+/// Restarts while slices are done, besides the one that begins it.
+const QUARTERS: i64 = 4;
 
 /// Restarts everything once in each of these.
-const STATES: [State; 4] = [State::Loading, State::Enriching, State::Planning, State::Upserting];
+const STATES: [State; 3] = [State::Loading, State::Enriching, State::Planning];
 
 /// Runs it, and gives a line of figures.
 ///
@@ -34,10 +40,12 @@ pub async fn run(stage: &Stage) -> Result<String> {
     let folder = tempfile::tempdir()?;
     let archive = folder.path().join("rolling.zip");
     generate(&GenerateOptions { records, seed: 11, revision: 1 }, &archive)?;
-    let mut config = case::config(stage).await?;
+    let mut config = case::config(stage, Way::Straight).await?;
     config.sandbox.archives = vec![archive];
     config.environment.push(("PASSEREAU_INATURALIST_INTERVAL_S", "0.002".to_owned()));
     let (database, _) = config.prepared.as_ref().context("there is no database")?;
+    case::set(&database.pool, "slice_records", SLICE_RECORDS).await?;
+    case::set(&database.pool, "batch_ids", BATCH_IDS).await?;
     let name: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&database.pool).await?;
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE \"{name}\" SET track_functions = 'all'")))
         .execute(&database.pool)
@@ -45,24 +53,25 @@ pub async fn run(stage: &Stage) -> Result<String> {
 
     let mut fleet = Fleet::start(config).await?;
     let started = Instant::now();
-    let id = fleet.submit(&case::request()).await?;
-    let mut rounds = 0;
+    let id = fleet.submit(&request()).await?;
     for state in STATES {
         case::reached(&mut fleet, id, state).await?;
         fleet.restart_rolling().await?;
-        rounds += 1;
     }
-    // Every ten thousand records once more.
+    // Once more in each quarter of the slices; only these restarts can cost an attempt.
+    case::reached(&mut fleet, id, State::Upserting).await?;
     let pool = fleet.database.pool.clone();
-    let mut left = slices_left(&pool).await?;
+    let slices: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM passereau.slice WHERE stage = 'upsert'").fetch_one(&pool).await?;
+    let (mut rounds, mut due) = (0, slices);
     let harvest = loop {
         let harvest = fleet.harvest(id).await?.context("the harvest is gone")?;
         if !harvest.state.is_alive() {
             break harvest;
         }
-        let now_left = slices_left(&pool).await?;
-        if now_left < left {
-            left = now_left;
+        let left = slices_left(&pool).await?;
+        if left > 0 && left <= due {
+            due = left - slices / QUARTERS;
             fleet.restart_rolling().await?;
             rounds += 1;
         }
@@ -73,22 +82,31 @@ pub async fn run(stage: &Stage) -> Result<String> {
     ensure!(counts.read == i64::try_from(records)?, "{} records were read of {records}", counts.read);
     case::nothing_left(&mut fleet).await?;
     ensure!(left_over(&fleet, &pool).await?.is_none(), "something is left");
-    let slices: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM passereau.slice WHERE stage = 'upsert'").fetch_one(&pool).await?;
+    // PostgreSQL counts a worker's calls when its session has ended, at the latest.
+    fleet.end_workers().await?;
+    let sessions =
+        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND usename <> current_user)";
+    case::until("the end of the workers' sessions", async || {
+        Ok(!sqlx::query_scalar::<_, bool>(sessions).fetch_one(&pool).await?)
+    })
+    .await?;
     let attempts: i64 = sqlx::query_scalar(
         "SELECT COALESCE(sum(calls), 0)::bigint FROM pg_stat_user_functions WHERE schemaname = 'passereau' AND funcname = 'apply'",
     )
     .fetch_one(&pool)
     .await?;
+    let before = i64::try_from(STATES.len())?;
     let took = started.elapsed().as_secs();
     fleet.stop().await?;
+    ensure!(rounds > 1 && slices > rounds, "{rounds} restarts while {slices} slices were done prove nothing");
     ensure!(attempts >= slices, "{attempts} attempts were counted for {slices} slices: PostgreSQL did not count");
     ensure!(
         attempts <= slices + rounds,
-        "{attempts} attempts for {slices} slices and {rounds} restarts of each worker"
+        "{attempts} attempts for {slices} slices and {rounds} restarts of each worker meanwhile"
     );
     Ok(format!(
-        "rolling restart: {records} records, {rounds} restarts of each worker, {slices} slices, {attempts} attempts, {} inserted, {took} s",
+        "rolling restart: {records} records, {} restarts of each worker, {rounds} of them during {slices} slices, {attempts} attempts, {} inserted, {took} s",
+        rounds + before,
         counts.inserted
     ))
 }

@@ -18,8 +18,11 @@ pub struct Passed {
 const HEAD: &str = "# Faults that a harvest survives\n\n\
     Written by `make test-crash` (`UPDATE_DOCS=1`). In each case a harvest of 200 records is disturbed in the way that the first column\n\
     says, at the worker and message, or at the stage, that the second one names; what died is started again. Afterwards the\n\
-    synthèse, its areas, media and datasets, the generation, the rejects, what Passereau remembers and the counts are the same as after\n\
-    a run without a fault; GBIF was asked for one download; the outbox and the queues are empty; no claim and no dead letter is left.\n\
+    synthèse, its areas, media and datasets, the generation, the rejects, what Passereau remembers, the counts and the events (each once, by its\n\
+    identity) are the same as after a run without a fault; GBIF was asked for one download; the outbox, the queues and the dead queue are\n\
+    empty, also once the workers have ended and what they held would be back; no claim, no dead letter and no published message that nobody handled is left.\n\
+    The harvest has about ten slices and several batches of iNaturalist's ids; where a person's word is disturbed, it is one that waits for\n\
+    approval, or one that is cancelled while GBIF prepares its download.\n\
     The seconds, from the fault to the end of the harvest, are those of one run on two cores, with the short delays of the tests.\n\n";
 
 /// The figures of a run, for people.

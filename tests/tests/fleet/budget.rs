@@ -7,7 +7,6 @@ use passereau_harvest::State;
 use passereau_sandbox::{Pace, Route, SandboxConfig};
 use passereau_testing::wait_until;
 use passereau_tests::{Fleet, FleetConfig, query};
-use uuid::Uuid;
 
 use crate::prepared::{SOON, generated, request};
 
@@ -66,6 +65,20 @@ async fn eight_enrichers_keep_the_pace_of_one_and_the_calls_of_a_day_survive_the
     fleet.stop().await.unwrap();
 }
 
+/// Asks for so many harvests, each of a download of its own.
+async fn ask_for_downloads(fleet: &Fleet, number: usize) {
+    for n in 0..number {
+        let mut query = query("passereau");
+        query["predicate"]["predicates"][4]["values"] = serde_json::json!([n.to_string()]);
+        let request = HarvestRequest {
+            subscription: Some(format!("budget-{n}")),
+            query: Some(query),
+            ..HarvestRequest::default()
+        };
+        fleet.submit(&request).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_requesters_never_ask_gbif_for_more_downloads_than_the_account_has_places() {
     const PLACES: u64 = 3;
@@ -74,17 +87,7 @@ async fn eight_requesters_never_ask_gbif_for_more_downloads_than_the_account_has
     let sandbox = SandboxConfig { archives: vec![archive], pace, ..SandboxConfig::default() };
     let fleet = fleet_of("requester", FleetConfig { sandbox, ..FleetConfig::default() }).await;
     let pool = fleet.database.pool.clone();
-    let mut ids: Vec<Uuid> = Vec::new();
-    for n in 0..6 {
-        let mut query = query("passereau");
-        query["predicate"]["predicates"][4]["values"] = serde_json::json!([n.to_string()]);
-        let request = HarvestRequest {
-            subscription: Some(format!("budget-{n}")),
-            query: Some(query),
-            ..HarvestRequest::default()
-        };
-        ids.push(fleet.submit(&request).await.unwrap());
-    }
+    ask_for_downloads(&fleet, 6).await;
     // Those without a place wait as rows with a date.
     wait_until("three downloads and three that wait", SOON, async || {
         let (preparing, waiting): (i64, i64) = sqlx::query_as(
@@ -98,5 +101,32 @@ async fn eight_requesters_never_ask_gbif_for_more_downloads_than_the_account_has
     })
     .await;
     assert_eq!(fleet.sandbox.calls(Route::CreateDownload), PLACES, "GBIF had to refuse none");
+    fleet.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn eight_requesters_believe_the_first_of_them_to_whom_gbif_refuses_a_place() {
+    const HARVESTS: i64 = 12;
+    let (_folder, archive) = generated(50);
+    // Somebody else uses the account.
+    let sandbox = SandboxConfig { archives: vec![archive], simultaneous_limit: 0, ..SandboxConfig::default() };
+    let fleet = fleet_of("requester", FleetConfig { sandbox, ..FleetConfig::default() }).await;
+    let pool = fleet.database.pool.clone();
+    ask_for_downloads(&fleet, 12).await;
+    wait_until("harvests that all wait", SOON, async || {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM passereau.outbox WHERE routing_key = 'download.request' AND due_at > now() + interval '1 s'",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        (waiting == HARVESTS).then_some(())
+    })
+    .await;
+    let calls = fleet.sandbox.calls(Route::CreateDownload);
+    assert!(
+        (1..=3).contains(&calls),
+        "{HARVESTS} harvests asked {calls} times; three at once may not know of each other yet"
+    );
     fleet.stop().await.unwrap();
 }

@@ -155,7 +155,7 @@ async fn empty(world: &World) {
         "SELECT pinv_gbif.drop_generation(id) FROM pinv_gbif.generation WHERE state <> 'dropped'",
         "TRUNCATE passereau.subscription, passereau.harvest, passereau.download, passereau.fetch, passereau.slice,
              passereau.plan, passereau.written, passereau.outbox, passereau.sent, passereau.inbox, passereau.claim, passereau.dead_letter,
-             passereau.pace, passereau.media, pinv_gbif.generation, pinv_gbif.reject, pinv_gbif.cor_uuid_inaturalist,
+             passereau.pace, passereau.gbif_places, passereau.media, pinv_gbif.generation, pinv_gbif.reject, pinv_gbif.cor_uuid_inaturalist,
              pinv_gbif.dataset CASCADE",
     ] {
         sqlx::query(statement).execute(&mut *tx).await.unwrap();

@@ -211,6 +211,9 @@ async fn a_file_that_never_rests_is_given_up() {
     let error = bench.run(&in_time()).await.unwrap_err();
     assert!(matches!(error, FetchError::Unsteady { .. }), "{error}");
     assert!(!error.is_transient());
+    // Once it rests, the message may be replayed, as the error says.
+    bench.host.set(|script| script.faults.clear());
+    assert!(matches!(bench.run(&in_time()).await.unwrap(), Fetched::Whole(_)));
 }
 
 #[tokio::test]
@@ -229,6 +232,31 @@ async fn a_server_without_ranges_or_lengths_is_served_in_one_piece() {
         assert_eq!(bench.joined(cutting).await, body);
         assert_eq!(bench.restarts(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_cut_off_where_the_announced_size_or_the_room_ends() {
+    let mut bench = Bench::new(noise(2_500)).await;
+    bench.room = Room::measured(100, || Ok(Some(2 * 1_200 + 100)));
+    let endless = |script: &mut crate::file_host::Script| {
+        script.ranges = false;
+        script.announces_length = false;
+        // More than there is room for, and never an end.
+        script.faults.push_back(Fault::Stall(1_201));
+    };
+    bench.host.set(endless);
+    let error = bench.run(&in_time()).await.unwrap_err();
+    assert!(matches!(error, FetchError::NoRoom { needed_bytes: 2_402, .. }), "{error}");
+    // What GBIF announced is less than that.
+    bench.announced_bytes = Some(1_000);
+    bench.host.set(endless);
+    let error = bench.run(&in_time()).await.unwrap_err();
+    assert!(matches!(&error, FetchError::Corrupt { reason } if reason.contains("1000")), "{error}");
+    assert_eq!(bench.store.list("").await.unwrap(), []);
+    // With room for all of it, it is taken.
+    bench.announced_bytes = None;
+    bench.room = Room::measured(100, || Ok(Some(2 * 2_500 + 100)));
+    assert!(matches!(bench.run(&in_time()).await.unwrap(), Fetched::Whole(_)));
 }
 
 #[tokio::test]

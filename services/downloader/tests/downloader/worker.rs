@@ -10,7 +10,7 @@ use passereau_database::outbox::{Exchange, OutboxRow, enqueue};
 use passereau_downloader::{Downloader, DownloaderConfig, FetchConfig};
 use passereau_gbif::GbifConfig;
 use passereau_harvest::{Harvest, NewHarvest, State, find, start};
-use passereau_runner::{Process, ProcessConfig, RetryConfig, fleet_topology};
+use passereau_runner::{Process, ProcessConfig, RetryConfig, fleet_topology, replay_dead};
 use passereau_store::{ObjectKey, Store};
 use passereau_telemetry::{HttpListenConfig, ListenAddress, LogConfig};
 use passereau_testing::{TestDatabase, amqp_url, broker_prefix, wait_until};
@@ -196,9 +196,13 @@ async fn a_corrupt_archive_is_fetched_twice_and_then_named() {
     assert!(reason.contains("corrupt, fetched twice") && reason.contains("changed predicate"), "{reason}");
     assert_eq!(fleet.host.asked().len(), 2);
     assert_eq!(fleet.store.list("archives").await.unwrap(), [], "a corrupt archive is never visible");
-    let dead: String =
-        sqlx::query_scalar("SELECT reason FROM passereau.dead_letter").fetch_one(&fleet.database.pool).await.unwrap();
+    let (dead, id): (String, Uuid) =
+        sqlx::query_as("SELECT reason, id FROM passereau.dead_letter").fetch_one(&fleet.database.pool).await.unwrap();
     assert_eq!(dead, "rejected");
+    // The server was mended: a replay fetches what is there now, not what was.
+    fleet.host.set(|script| script.body = archive());
+    replay_dead(&fleet.database.pool, id).await.unwrap();
+    fleet.harvest_in(State::Loading).await;
     fleet.stop().await;
 }
 

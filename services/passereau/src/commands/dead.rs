@@ -309,11 +309,12 @@ fn text(letter: &DeadLetter, lives: &[DeadLetter]) -> Result<String, Error> {
         )?;
         writeln!(text, "              {}", plain(&life.error).replace('\n', "\n              "))?;
     }
-    let body = match serde_json::from_slice::<Value>(&letter.body) {
+    let bytes = letter.body.as_deref().unwrap_or_default();
+    let body = match serde_json::from_slice::<Value>(bytes) {
         Ok(body) => format!("{body:#}"),
-        Err(_) => plain(&String::from_utf8_lossy(&letter.body)),
+        Err(_) => plain(&String::from_utf8_lossy(bytes)),
     };
-    writeln!(text, "body          {} bytes\n{body}", letter.body.len())?;
+    writeln!(text, "body          {} bytes\n{body}", bytes.len())?;
     if letter.state == "waiting" {
         writeln!(text, "once mended   passereau dead replay {}", letter.id)?;
     }
@@ -328,17 +329,19 @@ fn death(letter: &DeadLetter) -> Value {
     })
 }
 
-/// The body as JSON where it is, else as text, with its bytes where the text cannot say them.
+/// The body, where it was read, as JSON where it is, else as text, with its bytes where the text cannot say them.
 pub(super) fn as_json(letter: &DeadLetter) -> Value {
-    let body = serde_json::from_slice(&letter.body)
-        .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&letter.body).into_owned()));
     let mut all = json!({
         "message_id": letter.message_id, "kind": letter.kind, "version": letter.version,
         "harvest_id": letter.harvest_id, "first_published_at": letter.first_published_at,
-        "headers": letter.headers.0, "body": body,
+        "headers": letter.headers.0,
     });
-    if std::str::from_utf8(&letter.body).is_err() {
-        all["body_hex"] = letter.body.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+    if let Some(body) = &letter.body {
+        all["body"] =
+            serde_json::from_slice(body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body).into_owned()));
+        if std::str::from_utf8(body).is_err() {
+            all["body_hex"] = body.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into();
+        }
     }
     if let (Value::Object(all), Value::Object(death)) = (&mut all, death(letter)) {
         all.extend(death);

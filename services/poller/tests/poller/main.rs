@@ -9,7 +9,7 @@ use passereau_harvest::{Harvest, State};
 use passereau_http::{HttpClient, HttpConfig, SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_sandbox::{DownloadStatus, Route, Scripted};
-use passereau_testing::WorkerBench;
+use passereau_testing::{SOON, WorkerBench, wait_until};
 use rstest::rstest;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -64,7 +64,7 @@ async fn preparing(bench: &WorkerBench) -> (Uuid, String) {
 
 async fn polled(bench: &WorkerBench, harvest: Uuid) -> Harvest {
     bench.send(&DownloadPoll { harvest_id: harvest }).await;
-    passereau_testing::wait_until("the end of the wait", passereau_testing::SOON, async || {
+    wait_until("the end of the wait", SOON, async || {
         bench.find(harvest).await.filter(|harvest| harvest.state != State::Preparing)
     })
     .await
@@ -112,6 +112,31 @@ async fn asked(bench: &WorkerBench, harvest: Uuid) -> (Option<String>, Value, i3
         .fetch_one(bench.pool())
         .await
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_poll_that_sees_a_cancellation_before_the_database_does_leaves_the_harvest_alone() {
+    let bench = start(&[]).await;
+    let (id, key) = preparing(&bench).await;
+    assert!(bench.sandbox.set_status(&key, DownloadStatus::Cancelled));
+    // The poll is under way when the requester begins.
+    bench.sandbox.script(Route::DownloadStatus, [Scripted::Drip { chunk_bytes: 100, pause_ms: 100 }]);
+    bench.send(&DownloadPoll { harvest_id: id }).await;
+    wait_until("the poll", SOON, async || (bench.sandbox.calls(Route::DownloadStatus) == 1).then_some(())).await;
+    let mut connection = bench.pool().acquire().await.unwrap();
+    passereau_harvest::pause(&mut connection, id, Some("it is being cancelled")).await.unwrap();
+    let parked = "SELECT count(*) FROM passereau.outbox WHERE routing_key = 'download.poll' AND due_at = 'infinity'";
+    wait_until("the poll put aside", SOON, async || {
+        let parked: i64 = sqlx::query_scalar(parked).fetch_one(bench.pool()).await.unwrap();
+        (parked == 1).then_some(())
+    })
+    .await;
+    assert_eq!(bench.find(id).await.unwrap().state, State::Preparing);
+    // Nobody cancels it after all: then GBIF's word counts.
+    passereau_harvest::resume(&mut connection, id).await.unwrap();
+    bench.reaches(id, State::Failed).await;
+    drop(connection);
+    bench.finish().await;
 }
 
 #[rstest]
@@ -180,7 +205,7 @@ async fn a_pause_does_not_count_against_the_deadline() {
                  UPDATE passereau.harvest SET paused_at = now() - interval '3 hours'";
     sqlx::raw_sql(shift).execute(bench.pool()).await.unwrap();
     bench.send(&DownloadPoll { harvest_id: id }).await;
-    passereau_testing::wait_until("a parked look", passereau_testing::SOON, async || {
+    wait_until("a parked look", SOON, async || {
         let parked = "SELECT true FROM passereau.outbox WHERE due_at = 'infinity'";
         sqlx::query_scalar::<_, bool>(parked).fetch_optional(bench.pool()).await.unwrap()
     })

@@ -3,6 +3,7 @@
 
 mod cancel;
 mod describe;
+mod places;
 mod settings;
 
 use clap::Parser;

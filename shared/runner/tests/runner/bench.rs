@@ -137,6 +137,10 @@ impl Bench {
             "1",
             "--resend-seconds",
             "1",
+            "--amqp-reconnect-min-delay-ms",
+            "10",
+            "--amqp-reconnect-max-delay-ms",
+            "100",
         ])
         .process;
         passereau_broker::install_crypto();
@@ -215,7 +219,14 @@ impl Bench {
         }
     }
 
+    /// Publishes as the relay does.
     pub async fn publish(&self, message: Outgoing) {
+        passereau_testing::note_as_sent(&self.database.pool, &message).await;
+        self.publish_as_stranger(message).await;
+    }
+
+    /// Publishes past the outbox, as anyone may who has the broker's password.
+    pub async fn publish_as_stranger(&self, message: Outgoing) {
         for (_, answer) in self.broker.publisher().publish(vec![message]).await {
             answer.unwrap();
         }

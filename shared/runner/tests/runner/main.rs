@@ -7,3 +7,4 @@ mod deliveries;
 mod life;
 mod outages;
 mod replay;
+mod strangers;

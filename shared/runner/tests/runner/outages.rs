@@ -29,7 +29,7 @@ async fn while_postgresql_is_away_a_message_waits_and_loses_no_attempt() {
     let name = bench.database.url.rsplit('/').next().unwrap().to_owned();
     let mut admin = PgConnection::connect(&passereau_testing::database_url()).await.unwrap();
     allow_connections(&mut admin, &name, false).await;
-    bench.publish(bench.message(harvest)).await;
+    bench.publish_as_stranger(bench.message(harvest)).await;
     // Met, and not answered: the delivery is in hand while its database refuses every connection.
     wait_until("the refused connections", SOON, async || {
         let connected: i64 = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE datname = $1")

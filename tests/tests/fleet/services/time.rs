@@ -8,9 +8,10 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 /// Every date that something waits for, or that a wait is counted from.
-const DATES: [&str; 6] = [
+const DATES: [&str; 7] = [
     "UPDATE passereau.outbox SET due_at = due_at - make_interval(secs => $1) WHERE due_at < 'infinity'",
     "UPDATE passereau.pace SET next_at = next_at - make_interval(secs => $1)",
+    "UPDATE passereau.gbif_places SET until = until - make_interval(secs => $1)",
     "UPDATE passereau.download SET deadline_at = deadline_at - make_interval(secs => $1),
          intended_at = intended_at - make_interval(secs => $1)",
     "UPDATE passereau.fetch SET started_at = started_at - make_interval(secs => $1)",
