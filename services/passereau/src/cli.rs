@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    check, dead, flow, harvest, install, migrate, privacy, retention, schedule, taxon, taxon_keys, topology, up, vocabulary,
+    check, dead, flow, harvest, install, migrate, privacy, retention, schedule, taxon, taxon_keys, topology, up,
+    vocabulary,
 };
 
 /// Carries biodiversity observations from GBIF into GeoNature.

@@ -377,8 +377,9 @@ async fn a_run_that_has_to_pause_goes_on_where_it_was() {
         .execute(
             "INSERT INTO passereau.inbox SELECT 'loader', gen_random_uuid(), now() - interval '31 days' FROM generate_series(1, 25000);
              UPDATE pinv_gbif.setting SET value = '30' WHERE name = 'retention_written_days';
-             INSERT INTO passereau.written (gbif_id, id_synthese, gone_since)
-             SELECT id, -id, now() - interval '31 days' FROM generate_series(1, 15000) AS id",
+             INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash, rest_hash, harvest_id, gone_since)
+             SELECT id, -id, of, 1, of, of, of, of, of, now() - interval '31 days'
+             FROM generate_series(1, 15000) AS id, gen_random_uuid() AS of",
         )
         .await;
     let mut pauses = 0;
