@@ -111,7 +111,18 @@ impl Field {
         fr: &'static str,
         en: &'static str,
     ) -> Self {
-        Self { name, occtax: None, kind, is_basic: false, fr, en, exact, generalised: NOTHING, is_never_kept: false, joins: &[] }
+        Self {
+            name,
+            occtax: None,
+            kind,
+            is_basic: false,
+            fr,
+            en,
+            exact,
+            generalised: NOTHING,
+            is_never_kept: false,
+            joins: &[],
+        }
     }
 
     pub(crate) const fn basic(mut self) -> Self {

@@ -10,9 +10,12 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use crate::{Field, REQUIRED, Selection, field::Join};
 
-/// Every row of the synthèse that has a taxon and a source, with what decides about it.
+/// Every row of the synthèse …
 const BASE: &str = "
-FROM gn_synthese.synthese s
+FROM gn_synthese.synthese s";
+
+/// … that has a taxon and a source, with what decides about it.
+const JUDGED: &str = "
 JOIN taxonomie.taxref t ON t.cd_nom = s.cd_nom
 JOIN gn_synthese.t_sources src ON src.id_source = s.id_source
 LEFT JOIN passereau.gate_level lv ON lv.id_nomenclature = s.id_nomenclature_sensitivity
@@ -28,14 +31,16 @@ const LICENSED: &str = "g.licence = ANY ((SELECT passereau.selected('licences'))
 
 /// The one area of its type that a row lies in. A second one would say that it is near their border: a line or a surface takes the one that
 /// holds most of it, anything else on a border the one with the lower code. Areas that are disabled, or that the row does not meet
-/// whatever `cor_area_synthese` still says, are none.
+/// whatever `cor_area_synthese` still says, are none. (`OFFSET 0`: a look in the index of all areas costs ten times as much.)
 const PLACE: &str = "
 JOIN ref_geo.bib_areas_types ty ON ty.type_code = g.area_type
 CROSS JOIN LATERAL (
     SELECT found.id_area
-    FROM (SELECT pa.id_area, pa.area_code, pa.geom, count(*) OVER () AS areas
-          FROM gn_synthese.cor_area_synthese pc JOIN ref_geo.l_areas pa ON pa.id_area = pc.id_area
-          WHERE pc.id_synthese = s.id_synthese AND pa.id_type = ty.id_type AND pa.enable AND ST_Intersects(s.the_geom_local, pa.geom)) found
+    FROM (SELECT held.id_area, held.area_code, held.geom, count(*) OVER () AS areas
+          FROM (SELECT pa.id_area, pa.area_code, pa.geom
+                FROM gn_synthese.cor_area_synthese pc JOIN ref_geo.l_areas pa ON pa.id_area = pc.id_area
+                WHERE pc.id_synthese = s.id_synthese AND pa.id_type = ty.id_type AND pa.enable OFFSET 0) held
+          WHERE ST_Intersects(s.the_geom_local, held.geom)) found
     ORDER BY CASE WHEN found.areas > 1 AND ST_Dimension(s.the_geom_local) > 0 AND ST_IsValid(s.the_geom_local) AND ST_IsValid(found.geom) THEN
                  CASE ST_Dimension(s.the_geom_local) WHEN 1 THEN ST_Length(ST_Intersection(s.the_geom_local, found.geom))
                                                      WHEN 2 THEN ST_Area(ST_Intersection(s.the_geom_local, found.geom)) END
@@ -74,7 +79,8 @@ taxa AS MATERIALIZED (
        OR x.cd_ref IN (SELECT below.cd_ref FROM below))";
 
 /// The areas in use, with what a blurred row says of its place.
-const AREA: &str = "l.area_code, l.area_name, round(ST_X(c.centre)::numeric, 6) AS x, round(ST_Y(c.centre)::numeric, 6) AS y
+const AREA: &str =
+    "l.area_code, l.area_name, round(ST_X(c.centre)::numeric, 6) AS x, round(ST_Y(c.centre)::numeric, 6) AS y
     FROM ref_geo.l_areas l CROSS JOIN LATERAL (SELECT ST_Centroid(ST_Transform(l.geom, 4326)) AS centre) c";
 
 /// A file holds an area with its border simplified to a part of its size (50 m for a mesh of 10 km): a department's has thousands of
@@ -162,9 +168,18 @@ impl Query {
         }
         for (list, condition) in [
             (&selection.sources, " AND src.name_source = ANY ((SELECT passereau.selected('sources'))::text[])"),
-            (&selection.sources_excluded, " AND src.name_source <> ALL ((SELECT passereau.selected('sources_excluded'))::text[])"),
-            (&selection.datasets, " AND s.id_dataset IN (SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets'))::text[]))"),
-            (&selection.datasets_excluded, " AND s.id_dataset <> ALL (ARRAY(SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets_excluded'))::text[])))"),
+            (
+                &selection.sources_excluded,
+                " AND src.name_source <> ALL ((SELECT passereau.selected('sources_excluded'))::text[])",
+            ),
+            (
+                &selection.datasets,
+                " AND s.id_dataset IN (SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets'))::text[]))",
+            ),
+            (
+                &selection.datasets_excluded,
+                " AND s.id_dataset <> ALL (ARRAY(SELECT x.id_dataset FROM gn_meta.t_datasets x WHERE x.unique_dataset_id::text = ANY ((SELECT passereau.selected('datasets_excluded'))::text[])))",
+            ),
         ] {
             if !list.is_empty() {
                 sql += condition;
@@ -177,9 +192,10 @@ impl Query {
         if self.selection.has_territory { sql } else { "" }
     }
 
-    fn joins(&self, more: &[Join]) -> String {
+    /// What the exact values of fields need; of those for which this holds.
+    fn joins(&self, needed: impl Fn(&Field) -> bool, more: &[Join]) -> String {
         let mut joins: Vec<Join> = Vec::new();
-        for join in self.fields.iter().flat_map(|field| field.joins).chain(more) {
+        for join in self.fields.iter().filter(|field| needed(field)).flat_map(|field| field.joins).chain(more) {
             if !joins.contains(join) {
                 joins.push(*join);
             }
@@ -188,6 +204,9 @@ impl Query {
     }
 
     /// `COPY` of at most `limit` rows that leave exactly and follow `after` (id_synthese), in the order of their id.
+    ///
+    /// The page is found first, with as little as decides about it: what fields need is joined for its rows alone. Conditions stand in
+    /// `COALESCE` because PostgreSQL would take them for rare, and sort the whole synthèse for each page instead of walking its key.
     #[must_use]
     pub fn exact_rows(&self, after: i32, limit: u32) -> AssertSqlSafe<String> {
         let mut columns = String::from(
@@ -198,11 +217,14 @@ impl Query {
         }
         let territory = if self.selection.has_territory { format!(" AND {INTERSECTS}") } else { String::new() };
         AssertSqlSafe(format!(
-            "COPY (WITH {FLOW}{taxa} SELECT {columns}{BASE}{joins}
-             WHERE s.id_synthese > {after} AND {OPEN} AND g.precision = 'exact' AND {LICENSED}{asked}{territory}
-             ORDER BY s.id_synthese LIMIT {limit}) TO STDOUT",
+            "COPY (WITH {FLOW}{taxa} SELECT {columns}
+             FROM (SELECT s.id_synthese{BASE}{JUDGED}
+                   WHERE s.id_synthese > {after} AND {OPEN} AND COALESCE(g.precision = 'exact', false) AND COALESCE({LICENSED}, false){asked}{territory}
+                   ORDER BY s.id_synthese LIMIT {limit}) page
+             JOIN gn_synthese.synthese s ON s.id_synthese = page.id_synthese{JUDGED}{joins}
+             ORDER BY page.id_synthese) TO STDOUT",
             taxa = self.taxa(),
-            joins = self.joins(&[HARVEST]),
+            joins = self.joins(|_| true, &[HARVEST]),
             asked = self.asked(),
         ))
     }
@@ -211,7 +233,7 @@ impl Query {
     fn placed(&self, licensed: &str, area: &str) -> String {
         format!(
             ",
-placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{PLACE} WHERE {OPEN} AND g.precision = 'area'{licensed}{asked}{near}),
+placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{JUDGED}{PLACE} WHERE {OPEN} AND g.precision = 'area'{licensed}{asked}{near}),
 areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT placed.id_area FROM placed){within})",
             asked = self.asked(),
             near = self.if_territory(NEAR),
@@ -241,8 +263,8 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
         AssertSqlSafe(format!(
             "COPY (WITH {FLOW}{taxa}{placed}
              SELECT NULL, r.gate_name, shape.wkb, r.gate_level, r.gate_type, r.gate_licence, NULL{values}
-             FROM (SELECT {NAME} AS gate_name, placed.id_area AS gate_area, lv.label AS gate_level, g.area_type AS gate_type, g.licence AS gate_licence{columns}{BASE}
-                   JOIN placed ON placed.id_synthese = s.id_synthese
+             FROM (SELECT {NAME} AS gate_name, placed.id_area AS gate_area, lv.label AS gate_level, g.area_type AS gate_type, g.licence AS gate_licence{columns}
+                   FROM placed JOIN gn_synthese.synthese s ON s.id_synthese = placed.id_synthese{JUDGED}
                    JOIN areas a ON a.id_area = placed.id_area
                    LEFT JOIN passereau.gate_rules rules ON rules.area_type = g.area_type{joins}
                    WHERE g.precision = 'area' AND {LICENSED}
@@ -250,7 +272,7 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
              ORDER BY r.gate_name) TO STDOUT",
             taxa = self.taxa(),
             placed = self.placed(&format!(" AND {LICENSED}"), AREA),
-            joins = self.joins(&[]),
+            joins = self.joins(|field| !field.is_never_kept, &[]),
         ))
     }
 
@@ -276,7 +298,7 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
              met AS (
                  SELECT lv.label AS level, g.precision AS outcome, CASE WHEN g.precision = 'area' THEN g.area_type END AS area_type, g.licence,
                         CASE g.precision WHEN 'none' THEN passereau.gate_reason(lv.precision, w.precision)
-                                         WHEN 'area' THEN CASE WHEN placed.id_area IS NULL THEN 'no_area' END END AS reason{BASE}
+                                         WHEN 'area' THEN CASE WHEN placed.id_area IS NULL THEN 'no_area' END END AS reason{BASE}{JUDGED}
                  LEFT JOIN placed ON placed.id_synthese = s.id_synthese
                  LEFT JOIN areas a ON a.id_area = placed.id_area
                  WHERE {OPEN}{asked}{near} AND CASE g.precision WHEN 'exact' THEN {exact} WHEN 'area' THEN {area} ELSE {none} END),

@@ -68,16 +68,8 @@ impl Selection {
     /// Whether some taxa are asked for, and not all.
     #[must_use]
     pub fn has_taxa(&self) -> bool {
-        [
-            &self.regne,
-            &self.group1_inpn,
-            &self.group2_inpn,
-            &self.group3_inpn,
-            &self.ordre,
-            &self.famille,
-            &self.cd_ref,
-        ]
-        .iter()
-        .any(|list| !list.is_empty())
+        [&self.regne, &self.group1_inpn, &self.group2_inpn, &self.group3_inpn, &self.ordre, &self.famille, &self.cd_ref]
+            .iter()
+            .any(|list| !list.is_empty())
     }
 }

@@ -36,7 +36,9 @@ async fn the_order_of_blurred_rows_is_that_of_their_names() {
 async fn hidden_columns_of_a_blurred_row_name_neither_id_nor_harvest() {
     let platform = Platform::new().await;
     let data = json!({ "license": "CC0_1_0" });
-    platform.record(Some("2"), json!({ "source": "GBIF", "entity_source_pk_value": "12", "additional_data": data })).await;
+    platform
+        .record(Some("2"), json!({ "source": "GBIF", "entity_source_pk_value": "12", "additional_data": data }))
+        .await;
     platform
         .execute(
             "INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash, rest_hash, harvest_id)
@@ -64,15 +66,17 @@ async fn a_record_has_another_name_in_another_flow() {
         .execute(&platform.database.pool)
         .await
         .expect("key");
-    let names = |output: &crate::platform::Output| output.blurred().iter().map(|row| row.id.clone()).collect::<Vec<_>>();
+    let names =
+        |output: &crate::platform::Output| output.blurred().iter().map(|row| row.id.clone()).collect::<Vec<_>>();
     let atlas = platform.gate(&everything()).await;
     let inventory = platform.gate(&Selection { flow: "inventory".into(), ..everything() }).await;
     assert!(names(&atlas).iter().all(|name| !names(&inventory).contains(name)));
     assert_eq!(platform.gate(&everything()).await, atlas);
-    let uuids: Vec<String> = sqlx::query_scalar("SELECT unique_id_sinp::text FROM gn_synthese.synthese WHERE unique_id_sinp IS NOT NULL")
-        .fetch_all(&platform.database.pool)
-        .await
-        .expect("uuids");
+    let uuids: Vec<String> =
+        sqlx::query_scalar("SELECT unique_id_sinp::text FROM gn_synthese.synthese WHERE unique_id_sinp IS NOT NULL")
+            .fetch_all(&platform.database.pool)
+            .await
+            .expect("uuids");
     assert!(uuids.iter().all(|uuid| !atlas.blurred.contains(uuid)));
 }
 
@@ -188,7 +192,9 @@ async fn a_territory_made_of_a_border_catches_no_area() {
 async fn the_difference_of_two_territories_says_nothing_of_the_place() {
     let platform = Platform::new().await;
     platform.record(Some("2"), json!({ "the_geom_local": INSIDE })).await;
-    let square = |west: i32| format!("SRID=2154;POLYGON(({west} 6499000,911000 6499000,911000 6511000,{west} 6511000,{west} 6499000))");
+    let square = |west: i32| {
+        format!("SRID=2154;POLYGON(({west} 6499000,911000 6499000,911000 6511000,{west} 6511000,{west} 6499000))")
+    };
     let mut seen = Vec::new();
     for west in [899_000, 900_000, 902_500, 903_500] {
         platform.flow("atlas", Some(&square(west))).await;

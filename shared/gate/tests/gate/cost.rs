@@ -23,7 +23,7 @@ const FILL: &str = "
     FROM generate_series(1, 300000) n,
          LATERAL (SELECT ST_SetSRID(ST_MakePoint(600001 + (n * 7919::bigint) % 449990, 6320001 + (n * 104729::bigint) % 359990), 2154) AS geom, '2020-01-01'::timestamp + interval '1 minute' * n AS day) x;
     INSERT INTO gn_synthese.cor_area_synthese
-    SELECT s.id_synthese, a.id_area FROM gn_synthese.synthese s JOIN ref_geo.l_areas a ON ST_Intersects(s.the_geom_local, a.geom);
+    SELECT s.id_synthese, a.id_area FROM gn_synthese.synthese s JOIN ref_geo.l_areas a ON s.the_geom_local && a.geom;
     INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash, rest_hash, harvest_id)
     SELECT id_synthese, id_synthese, unique_id_sinp, cd_nom, unique_id_sinp, unique_id_sinp, unique_id_sinp, unique_id_sinp, '01970000-0000-7000-8000-000000000001'
     FROM gn_synthese.synthese WHERE id_synthese % 2 = 0;

@@ -120,7 +120,10 @@ async fn every_rule_is_of_a_field_and_every_reason_is_given() {
         assert!(Field::find(&field).is_some(), "{field} is no field");
         let can_be_said = Field::find(&field).is_some_and(Field::is_generalised);
         // The level and the licence are the same for the area.
-        assert!(treatment == "generalise" || !can_be_said || ["niveau_sensibilite", "licence"].contains(&field.as_str()), "{field}");
+        assert!(
+            treatment == "generalise" || !can_be_said || ["niveau_sensibilite", "licence"].contains(&field.as_str()),
+            "{field}"
+        );
         assert!(can_be_said || treatment != "generalise", "{field} has nothing else to say");
     }
 }

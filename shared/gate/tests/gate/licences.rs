@@ -81,7 +81,9 @@ async fn gbif_rows_bear_licence_holder_and_citation() {
         )
         .await;
     let data = json!({ "license": "CC_BY_4_0", "rightsHolder": "Claude Martin", "datasetKey": "50c9509d-22c7-4a22-a47d-8c48425ef4a7" });
-    platform.record(Some("0"), json!({ "source": "GBIF", "entity_source_pk_value": "12", "additional_data": data })).await;
+    platform
+        .record(Some("0"), json!({ "source": "GBIF", "entity_source_pk_value": "12", "additional_data": data }))
+        .await;
     platform
         .execute(
             "INSERT INTO passereau.written (gbif_id, id_synthese, unique_id_sinp, cd_nom, written_key, place_hash, taxon_hash, rest_hash, harvest_id)

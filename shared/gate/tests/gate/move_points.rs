@@ -141,7 +141,11 @@ pub const MOVE: &str = r#"
 /// Runs one of the statements with a seed.
 pub async fn run(pool: &PgPool, seed: u64, sql: &'static str, round: i64, kind: Option<&str>) -> u64 {
     let mut tx = pool.begin().await.expect("transaction");
-    sqlx::query("SELECT set_config('test.seed', $1, true)").bind(seed.to_string()).execute(&mut *tx).await.expect("seed");
+    sqlx::query("SELECT set_config('test.seed', $1, true)")
+        .bind(seed.to_string())
+        .execute(&mut *tx)
+        .await
+        .expect("seed");
     let done = sqlx::query(sql).bind(round);
     let done = if sql == MOVE || sql == PLANT { done.bind(kind) } else { done.bind(round + 999) };
     let done = done.execute(&mut *tx).await.expect("statement").rows_affected();

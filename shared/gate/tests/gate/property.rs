@@ -24,10 +24,11 @@ const FLOWS: [(&str, Option<&str>); 4] = [
 fn selections() -> Vec<Selection> {
     let mut all = Vec::new();
     for (flow, territory) in FLOWS {
-        for sensitive in [Sensitive::Blurred, Sensitive::Excluded, Sensitive::Precise] {
+        for sensitive in [Sensitive::Blurred, Sensitive::Precise] {
             all.push(Selection { flow: flow.into(), has_territory: territory.is_some(), sensitive, ..everything() });
         }
     }
+    all.push(Selection { sensitive: Sensitive::Excluded, ..everything() });
     let one = |value: &str| vec![value.to_owned()];
     all.push(Selection { ordre: one("Odonata"), ..everything() });
     all.push(Selection { sources_excluded: one("GBIF"), flow: "cut".into(), has_territory: true, ..everything() });
@@ -69,13 +70,18 @@ async fn outputs(platform: &Platform) -> Vec<(Selection, Output)> {
 async fn leaves_no_trace(platform: &Platform, outputs: &[(Selection, Output)]) {
     let subjects = subjects(platform).await;
     let by_number: HashMap<i64, &Subject> = subjects.iter().map(|subject| (subject.n, subject)).collect();
-    let by_name: HashMap<String, &Subject> = subjects.iter().map(|subject| (subject.name.to_string(), subject)).collect();
+    let by_name: HashMap<String, &Subject> =
+        subjects.iter().map(|subject| (subject.name.to_string(), subject)).collect();
     for (selection, output) in outputs {
         assert!(!output.blurred.contains("ZQ"), "a secret in a blurred row of {selection:?}");
         let words: HashSet<&str> =
             output.blurred.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-')).collect();
         for subject in &subjects {
-            for word in [subject.unique_id_sinp.unwrap_or_default().to_string(), subject.id_synthese.to_string(), subject.entity_source_pk_value.clone()] {
+            for word in [
+                subject.unique_id_sinp.unwrap_or_default().to_string(),
+                subject.id_synthese.to_string(),
+                subject.entity_source_pk_value.clone(),
+            ] {
                 assert!(!words.contains(word.as_str()), "{word} of {subject:?} is in a blurred row of {selection:?}");
             }
         }
@@ -89,19 +95,33 @@ async fn leaves_no_trace(platform: &Platform, outputs: &[(Selection, Output)]) {
             let number: i64 = row.value("nom_lieu").expect("place")[2..10].parse().expect("number");
             let subject = by_number[&number];
             let allowed = subject.outcome == "exact"
-                || selection.sensitive == Sensitive::Precise && row.level != "Non sensible - Diffusion précise" && subject.area_type.is_some();
+                || selection.sensitive == Sensitive::Precise
+                    && row.level != "Non sensible - Diffusion précise"
+                    && subject.area_type.is_some();
             assert!(allowed, "{subject:?} leaves exactly from {selection:?}");
         }
         // Each secret of the exact rows is that of a row which may leave.
         for (start, _) in output.exact.match_indices("ZQ") {
             let digits = &output.exact[start + 2..];
             let Some(number) = digits.get(..8).and_then(|digits| digits.parse::<i64>().ok()) else { continue };
-            assert!(number == 99_999_999 || selection.sensitive == Sensitive::Precise || by_number[&number].outcome == "exact", "{number}");
+            assert!(
+                number == 99_999_999
+                    || selection.sensitive == Sensitive::Precise
+                    || by_number[&number].outcome == "exact",
+                "{number}"
+            );
         }
     }
     let (_, all) = &outputs[0];
     let expected = subjects.iter().filter(|subject| subject.outcome == "area").count();
-    let counted = all.tally.iter().filter(|row| row.outcome == "area" || row.reason.as_deref().is_some_and(|reason| reason.starts_with("licence"))).map(|row| row.records).sum::<i64>();
+    let counted = all
+        .tally
+        .iter()
+        .filter(|row| {
+            row.outcome == "area" || row.reason.as_deref().is_some_and(|reason| reason.starts_with("licence"))
+        })
+        .map(|row| row.records)
+        .sum::<i64>();
     let exact = subjects.iter().filter(|subject| subject.outcome == "exact").count();
     assert_eq!(counted + all.count("exact"), (expected + exact) as i64);
     assert_eq!(all.count("exact"), all.exact().len() as i64);
@@ -112,7 +132,10 @@ async fn leaves_no_trace(platform: &Platform, outputs: &[(Selection, Output)]) {
 #[tokio::test]
 async fn an_exact_point_within_its_area_changes_no_byte() {
     // Another seed for each run: the message of a failure names it, and this variable brings it back.
-    let seed = std::env::var("PASSEREAU_GATE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random::<u64>);
+    let seed = std::env::var("PASSEREAU_GATE_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or_else(rand::random::<u64>);
     println!("PASSEREAU_GATE_SEED={seed}");
     let platform = Platform::new().await;
     platform.execute(SETUP).await;
@@ -125,13 +148,16 @@ async fn an_exact_point_within_its_area_changes_no_byte() {
     }
     assert_eq!(run(pool, seed, PLANT, 0, None).await, RECORDS_OF_A_RUN as u64);
     sqlx::raw_sql(OPINION).execute(pool).await.expect("opinion");
-    sqlx::raw_sql("ANALYZE gn_synthese.synthese; ANALYZE gn_synthese.cor_area_synthese").execute(pool).await.expect("analyze");
+    sqlx::raw_sql("ANALYZE gn_synthese.synthese; ANALYZE gn_synthese.cor_area_synthese")
+        .execute(pool)
+        .await
+        .expect("analyze");
     let before = outputs(&platform).await;
     leaves_no_trace(&platform, &before).await;
     for (selection, output) in &before[..2] {
         assert!(output.blurred().len() > 150 && output.exact().len() > 500, "{selection:?}");
     }
-    for (position, flow) in [(3, "cut"), (6, "isere")] {
+    for (position, flow) in [(2, "cut"), (4, "isere")] {
         assert!(!before[position].1.blurred().is_empty() && !before[position].1.exact().is_empty(), "{flow}");
     }
 
@@ -145,7 +171,11 @@ async fn an_exact_point_within_its_area_changes_no_byte() {
         let after = outputs(&platform).await;
         leaves_no_trace(&platform, &after).await;
         for ((selection, before), (_, after)) in before.iter().zip(&after) {
-            assert!(before.blurred == after.blurred, "seed {seed}, round {round}, {selection:?}: {}", difference(before, after));
+            assert!(
+                before.blurred == after.blurred,
+                "seed {seed}, round {round}, {selection:?}: {}",
+                difference(before, after)
+            );
             // Sensitive records of a precise flow leave exactly: there the exact rows are what moves.
             if round == 1 || selection.sensitive != Sensitive::Precise {
                 assert_eq!(before.tally, after.tally, "seed {seed}, round {round}, {selection:?}");
@@ -159,7 +189,10 @@ fn difference(before: &Output, after: &Output) -> String {
     let pair = before.blurred.lines().zip(after.blurred.lines()).find(|(before, after)| before != after);
     let cells = pair.map(|(before, after)| {
         let cells = before.split('\t').zip(after.split('\t')).enumerate();
-        cells.filter(|(_, (before, after))| before != after).map(|(cell, values)| format!("{cell}: {values:?}")).collect::<Vec<_>>()
+        cells
+            .filter(|(_, (before, after))| before != after)
+            .map(|(cell, values)| format!("{cell}: {values:?}"))
+            .collect::<Vec<_>>()
     });
     format!("{} and {} rows, {cells:?}", before.blurred.lines().count(), after.blurred.lines().count())
 }

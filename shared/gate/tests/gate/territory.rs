@@ -33,7 +33,11 @@ async fn blurred_rows_are_in_a_territory_that_holds_their_area() {
     let output = platform.gate(&in_territory()).await;
     assert_eq!((output.one_blurred().area_type.as_deref(), output.count("area")), (Some("M10"), 1));
     // 50 cm less than the mesh: borders of two sources differ by as much. Ten metres less: another place.
-    let less = |metres: &str| format!("SRID=2154;POLYGON((900000 6500000,910000 6500000,910000 650{metres},900000 650{metres},900000 6500000))");
+    let less = |metres: &str| {
+        format!(
+            "SRID=2154;POLYGON((900000 6500000,910000 6500000,910000 650{metres},900000 650{metres},900000 6500000))"
+        )
+    };
     platform.flow("atlas", Some(&less("9999.5"))).await;
     assert_eq!(platform.gate(&in_territory()).await.count("area"), 1);
     platform.flow("atlas", Some(&less("9990"))).await;
@@ -47,7 +51,9 @@ async fn withheld_records_are_counted_only_where_no_place_is_asked_for() {
     platform.record(Some("4"), json!({})).await;
     platform.record(None, json!({})).await;
     platform.record(Some("2"), json!({ "the_geom_local": "SRID=2154;POINT(200000 6700000)" })).await;
-    platform.flow("atlas", Some("SRID=2154;POLYGON((0 6000000,2000000 6000000,2000000 7000000,0 7000000,0 6000000))")).await;
+    platform
+        .flow("atlas", Some("SRID=2154;POLYGON((0 6000000,2000000 6000000,2000000 7000000,0 7000000,0 6000000))"))
+        .await;
     assert!(platform.gate(&in_territory()).await.tally.is_empty());
     platform.flow("atlas", None).await;
     assert_eq!(platform.gate(&everything()).await.count("withheld"), 3);
@@ -114,7 +120,8 @@ async fn exact_rows_come_in_pages() {
     let (mut after, mut read) = (i32::MIN, Vec::new());
     loop {
         let page = crate::platform::copy(&mut tx, &query.exact_rows(after, 2).0).await.expect("page");
-        let rows: Vec<_> = passereau_gate::rows(&page, 1).map(|row| row.expect("row").id_synthese.expect("id")).collect();
+        let rows: Vec<_> =
+            passereau_gate::rows(&page, 1).map(|row| row.expect("row").id_synthese.expect("id")).collect();
         let Some(last) = rows.last() else { break };
         after = *last;
         read.extend(rows);

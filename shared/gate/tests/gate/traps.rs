@@ -63,12 +63,18 @@ async fn trap_a_geometry_on_two_areas_gets_an_arbitrary_one() {
         ("POINT(910000 6510000)", "10kmL93E090N650"),
         // 2 km in this mesh, 7 in the next one; 3 km² in the next one, 1 here.
         ("LINESTRING(908000 6505000, 917000 6505000)", "10kmL93E091N650"),
-        ("POLYGON((909000 6501000, 913000 6501000, 913000 6502000, 909000 6502000, 909000 6501000))", "10kmL93E091N650"),
+        (
+            "POLYGON((909000 6501000, 913000 6501000, 913000 6502000, 909000 6502000, 909000 6501000))",
+            "10kmL93E091N650",
+        ),
         // As much in both.
         ("LINESTRING(908000 6505000, 912000 6505000)", "10kmL93E090N650"),
         ("MULTIPOINT(901000 6501000, 915000 6501000, 916000 6501000)", "10kmL93E090N650"),
         // A bow tie, which no intersection can be made of.
-        ("POLYGON((909000 6501000, 913000 6502000, 913000 6501000, 909000 6502000, 909000 6501000))", "10kmL93E090N650"),
+        (
+            "POLYGON((909000 6501000, 913000 6502000, 913000 6501000, 909000 6502000, 909000 6501000))",
+            "10kmL93E090N650",
+        ),
     ];
     for (geometry, area) in cases {
         let id = platform.record(Some("2"), json!({ "the_geom_local": format!("SRID=2154;{geometry}") })).await;
@@ -118,10 +124,35 @@ async fn trap_place_comments_proofs_habitat_and_precision_stay() {
     assert!(!output.blurred.contains("SECRET"), "{}", output.blurred);
     let row = output.one_blurred();
     for field in [
-        "nom_lieu", "comment_releve", "comment_occurrence", "comment_validation", "champs_additionnels", "preuve_numerique_url",
-        "preuve_non_numerique", "cd_habref", "cd_habitat", "nom_habitat", "precision_geographique", "alti_min", "alti_max", "prof_min",
-        "prof_max", "communes", "id_synthese", "id_origine", "uuid_perm_grp_sinp", "heure_debut", "heure_fin", "date_creation",
-        "date_modification", "jdd_nom", "jdd_uuid", "jdd_id", "reference_biblio", "methode_regroupement", "version_taxref",
+        "nom_lieu",
+        "comment_releve",
+        "comment_occurrence",
+        "comment_validation",
+        "champs_additionnels",
+        "preuve_numerique_url",
+        "preuve_non_numerique",
+        "cd_habref",
+        "cd_habitat",
+        "nom_habitat",
+        "precision_geographique",
+        "alti_min",
+        "alti_max",
+        "prof_min",
+        "prof_max",
+        "communes",
+        "id_synthese",
+        "id_origine",
+        "uuid_perm_grp_sinp",
+        "heure_debut",
+        "heure_fin",
+        "date_creation",
+        "date_modification",
+        "jdd_nom",
+        "jdd_uuid",
+        "jdd_id",
+        "reference_biblio",
+        "methode_regroupement",
+        "version_taxref",
     ] {
         assert_eq!(row.value(field), None, "{field}");
     }
@@ -144,7 +175,8 @@ async fn trap_centroids_are_swapped() {
         assert!((5.0..6.0).contains(&x) && (45.0..46.0).contains(&y), "{x} {y}");
     }
     assert_ne!(exact.value("x_centroid_4326"), blurred.value("x_centroid_4326"));
-    for (field, fr, en) in [("x_centroid_4326", "Longitude", "Longitude"), ("y_centroid_4326", "Latitude", "Latitude")] {
+    for (field, fr, en) in [("x_centroid_4326", "Longitude", "Longitude"), ("y_centroid_4326", "Latitude", "Latitude")]
+    {
         let field = Field::find(field).expect("field");
         assert!(field.fr.starts_with(fr) && field.en.starts_with(en), "{field:?}");
     }
