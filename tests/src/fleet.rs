@@ -27,6 +27,9 @@ pub const SUBSCRIPTION: &str = "aura-all";
 /// The datasets that [`query`] asks for.
 pub const QUERY_DATASETS: [&str; 1] = [passereau_sandbox::seeds::INATURALIST_DATASET_KEY];
 
+/// Workers that a harvest does not meet.
+pub const FLOW_WORKERS: [&str; 2] = ["exporter", "scheduler"];
+
 /// What differs from fleet to fleet.
 #[derive(Debug, Default)]
 pub struct FleetConfig {
@@ -46,6 +49,8 @@ pub struct FleetConfig {
     pub prepared: Option<(TestDatabase, Roles)>,
     /// Settings of single workers, over all others.
     pub environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
+    /// Whether the workers of flows and schedules ([`FLOW_WORKERS`]) are started as well.
+    pub with_flows: bool,
     /// Where the workers find RabbitMQ, if not where the test does: a proxy in front of it.
     pub amqp_url: Option<String>,
 }
@@ -113,14 +118,17 @@ impl Prepared {
 }
 
 impl Fleet {
-    /// Prepares a GeoNature database as its administrator would, then starts the six workers.
+    /// Prepares a GeoNature database as its administrator would, then starts the workers.
     ///
     /// # Errors
     /// A server is missing, a program is not built, or a command of the preparation fails; its words are in the error.
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
         let in_one_process = config.in_one_process;
         let (copies, is_prepared) = (config.copies.unwrap_or(1), config.prepared.is_some());
-        let absent = config.absent.clone();
+        let mut absent = config.absent.clone();
+        if !config.with_flows {
+            absent.extend(FLOW_WORKERS);
+        }
         let mut fleet = Self::prepare(config).await?;
         if !is_prepared {
             fleet.install().await?;
@@ -322,7 +330,8 @@ impl Fleet {
             ("passereau", Some("migrate")) => (&self.roles.state, "client"),
             ("passereau", Some("topology")) => (&self.roles.writer, "topology"),
             ("passereau", _) => (&self.roles.writer, "client"),
-            ("upserter", _) => (&self.roles.writer, "upserter"),
+            // The exporter reads the whole synthèse, which the state's owner may not.
+            ("upserter" | "exporter", _) => (&self.roles.writer, worker),
             (worker, _) => (&self.roles.state, worker),
         };
         let given = [("PASSEREAU_DATABASE_URL", role.url.clone()), ("PASSEREAU_AMQP_URL", amqp_url_of(user))];

@@ -7,5 +7,5 @@ mod events;
 mod fleet;
 mod programs;
 
-pub use fleet::{Fleet, FleetConfig, Prepared, QUERY_DATASETS, SUBSCRIPTION, query};
+pub use fleet::{FLOW_WORKERS, Fleet, FleetConfig, Prepared, QUERY_DATASETS, SUBSCRIPTION, query};
 pub use programs::program;

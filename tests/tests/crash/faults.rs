@@ -3,6 +3,7 @@
 use passereau_contracts::WORKERS;
 use passereau_harvest::State;
 use passereau_testing::servers::Which;
+use passereau_tests::FLOW_WORKERS;
 
 use crate::case::Case;
 
@@ -106,7 +107,8 @@ pub fn worker_of(kind: &str) -> &'static str {
 /// All cases, in the order of the way of a harvest.
 pub fn cases() -> Vec<Case> {
     let mut faults: Vec<Fault> = Vec::new();
-    for kind in WORKERS.iter().flat_map(|worker| worker.kinds) {
+    let of_harvests = WORKERS.iter().filter(|worker| !FLOW_WORKERS.contains(&worker.worker));
+    for kind in of_harvests.flat_map(|worker| worker.kinds) {
         faults.extend(BOUNDARIES.iter().map(|&(boundary, _)| Fault::Killed { boundary, kind }));
     }
     faults.extend(["download.poll", "synthese.upsert"].map(Fault::RelayKilled));

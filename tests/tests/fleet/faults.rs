@@ -76,7 +76,8 @@ async fn wrong_credentials_fail_the_harvest_in_words_and_are_told_to_nobody() {
     let sandbox = SandboxConfig { archives: vec![archive], ..SandboxConfig::default() };
     let secret = "correct-horse-battery-staple";
     let environment = vec![("PASSEREAU_GBIF_PASSWORD", secret.to_owned())];
-    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await.unwrap();
+    let config = FleetConfig { sandbox, environment, with_flows: true, ..FleetConfig::default() };
+    let fleet = Fleet::start(config).await.unwrap();
     let harvest = run(&fleet, &request()).await;
     assert_eq!(harvest.state, State::Failed);
     let reason = harvest.reason.unwrap();

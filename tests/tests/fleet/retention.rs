@@ -26,7 +26,7 @@ async fn an_operator_sees_what_has_expired_and_takes_it_away() {
     let config = FleetConfig { in_one_process: true, ..FleetConfig::handing_out(vec![archive]) };
     let fleet = Fleet::start(config).await.unwrap();
     let pool = &fleet.database.pool;
-    // The downloader has looked when it started.
+    // Its schedule is due when it is made.
     wait_until("the day's run", SOON, async || {
         let ended = "SELECT true FROM passereau.retention_run WHERE finished_at IS NOT NULL AND error IS NULL";
         sqlx::query_scalar::<_, bool>(ended).fetch_optional(pool).await.unwrap()
