@@ -99,7 +99,8 @@ impl Consumer {
         Self { queue, deliveries, stop }
     }
 
-    /// The next delivery. `None` only after [`stop_token`](Self::stop_token) or the broker's shutdown token was cancelled. Cancel-safe.
+    /// The next delivery. `None` after [`stop_token`](Self::stop_token) or the broker's shutdown token was cancelled; without that, only
+    /// when the task behind it has panicked, and [`Health`](crate::Health) then misses this consumer. Cancel-safe.
     pub async fn next(&mut self) -> Option<Delivery> {
         if !self.stop.is_cancelled() {
             let stop = self.stop.clone();
@@ -153,7 +154,10 @@ enum End {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.subscriptions.wanted.fetch_sub(1, Ordering::Relaxed);
+        // One that panicked stays wanted: nothing consumes in its place, and health must say so.
+        if self.stop.is_cancelled() || self.sender.is_closed() {
+            self.subscriptions.wanted.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 

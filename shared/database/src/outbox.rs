@@ -114,7 +114,8 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     Ok(())
 }
 
-/// Puts a message that was published back among the rows, under its own id and for its `due_at`; does nothing when it stands there.
+/// Puts a message that was published back among the rows, under its own id and for its `due_at`. Where the row still stands there, because the relay
+/// that has published it has not committed, this waits for it: an insert that gave way would be lost with the relay's deletion.
 /// For what may be handled by another copy meanwhile, whose handling is then what counts.
 ///
 /// # Errors
@@ -123,7 +124,8 @@ pub async fn postpone(pool: &PgPool, row: OutboxRow) -> Result<(), sqlx::Error> 
     let mut tx = pool.begin().await?;
     sqlx::query(
         "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt, due_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now())) ON CONFLICT (id) DO NOTHING",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, now()))
+         ON CONFLICT (id) DO UPDATE SET due_at = excluded.due_at",
     )
     .bind(row.id)
     .bind(row.exchange.as_str())
@@ -137,7 +139,7 @@ pub async fn postpone(pool: &PgPool, row: OutboxRow) -> Result<(), sqlx::Error> 
     .bind(row.due_at)
     .execute(&mut *tx)
     .await?;
-    // After the insert, which waits for a relay that is just publishing it: what waits here is not lost at the broker.
+    // After the relay's own note of it: what waits here is not lost at the broker.
     sqlx::query("DELETE FROM passereau.sent WHERE id = $1").bind(row.id).execute(&mut *tx).await?;
     tx.commit().await
 }

@@ -34,15 +34,24 @@ pub(crate) async fn work<W: Worker>(worker: Arc<W>, surroundings: Surroundings, 
             surroundings.metrics.ack_lost(&kind);
         }
     }
+    ended(W::NAME, &surroundings.shutdown, &surroundings.defect);
+}
+
+/// A consumer ends when it is told to. Otherwise its task has: a process that looks alive and consumes nothing must not be left.
+fn ended(consumer: &str, shutdown: &CancellationToken, defect: &CancellationToken) {
+    if !shutdown.is_cancelled() {
+        tracing::error!(consumer, "the consumer has ended by itself, so the process ends; this is a defect");
+        defect.cancel();
+    }
 }
 
 /// Moves what the broker itself gave up into the table of dead letters. On a connection of its own: the dead queue is where a message
 /// ends that no client can read, and each attempt at it costs the connection.
-pub(crate) async fn adopt_dead(pool: PgPool, broker: Broker, shutdown: CancellationToken) {
+pub(crate) async fn adopt_dead(pool: PgPool, broker: Broker, shutdown: CancellationToken, defect: CancellationToken) {
     loop {
         let mut consumer = broker.consumer_apart(dead_queue_name(broker.prefix()));
         loop {
-            let Some(delivery) = consumer.next().await else { return };
+            let Some(delivery) = consumer.next().await else { return ended("dead", &shutdown, &defect) };
             if !adopt(&pool, delivery, &shutdown).await {
                 break;
             }
@@ -93,5 +102,20 @@ async fn adopt(pool: &PgPool, delivery: Delivery, shutdown: &CancellationToken) 
             tracing::debug!("the broker takes it back by itself");
         }
         return false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_ends_unasked_ends_the_process() {
+        let (shutdown, defect) = (CancellationToken::new(), CancellationToken::new());
+        shutdown.cancel();
+        ended("loader", &shutdown, &defect);
+        assert!(!defect.is_cancelled(), "it was asked to");
+        ended("loader", &CancellationToken::new(), &defect);
+        assert!(defect.is_cancelled());
     }
 }

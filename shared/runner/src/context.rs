@@ -77,8 +77,14 @@ impl Context {
     /// [`Stop::Duplicate`] when the message was handled before, [`Stop::Cancelled`] when its harvest is cancelled,
     /// otherwise those of PostgreSQL.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, Stop> {
-        let mut tx = self.begin_early().await?;
-        if inbox::claim(&mut tx, self.consumer, self.message_id).await? { Ok(tx) } else { Err(Stop::Duplicate) }
+        self.open().await?
+    }
+
+    /// The same with PostgreSQL's own words, by which the runner tells what passes.
+    pub(crate) async fn open(&self) -> Result<Result<Transaction<'static, Postgres>, Stop>, sqlx::Error> {
+        let Some(mut tx) = self.open_early().await? else { return Ok(Err(Stop::Cancelled)) };
+        let first = inbox::claim(&mut tx, self.consumer, self.message_id).await?;
+        Ok(if first { Ok(tx) } else { Err(Stop::Duplicate) })
     }
 
     /// Opens a transaction for what is written before the work is done (a row that is made first, a cursor). Until it
@@ -87,10 +93,14 @@ impl Context {
     /// # Errors
     /// [`Stop::Cancelled`] when the harvest is cancelled, otherwise those of PostgreSQL.
     pub async fn begin_early(&self) -> Result<Transaction<'static, Postgres>, Stop> {
+        self.open_early().await?.ok_or(Stop::Cancelled)
+    }
+
+    async fn open_early(&self) -> Result<Option<Transaction<'static, Postgres>>, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         match self.harvest_id {
-            Some(harvest_id) if !passereau_harvest::hold(&mut tx, harvest_id).await? => Err(Stop::Cancelled),
-            _ => Ok(tx),
+            Some(harvest_id) if !passereau_harvest::hold(&mut tx, harvest_id).await? => Ok(None),
+            _ => Ok(Some(tx)),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::{
     envelope::{Envelope, storable},
     fault::{self, Boundary},
     inbox,
-    outcome::is_database_absent,
+    outcome::passes,
 };
 
 /// A delivery is held for five minutes at most.
@@ -30,6 +30,11 @@ const PAUSE_AFTER: Duration = Duration::from_secs(240);
 /// While PostgreSQL is away a delivery waits in hand, but well below RabbitMQ's consumer timeout of 30 minutes.
 pub(crate) const WAIT_FOR_DATABASE: Duration = Duration::from_secs(20 * 60);
 
+/// How long a delivery waits at least before it is handled again, and between two looks at PostgreSQL.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// What the least wait grows to while PostgreSQL seems to be back and takes no outcome.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// What deliveries of one worker share.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
@@ -37,6 +42,8 @@ pub(crate) struct Surroundings {
     pub metrics: Metrics,
     pub retry: RetryConfig,
     pub shutdown: CancellationToken,
+    /// Cancelled when a part of the process has ended that must not: the process ends then.
+    pub defect: CancellationToken,
 }
 
 /// What the broker is to be told.
@@ -73,6 +80,7 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
     let _in_work = surroundings.metrics.message_started();
     let started = Instant::now();
     let gone_after = started + WAIT_FOR_DATABASE;
+    let mut pause = FIRST_PAUSE;
     loop {
         let settled = match attempt(worker, surroundings, &mut envelope).await {
             // The outcome cannot be written as it is: the message is written down as a dead letter instead, and no
@@ -88,11 +96,13 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
             Err(trouble) => {
                 surroundings.metrics.postgres_connected(false);
                 tracing::warn!(reason = trouble.reason(), "postgresql takes no outcome, the delivery waits for it");
-                if !database_is_back(surroundings, gone_after).await {
+                if !database_is_back(surroundings, pause, gone_after).await {
                     surroundings.metrics.message_handled("unknown", MessageOutcome::Returned, started.elapsed());
                     return Settlement::HandBack;
                 }
                 surroundings.metrics.postgres_connected(true);
+                // What answers and then refuses again must not have the handler's outside work done again each second.
+                pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
@@ -100,7 +110,7 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
 
 /// Why an outcome could not be written.
 enum Trouble {
-    /// PostgreSQL is away.
+    /// PostgreSQL is away, or refuses for a reason that passes.
     Absent(String),
     /// PostgreSQL answers, and refuses the statement.
     Refused(String),
@@ -116,15 +126,14 @@ impl Trouble {
 
 impl From<sqlx::Error> for Trouble {
     fn from(error: sqlx::Error) -> Self {
-        if is_database_absent(&error) { Self::Absent(error.to_string()) } else { Self::Refused(error.to_string()) }
+        if passes(&error) { Self::Absent(error.to_string()) } else { Self::Refused(error.to_string()) }
     }
 }
 
-/// Waits a second at least, and until PostgreSQL answers; `false` when the process ends first or the delivery was held for
+/// Waits for a while at least, and until PostgreSQL would write; `false` when the process ends first or the delivery was held for
 /// too long.
-async fn database_is_back(surroundings: &Surroundings, until: Instant) -> bool {
-    let second = Duration::from_secs(1);
-    let mut timer = tokio::time::interval_at(Instant::now() + second, second);
+async fn database_is_back(surroundings: &Surroundings, pause: Duration, until: Instant) -> bool {
+    let mut timer = tokio::time::interval_at(Instant::now() + pause, FIRST_PAUSE);
     loop {
         tokio::select! {
             biased;
@@ -132,7 +141,9 @@ async fn database_is_back(surroundings: &Surroundings, until: Instant) -> bool {
             () = tokio::time::sleep_until(until) => return false,
             _ = timer.tick() => {}
         }
-        if sqlx::query("SELECT 1").execute(&surroundings.pool).await.is_ok() {
+        // Touches no row, and yet a server that only reads refuses it.
+        if sqlx::query("UPDATE passereau.claim SET token = token WHERE false").execute(&surroundings.pool).await.is_ok()
+        {
             return true;
         }
     }
@@ -241,12 +252,8 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 
 /// Opens the inbox transaction, or says that there is nothing to do.
 async fn begin(context: &Context) -> Result<Option<Transaction<'static, Postgres>>, Trouble> {
-    match context.begin().await {
-        Ok(tx) => Ok(Some(tx)),
-        Err(Stop::Duplicate | Stop::Cancelled) => Ok(None),
-        Err(Stop::DatabaseAbsent(reason)) => Err(Trouble::Absent(reason)),
-        Err(stop) => Err(Trouble::Refused(stop.to_string())),
-    }
+    // What it may say instead of a transaction: handled before, or cancelled.
+    Ok(context.open().await?.ok())
 }
 
 /// Parks the message of a paused harvest, at no cost, until somebody resumes it; `None` when somebody has meanwhile.

@@ -45,11 +45,14 @@ async fn look(
         if !is_overdue(pool, worker.kinds, after).await? {
             continue;
         }
-        // Messages wait: the queue is long, nothing is lost.
-        if topology::waiting(broker, &queue_name(broker.prefix(), worker.worker)).await? > 0 {
-            continue;
+        let queue = queue_name(broker.prefix(), worker.worker);
+        match topology::waiting(broker, &queue).await {
+            Ok(0) => again += send_again(pool, worker.kinds, after).await?,
+            // Messages wait: the queue is long, nothing is lost.
+            Ok(_) => {}
+            // One queue that is missing must not hide what the others have lost.
+            Err(error) => tracing::warn!(queue, %error, "lost messages of this queue could not be looked for"),
         }
-        again += send_again(pool, worker.kinds, after).await?;
     }
     Ok(again)
 }

@@ -141,7 +141,8 @@ impl Stop {
 /// Whether an error means that the server is away rather than that the statement is wrong. A fatal error ended the session or
 /// never let it begin, so it says nothing of any statement: a shutdown, too many connections, a database that takes none for
 /// now. Of those, only what waiting does not mend is not waited for: a wrong password or role, a database that does not exist or
-/// may not be connected to, and a session that was ended because of what we did with it (25P03, idle in a transaction). Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; severities:
+/// may not be connected to, and a session that was ended because of what we did with it (25P03, idle in a transaction). A server that
+/// only reads (a standby, 25006) or whose disk is full (53100) is as good as away. Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>; severities:
 /// <https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-SEVERITY-LEVELS>.
 #[must_use]
 pub fn is_database_absent(error: &sqlx::Error) -> bool {
@@ -155,10 +156,19 @@ pub fn is_database_absent(error: &sqlx::Error) -> bool {
             let fatal = database
                 .try_downcast_ref::<PgDatabaseError>()
                 .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic));
-            fatal || code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300")
+            fatal
+                || code.starts_with("08")
+                || matches!(&*code, "57P01" | "57P02" | "57P03" | "53300" | "25006" | "53100")
         }
         _ => false,
     }
+}
+
+/// Whether a refusal of one of the runner's own statements, which are not wrong, passes: a conflict (class 40), a lack of resources (53),
+/// something in use (55), a statement that was cancelled or took too long (57014).
+pub(crate) fn passes(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+    is_database_absent(error) || ["40", "53", "55"].iter().any(|class| code.starts_with(class)) || code == "57014"
 }
 
 impl From<sqlx::Error> for Stop {

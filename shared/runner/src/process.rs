@@ -1,12 +1,13 @@
 //! A process of the fleet: what all its workers share, from start to drain.
 //!
 //! Start: logs, pool, broker, health; then the state's schema and the broker's topology are checked, because a worker that
-//! finds neither is of no use and says so at once. PostgreSQL or RabbitMQ being away is different: the process waits for
-//! them, not ready.
+//! finds neither is of no use and says so at once. A server that is away is different. PostgreSQL is waited for, not ready, for as long as it
+//! takes; then RabbitMQ, not ready, for as long as `PASSEREAU_AMQP_STARTUP_TIMEOUT_MS` says (a minute), after which the process ends with an
+//! error and its keeper starts it again. Once started it gives neither of them up.
 //!
 //! End (SIGTERM or SIGINT): not ready any more; consumers stop and hand back what was not started; handlers in work see
 //! the shutdown and come back at a boundary; the relay sends what they wrote; connections close. A second signal ends at
-//! once; redelivery heals it.
+//! once; redelivery heals it. A consumer or the relay that ends by itself ends the process too, with an error.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +15,7 @@ use std::{
 };
 
 use passereau_broker::{Broker, BrokerConfig, BrokerError, queue_name, topology};
+use passereau_contracts::WORKERS;
 use passereau_database::{DatabaseConfig, DatabaseError};
 use passereau_telemetry::{Connection, Health, HttpListenConfig, Light, LogConfig, Metrics, ServeError, Server};
 use sqlx::PgPool;
@@ -27,6 +29,16 @@ use crate::{
 
 /// How long the end waits for statements of handlers that did not come back in time.
 const LAST_STATEMENTS: Duration = Duration::from_secs(1);
+
+/// How long the end waits for the relay: what it does not send, another process does.
+const LAST_RELAY: Duration = Duration::from_secs(5);
+
+/// Connections that a process needs beside those of its handlers: the relay, its listener, the search for lost messages, and one for
+/// dead letters and the renewal of claims.
+const OTHER_CONNECTIONS: usize = 4;
+
+/// A subscription that has held for so long is taken for one that works.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a start that was asked to end may go on: one that is nearly through ends in good order.
 const SHORT_START: Duration = Duration::from_secs(5);
@@ -49,7 +61,8 @@ pub struct ProcessConfig {
     #[command(flatten)]
     /// Delays between attempts.
     pub retry: RetryConfig,
-    /// Deliveries that each worker handles at the same time.
+    /// Deliveries that each worker handles at the same time. Each needs a connection to PostgreSQL: a process opens at least as many as its
+    /// workers handle together, and four.
     #[arg(long, env = "PASSEREAU_CONCURRENCY", default_value_t = 2)]
     pub concurrency: usize,
     /// Seconds that handlers have to come back when the process is asked to end.
@@ -84,6 +97,9 @@ pub enum ProcessError {
     /// The system's signals.
     #[error("listening for SIGTERM: {0}")]
     Signal(std::io::Error),
+    /// A consumer or the relay ended although nobody had asked the process to.
+    #[error("a part of the process ended by itself, see the log; this is a defect, start the process again")]
+    Defect,
 }
 
 /// A process that has started. Register its workers, then [`Process::run`] it.
@@ -97,6 +113,7 @@ pub struct Process {
     server: Server,
     config: ProcessConfig,
     shutdown: CancellationToken,
+    defect: CancellationToken,
     workers: TaskTracker,
     signals: Option<Signals>,
 }
@@ -154,7 +171,7 @@ impl Process {
         let postgres = health.light("postgres", "not asked yet");
         let rabbitmq = health.light("rabbitmq", "not connected yet");
         let server = passereau_telemetry::http::serve(&config.http, metrics.clone(), health.clone()).await?;
-        let pool = passereau_database::connect(&config.database)?;
+        let pool = passereau_database::connect(&enough_connections(name, config))?;
         wait_for_schema(&pool).await?;
         postgres.green();
         let broker = Broker::connect(&config.broker, name).await?;
@@ -169,6 +186,7 @@ impl Process {
             server,
             config: config.clone(),
             shutdown: CancellationToken::new(),
+            defect: CancellationToken::new(),
             workers: TaskTracker::new(),
             signals: None,
         };
@@ -202,6 +220,7 @@ impl Process {
             metrics: self.metrics.for_worker(W::NAME),
             retry: self.config.retry.clone(),
             shutdown: self.shutdown.clone(),
+            defect: self.defect.clone(),
         };
         for _ in 0..self.config.concurrency.max(1) {
             // One message in hand: prefetched ones would age towards the consumer timeout behind long work.
@@ -217,28 +236,39 @@ impl Process {
     /// Works until SIGTERM, SIGINT or [`Process::shutdown`], then drains.
     ///
     /// # Errors
-    /// Only when signals cannot be listened for.
+    /// When signals cannot be listened for, or a part of the process ended by itself.
     pub async fn run(mut self) -> Result<(), ProcessError> {
         let mut signals = match self.signals.take() {
             Some(signals) => signals,
             None => Signals::listen()?,
         };
         let stop_relay = CancellationToken::new();
-        let relay = tokio::spawn(relay::run(
+        let mut relay = tokio::spawn(relay::run(
             self.pool.clone(),
             self.broker.publisher(),
             self.metrics.clone(),
             self.postgres.clone(),
             stop_relay.clone(),
+            Duration::from_millis(self.config.broker.confirm_timeout_ms),
         ));
         let after = Duration::from_secs(self.config.resend_seconds.max(1));
         self.workers.spawn(lost::run(self.pool.clone(), self.broker.clone(), after, self.shutdown.clone()));
-        self.workers.spawn(consume::adopt_dead(self.pool.clone(), self.broker.clone(), self.shutdown.clone()));
+        self.workers.spawn(consume::adopt_dead(
+            self.pool.clone(),
+            self.broker.clone(),
+            self.shutdown.clone(),
+            self.defect.clone(),
+        ));
         tracing::info!(rabbitmq = self.broker.endpoint(), "working");
 
         tokio::select! {
             () = signals.received() => {}
             () = self.shutdown.cancelled() => {}
+            () = self.defect.cancelled() => {}
+            ended = &mut relay => {
+                tracing::error!(?ended, "the relay has ended by itself, so the process ends; this is a defect");
+                self.defect.cancel();
+            }
         }
         tracing::info!(grace_s = self.config.grace_seconds, "asked to end, draining");
         self.health.drain();
@@ -251,8 +281,16 @@ impl Process {
                 tracing::warn!("handlers did not come back in time; their messages will be delivered again");
             }
             stop_relay.cancel();
-            if let Err(error) = relay.await {
-                tracing::warn!(%error, "the relay ended early");
+            // One that has ended already is not asked again.
+            if !relay.is_finished() {
+                match tokio::time::timeout(LAST_RELAY, &mut relay).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "the relay ended early"),
+                    Err(_) => {
+                        relay.abort();
+                        tracing::warn!("the relay did not come back in time; what it leaves, another process sends");
+                    }
+                }
             }
             self.broker.close().await;
             // Waits for statements in work, and those of a handler that did not come back may take a minute more. PostgreSQL takes
@@ -268,7 +306,7 @@ impl Process {
             () = drained => tracing::info!("drained"),
             () = signals.received() => tracing::warn!("second signal, ending at once"),
         }
-        Ok(())
+        if self.defect.is_cancelled() { Err(ProcessError::Defect) } else { Ok(()) }
     }
 
     /// Shows the broker's state in metrics and readiness; a broker that stays away makes the process unhealthy.
@@ -280,11 +318,12 @@ impl Process {
             _ => Ok(()),
         });
         // A process that is connected and yet consumes nothing looks well from the broker.
-        let silent_since = Arc::new(Mutex::new(None::<Instant>));
-        let silent = Arc::clone(&silent_since);
-        self.health.alive_when("consumers", move || match *silent.lock().unwrap_or_else(PoisonError::into_inner) {
+        let settled_after = SETTLED_AFTER.min(silent_too_long);
+        let silence = Arc::new(Mutex::new(Silence::default()));
+        let silent = Arc::clone(&silence);
+        self.health.alive_when("consumers", move || match silent.lock().unwrap_or_else(PoisonError::into_inner).since {
             Some(since) if since.elapsed() > silent_too_long => Err(format!(
-                "a consumer has had no subscription for {} s: is its queue there? `passereau topology apply` makes it",
+                "a consumer has kept no subscription for {} s: is its queue there? `passereau topology apply` makes it",
                 since.elapsed().as_secs()
             )),
             _ => Ok(()),
@@ -299,9 +338,11 @@ impl Process {
                 }
                 let health = broker.health();
                 let is_silent = !health.consuming && health.disconnected_for.is_none();
-                let mut silent = silent_since.lock().unwrap_or_else(PoisonError::into_inner);
-                *silent = if is_silent { silent.or_else(|| Some(Instant::now())) } else { None };
-                drop(silent);
+                silence.lock().unwrap_or_else(PoisonError::into_inner).look(
+                    Instant::now(),
+                    is_silent,
+                    if health.consuming { settled_after } else { Duration::ZERO },
+                );
                 metrics.amqp_connected(Connection::Publishing, health.publishing || health.blocked.is_some());
                 metrics.amqp_connected(Connection::Consuming, health.consuming);
                 // Not in readiness: what ends this connection for a while stops no work, and restarting the process would not help.
@@ -316,6 +357,49 @@ impl Process {
             }
         });
     }
+}
+
+/// Since when a consumer has had no subscription that held. One that is accepted and cancelled again and again ends no silence.
+#[derive(Debug, Default)]
+struct Silence {
+    since: Option<Instant>,
+    heard: Option<Instant>,
+}
+
+impl Silence {
+    fn look(&mut self, now: Instant, is_silent: bool, settled_after: Duration) {
+        if is_silent {
+            self.heard = None;
+            self.since.get_or_insert(now);
+        } else if now.duration_since(*self.heard.get_or_insert(now)) >= settled_after {
+            self.since = None;
+        }
+    }
+}
+
+/// The settings of the pool, with a connection for each delivery in work. A handler holds one in its transaction, up to a minute; with
+/// fewer, the relay and the claims would go without, and PostgreSQL would seem to be away.
+fn enough_connections(name: &str, config: &ProcessConfig) -> DatabaseConfig {
+    let workers = if WORKERS.iter().any(|worker| worker.worker == name) { 1 } else { WORKERS.len() };
+    let needed = workers.saturating_mul(config.concurrency.max(1)).saturating_add(OTHER_CONNECTIONS);
+    let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+    let mut database = config.database.clone();
+    if database.connections < needed {
+        let said = database.connections;
+        let concurrency = config.concurrency;
+        database.connections = needed;
+        if said == DatabaseConfig::new("").connections {
+            tracing::info!(needed, workers, concurrency, "opens more connections than database-connections by default");
+        } else {
+            tracing::warn!(
+                needed,
+                workers,
+                concurrency,
+                "database-connections is {said}, too few: up to {needed} are opened"
+            );
+        }
+    }
+    database
 }
 
 async fn look_out<W: Worker>(worker: Arc<W>, period: Duration, pool: PgPool, shutdown: CancellationToken) {
@@ -352,5 +436,28 @@ async fn wait_for_schema(pool: &PgPool) -> Result<(), DatabaseError> {
             }
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_subscription_that_holds_ends_a_silence() {
+        let (start, settled) = (Instant::now(), Duration::from_secs(10));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut silence = Silence::default();
+        silence.look(at(0), true, settled);
+        // Accepted for a moment, again and again.
+        for seconds in [60, 120, 180] {
+            silence.look(at(seconds), false, settled);
+            silence.look(at(seconds + 1), true, settled);
+        }
+        assert_eq!(silence.since, Some(at(0)));
+        silence.look(at(200), false, settled);
+        assert_eq!(silence.since, Some(at(0)), "not yet");
+        silence.look(at(210), false, settled);
+        assert_eq!(silence.since, None);
     }
 }

@@ -7,8 +7,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use passereau_broker::{Outgoing, Publisher};
+use passereau_broker::{Exchange, Outgoing, Publisher};
 use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const DEAF: Duration = Duration::from_secs(1);
 /// What could not be published waits this long.
 const PAUSE: Duration = Duration::from_secs(5);
+/// How long the statements of one round may take before PostgreSQL counts as away.
+const STATEMENTS: Duration = Duration::from_secs(30);
 
 #[derive(FromRow)]
 struct Due {
@@ -49,7 +52,7 @@ impl Due {
         headers.insert(ATTEMPT_HEADER.to_owned(), self.attempt.to_string());
         Outgoing {
             message_id: self.id,
-            exchange: if work { passereau_broker::Exchange::Work } else { passereau_broker::Exchange::Events },
+            exchange: if work { Exchange::Work } else { Exchange::Events },
             kind: self.routing_key.clone(),
             routing_key: self.routing_key,
             version: u16::try_from(self.version).unwrap_or(0),
@@ -70,11 +73,13 @@ pub(crate) async fn run(
     metrics: Metrics,
     postgres: Light,
     stop: CancellationToken,
+    confirm_timeout: Duration,
 ) {
+    let patience = STATEMENTS + confirm_timeout;
     let mut listener: Option<PgListener> = None;
     loop {
         let stopping = stop.is_cancelled();
-        let full = match relay_once(&pool, &publisher, &metrics).await {
+        let full = match within(patience, relay_once(&pool, &publisher, &metrics)).await {
             Ok(full) => full,
             Err(error) => {
                 tracing::warn!(%error, "the outbox could not be relayed");
@@ -87,7 +92,8 @@ pub(crate) async fn run(
         if full {
             continue;
         }
-        let sleep = until_next(&pool, &metrics, &postgres).await;
+        let state = within(STATEMENTS, outbox(&pool)).await;
+        let sleep = until_next(state, &metrics, &postgres);
         if listener.is_none() {
             listener = listen(&pool).await;
         }
@@ -115,16 +121,30 @@ async fn listen(pool: &PgPool) -> Option<PgListener> {
     Some(listener)
 }
 
-/// How long until a row is due, and the state of the outbox for metrics.
-async fn until_next(pool: &PgPool, metrics: &Metrics, postgres: &Light) -> Duration {
-    let state: Result<(i64, Option<f64>, Option<f64>), sqlx::Error> = sqlx::query_as(
+/// A server that is frozen or cut off answers nothing, for as long as the socket lives: after a while that counts as its absence.
+async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| {
+        let words = format!("no answer within {} s", limit.as_secs());
+        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, words)))
+    })
+}
+
+/// How many rows are due, for how many seconds the oldest one, in how many seconds the next one.
+type Waiting = (i64, Option<f64>, Option<f64>);
+
+async fn outbox(pool: &PgPool) -> Result<Waiting, sqlx::Error> {
+    sqlx::query_as(
         "SELECT count(*) FILTER (WHERE due_at <= now()),
                 extract(epoch FROM now() - min(due_at) FILTER (WHERE due_at <= now()))::float8,
                 extract(epoch FROM min(due_at) FILTER (WHERE due_at > now() AND due_at < 'infinity') - now())::float8
          FROM passereau.outbox",
     )
     .fetch_one(pool)
-    .await;
+    .await
+}
+
+/// How long until a row is due, and the state of the outbox for metrics.
+fn until_next(state: Result<Waiting, sqlx::Error>, metrics: &Metrics, postgres: &Light) -> Duration {
     match state {
         Ok((due, oldest, next)) => {
             metrics.postgres_connected(true);
@@ -170,6 +190,11 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
     for (message, (id, result)) in batch.into_iter().zip(answers) {
         match result {
             Ok(()) => sent.push(id),
+            Err(error) if !error.is_transient() && message.exchange == Exchange::Events => {
+                // Nobody needs to listen: no failure of its harvest, and no letter, which could not be replayed.
+                tracing::warn!(message_id = %id, kind = message.kind, %error, "the event cannot be sent, it is left out");
+                unsendable.push(id);
+            }
             Err(error) if !error.is_transient() => {
                 dead::bury_unsendable(&mut tx, message, &error.to_string()).await?;
                 metrics.dead_letter("unknown", DeadLetterReason::Rejected, &error.to_string());
@@ -200,4 +225,21 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
     tx.commit().await?;
     metrics.outbox_relayed(sent.len() as u64, held.len() as u64);
     Ok(full && held.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_never_answers_turns_readiness_red_and_is_asked_again() {
+        let health = passereau_telemetry::Health::new();
+        let postgres = health.light("postgres", "not asked yet");
+        postgres.green();
+        let state = within(STATEMENTS, std::future::pending()).await;
+        let sleep = until_next(state, &Metrics::new("test"), &postgres);
+        assert!(sleep <= Duration::from_secs(1), "{sleep:?}");
+        let reason = &health.ready().checks["postgres"];
+        assert!(reason.contains("no answer within 30 s"), "{reason}");
+    }
 }

@@ -109,7 +109,7 @@ pub struct Bench {
     pub database: TestDatabase,
     pub probe: Probe,
     pub broker: Broker,
-    config: ProcessConfig,
+    pub config: ProcessConfig,
     running: Option<(CancellationToken, JoinHandle<()>)>,
     http: Option<SocketAddr>,
 }

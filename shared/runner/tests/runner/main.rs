@@ -5,6 +5,7 @@
 mod bench;
 mod deliveries;
 mod life;
+mod limits;
 mod outages;
 mod replay;
 mod strangers;
