@@ -1,0 +1,107 @@
+//! The program as it is run: without RabbitMQ, with health of its own, and ended by a signal.
+
+use std::{net::SocketAddr, process::Stdio, time::Duration};
+
+use passereau_testing::TestDatabase;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::support::{Bench, V1, ask, bearer, begin};
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// The addresses that the program has taken, as its log tells them: of health, then for partners.
+async fn addresses(child: &mut Child) -> (SocketAddr, SocketAddr) {
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut health = None;
+    loop {
+        let line = lines.next_line().await.unwrap().expect("the program ended");
+        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address = line["address"].as_str().and_then(|address| address.parse().ok());
+        match line["message"].as_str() {
+            Some("serving metrics and health") => health = address,
+            Some("serving flows") => {
+                // What it says later is read and not looked at, so that it can go on saying it.
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return (health.unwrap(), address.unwrap());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn program(database: &str, store: &std::path::Path, listen: &str, health: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_passereau-gateway"))
+        .env_clear()
+        .env("PASSEREAU_DATABASE_URL", database)
+        .env("PASSEREAU_STORE_URL", url::Url::from_directory_path(store).unwrap().to_string())
+        .args(["--scratch-dir", store.to_str().unwrap(), "--gateway-listen", listen, "--http-listen", health])
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+#[tokio::test]
+async fn the_program_needs_no_broker_and_ends_when_asked() {
+    let database = TestDatabase::migrated().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = program(&database.url, folder.path(), "127.0.0.1:0", "127.0.0.1:0");
+    let (health, address) = tokio::time::timeout(SOON, addresses(&mut child)).await.unwrap();
+    for (path, expected) in
+        [("/healthz", "\"ok\":true"), ("/readyz", "\"postgres\":\"ok\""), ("/metrics", "passereau_gateway_connections")]
+    {
+        let answer = ask(health, "GET", path, &[]).await;
+        assert!(answer.status == 200 && answer.text().contains(expected), "{path}: {}", answer.text());
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(ask(address, "GET", path, &[]).await.status, 404, "partners do not reach {path}");
+    }
+    assert_eq!(ask(address, "GET", "/openapi.json", &[]).await.status, 200);
+    let pid = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    let status = tokio::time::timeout(SOON, child.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test]
+async fn a_database_without_our_schema_is_told_at_once() {
+    let database = TestDatabase::geonature().await;
+    let folder = tempfile::tempdir().unwrap();
+    let child = program(&database.url, folder.path(), "127.0.0.1:0", "off");
+    let ended = tokio::time::timeout(SOON, child.wait_with_output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(!ended.status.success() && said.contains("passereau migrate"), "{said}");
+}
+
+/// Most memory that the program has had, in KiB (proc(5), `VmHWM`).
+fn peak_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test]
+async fn memory_does_not_grow_with_a_file() {
+    const SIZE: usize = 64 << 20;
+    let bench = Bench::start(&[]).await;
+    let token = bench.flow("atlas").await;
+    bench.deliver("atlas", V1, &[("gpkg", &vec![b'x'; SIZE]), ("csv", b"small\n")]).await;
+    let store = bench.folder.path().join("store");
+    let mut child = program(&bench.database.url, &store, "127.0.0.1:0", "127.0.0.1:0");
+    let (_, address) = tokio::time::timeout(SOON, addresses(&mut child)).await.unwrap();
+    let bearer = bearer(&token);
+    assert_eq!(ask(address, "GET", "/flows/atlas/latest.csv", &[("Authorization", &bearer)]).await.text(), "small\n");
+    let before = peak_kib(child.id().unwrap());
+    let downloads = (0..4).map(|_| async {
+        let stream = begin(address, "GET", "/flows/atlas/latest.gpkg", &[("Authorization", &bearer)]).await;
+        tokio::io::copy(&mut BufReader::new(stream), &mut tokio::io::sink()).await.unwrap()
+    });
+    for received in futures_util::future::join_all(downloads).await {
+        assert!(received > SIZE as u64);
+    }
+    let grown = peak_kib(child.id().unwrap()) - before;
+    assert!(grown < 12 * 1024, "four downloads of 64 MiB took {grown} KiB");
+}
