@@ -4,11 +4,11 @@ use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use passereau_testing::TestDatabase;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
 };
 
-use crate::support::{Bench, V1, ask, bearer, begin};
+use crate::support::{Bench, V1, ask, bearer, begin, parse};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -104,4 +104,29 @@ async fn memory_does_not_grow_with_a_file() {
     }
     let grown = peak_kib(child.id().unwrap()) - before;
     assert!(grown < 12 * 1024, "four downloads of 64 MiB took {grown} KiB");
+}
+
+/// What a client has then is visibly no file, and it goes on at another gateway with the bytes that are missing.
+#[tokio::test]
+async fn a_kill_leaves_no_part_that_poses_as_a_file() {
+    const SIZE: usize = 24 << 20;
+    let bench = Bench::start(&[]).await;
+    let token = bench.flow("atlas").await;
+    let bytes: Vec<u8> = (0..SIZE).map(|place| u8::try_from(place % 251).unwrap()).collect();
+    bench.deliver("atlas", V1, &[("gpkg", &bytes)]).await;
+    let mut child = program(&bench.database.url, &bench.folder.path().join("store"), "127.0.0.1:0", "127.0.0.1:0");
+    let (_, address) = tokio::time::timeout(SOON, addresses(&mut child)).await.unwrap();
+    let bearer = bearer(&token);
+    let mut stream = begin(address, "GET", "/flows/atlas/latest.gpkg", &[("Authorization", &bearer)]).await;
+    let mut received = vec![0; 64 * 1024];
+    stream.read_exact(&mut received).await.unwrap();
+    child.kill().await.unwrap();
+    let _broken = stream.read_to_end(&mut received).await;
+    let answer = parse(&received);
+    let part = answer.body.len();
+    assert!(part < SIZE && answer.header("content-length") == SIZE.to_string(), "{part}");
+    let range = format!("bytes={part}-");
+    let rest = [("Range", range.as_str()), ("If-Range", answer.header("etag"))];
+    let rest = bench.fetch(&token, "/flows/atlas/latest.gpkg", &rest).await;
+    assert!(rest.status == 206 && [answer.body, rest.body].concat() == bytes);
 }
