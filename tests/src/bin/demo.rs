@@ -1,8 +1,11 @@
-//! The demonstration: a request goes in by message, records come out in the synthèse, and a second harvest of the same
-//! request writes nothing.
+//! The demonstration: a request goes in by message, records come out in the synthèse, a second harvest of the same
+//! request writes nothing, and a partner fetches a flow of them.
 //!
 //! Runs on the servers of `passereau-platform` (`make demo`). Exit code 0 and a last line `demo: ok …` mean that every
 //! check held; anything else is an error in words.
+
+#[path = "demo/partner.rs"]
+mod partner;
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +33,7 @@ async fn main() -> anyhow::Result<()> {
     let options = generate::GenerateOptions { records: RECORDS, seed: 20_260_818, revision: 1 };
     generate::generate(&options, &archive)?;
 
-    println!("starting GeoNature's database, a stand-in GBIF and iNaturalist, and six workers");
+    println!("starting GeoNature's database, a stand-in GBIF and iNaturalist, and the workers");
     let sandbox = SandboxConfig {
         archives: vec![archive],
         inaturalist_rate: Some(INATURALIST_CALLS_PER_SECOND),
@@ -38,7 +41,11 @@ async fn main() -> anyhow::Result<()> {
     };
     let account = sandbox.user.clone();
     let environment = vec![("PASSEREAU_INATURALIST_INTERVAL_S", INATURALIST_INTERVAL_S.to_owned())];
-    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await?;
+    let gateway = partner::free_address()?;
+    let environment_of = vec![("gateway", vec![("PASSEREAU_GATEWAY_LISTEN", gateway.to_string())])];
+    let config = FleetConfig { sandbox, environment, environment_of, with_flows: true, ..FleetConfig::default() };
+    let mut fleet = Fleet::start(config).await?;
+    fleet.start_worker("gateway")?;
     let request =
         HarvestRequest { subscription: Some(SUBSCRIPTION.into()), query: Some(query(&account)), ..Default::default() };
 
@@ -65,10 +72,13 @@ async fn main() -> anyhow::Result<()> {
     ensure!(two.inserted + two.updated == 0, "the second harvest counts rows written");
     ensure!(two.unchanged == one.inserted, "{} unchanged of {}", two.unchanged, one.inserted);
     ensure!(fleet.sandbox.credential_leaks() == 0, "the GBIF password reached the file server");
+    let fetched = partner::fetch(&fleet, folder.path(), gateway).await?;
+    ensure!(fetched.rows > 0, "the flow holds no row");
+    ensure!(fetched.rows + fetched.withheld == one.inserted, "{fetched:?} is not the synthèse, which has {} rows", one.inserted);
     fleet.stop().await?;
     println!(
-        "demo: ok records={} inserted={} updated={} unchanged={} rejected={} seconds={seconds:.1}",
-        one.read, one.inserted, two.updated, two.unchanged, two.rejected
+        "demo: ok records={} inserted={} updated={} unchanged={} rejected={} flow_rows={} withheld={} seconds={seconds:.1}",
+        one.read, one.inserted, two.updated, two.unchanged, two.rejected, fetched.rows, fetched.withheld
     );
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser};
 use passereau_downloader::{Downloader, DownloaderConfig};
+use passereau_exporter::{Exporter, ExporterConfig};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_loader::{Loader, LoaderConfig};
 use passereau_poller::{Poller, PollerConfig};
@@ -46,6 +47,7 @@ impl Up {
         let loader = Loader::new(&settings::<LoaderConfig>()?)?;
         let enricher = Enricher::new(&settings::<EnricherConfig>()?)?;
         let upserter = Upserter::new(&settings::<UpserterConfig>()?);
+        let exporter = Exporter::new(&settings::<ExporterConfig>()?)?;
         let scheduler = Scheduler::new(&settings::<SchedulerConfig>()?)?;
         let mut process = Process::start("passereau", &self.process).await?;
         process.work(requester);
@@ -54,6 +56,7 @@ impl Up {
         process.work(loader);
         process.work(enricher);
         process.work(upserter);
+        process.work(exporter);
         process.work(scheduler);
         Ok(process.run().await?)
     }
