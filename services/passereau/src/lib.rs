@@ -6,5 +6,7 @@
 mod cli;
 pub mod commands;
 mod publish;
+mod told;
 
 pub use cli::Cli;
+pub use told::told;

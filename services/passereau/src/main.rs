@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    passereau::Cli::parse().run().await
+async fn main() -> ExitCode {
+    passereau::Cli::parse().run().await.unwrap_or_else(|error| {
+        eprintln!("Error: {}", passereau::told(&error));
+        ExitCode::FAILURE
+    })
 }

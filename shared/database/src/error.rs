@@ -37,6 +37,16 @@ pub enum DatabaseError {
     /// A migration could not be applied.
     #[error("applying the migrations of schemas passereau and pinv_gbif: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The role may not make or change our schemas.
+    #[error(
+        "this role may not make or change the schemas passereau and pinv_gbif. The first time, the database's administrator runs `passereau install --role` \
+         with its name (`--state-role` where the upserter has another one), then `passereau migrate` again; afterwards only the role that ran \
+         `passereau migrate` first may run it, since it owns them"
+    )]
+    NoRight {
+        /// What was being done.
+        source: Box<DatabaseError>,
+    },
     /// The tables of the procedure run by hand belong to somebody else.
     #[error(
         "schema pinv_gbif holds tables of the procedure run by hand, which this role may not touch ({source}): the database's \

@@ -58,9 +58,30 @@ fn migrator() -> Migrator {
 /// hand, where there are some. Safe to run by several processes at once and at any time.
 ///
 /// # Errors
-/// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault; [`DatabaseError::ByHand`] where an
+/// [`DatabaseError::Migrate`] and [`DatabaseError::Function`], with the file at fault; [`DatabaseError::NoRight`] and [`DatabaseError::ByHand`] where an
 /// administrator has to come first.
 pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
+    apply(pool).await.map_err(|error| match error {
+        error @ DatabaseError::ByHand { .. } => error,
+        error if lacks_a_right(&error) => DatabaseError::NoRight { source: Box::new(error) },
+        error => error,
+    })
+}
+
+/// Whether PostgreSQL has refused for want of a right, whatever was being done.
+fn lacks_a_right(error: &DatabaseError) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let refusal = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+        if refusal.and_then(|refusal| refusal.code()).is_some_and(|code| code == "42501") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+async fn apply(pool: &PgPool) -> Result<(), DatabaseError> {
     set_aside(pool).await?;
     migrator().run(pool).await?;
     let statement = |source| DatabaseError::Statement { doing: "applying functions", source };

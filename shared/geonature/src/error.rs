@@ -38,9 +38,14 @@ pub enum GeoNatureError {
         "taxonomie.taxref_liens holds no link with ct_name = 'GBIF': import TAXREF's links with TaxHub 2.2 or later"
     )]
     NoGbifLinks,
-    /// A role to grant rights to has an impossible name.
-    #[error("there is no PostgreSQL role {role:?} to grant rights to: create it, then run `passereau install` again")]
+    /// A role to grant rights to is not there.
+    #[error(
+        "there is no PostgreSQL role {role:?}, which {option} names: correct {option}, or create it (CREATE ROLE {role:?} LOGIN PASSWORD '…'), \
+         then run `passereau install` again"
+    )]
     NoRole {
+        /// The option that named it.
+        option: &'static str,
         /// The role that was named.
         role: String,
     },

@@ -25,7 +25,7 @@ pub const MEDIA_INDEX: &str = "passereau_idx_medias_uuid_attached_row";
 pub struct Wanted {
     /// Role that the workers connect as; without it no rights are granted.
     pub role: Option<String>,
-    /// Role that owns our schemas and writes nothing of GeoNature's: every worker but the upserter connects as it. `role` is then the upserter's, and a
+    /// Role that owns our schemas, writes nothing of GeoNature's and reads next to nothing: every worker but the upserter connects as it. `role` is then the upserter's, and a
     /// member of it. Without it `role` is both.
     pub state_role: Option<String>,
     /// Role that may read our schemas and nothing else.
@@ -114,14 +114,15 @@ pub(crate) fn correct_url() -> String {
 /// [`detect`].
 pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
     let mut connection = pool.acquire().await.map_err(|source| GeoNatureError::Read { doing: "connecting", source })?;
-    for role in [&wanted.role, &wanted.state_role, &wanted.reader].into_iter().flatten() {
+    let named = [("--role", &wanted.role), ("--state-role", &wanted.state_role), ("--reader", &wanted.reader)];
+    for (option, role) in named.into_iter().filter_map(|(option, role)| Some((option, role.as_ref()?))) {
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
             .bind(role)
             .fetch_one(&mut *connection)
             .await
             .map_err(|source| GeoNatureError::Read { doing: "looking for the role", source })?;
         if !known {
-            return Err(GeoNatureError::NoRole { role: role.to_owned() });
+            return Err(GeoNatureError::NoRole { option, role: role.to_owned() });
         }
     }
     // Not a lock that waits: a session that waits holds a snapshot, and CREATE INDEX CONCURRENTLY waits for snapshots.
@@ -218,9 +219,10 @@ fn granted(detected: &Detected, wanted: &Wanted) -> Vec<Statement> {
     let mut statements = match state {
         None => each(&|feature| grants(catalogue, feature, role)),
         Some(state) => {
-            let mut statements = each(&|feature| grants_to_state(catalogue, feature, state));
             // Whatever was granted before, not only what is wanted now.
-            statements.extend(Feature::ALL.into_iter().flat_map(|f| revokes_from_state(catalogue, f, state)));
+            let mut statements: Vec<_> =
+                Feature::ALL.into_iter().flat_map(|feature| revokes_from_state(catalogue, feature, state)).collect();
+            statements.extend(each(&|feature| grants_to_state(catalogue, feature, state)));
             statements.push(Statement {
                 doing: "the writer of the synthèse works on the state as its owner does",
                 sql: format!("GRANT {} TO {};", quoted(state), quoted(role)),

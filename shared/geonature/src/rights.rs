@@ -247,6 +247,35 @@ const GROUPS: &[Group] = &[
     },
 ];
 
+/// What the role needs that owns our state and writes nothing of GeoNature's, where the upserter has a role of its own. Conversions run as the upserter's: of
+/// GeoNature's tables this role reads no more than what stands here, no position, no name of a person.
+const STATE: &[Group] = &[
+    Group {
+        feature: Feature::Harvest,
+        doing: "making the schemas passereau and pinv_gbif, which the role then owns",
+        privileges: &["CREATE"],
+        on: &[Database],
+    },
+    Group {
+        feature: Feature::Harvest,
+        doing: "seeing the schemas that it reads of",
+        privileges: &["USAGE"],
+        on: &[Schema("gn_synthese"), Schema("gn_meta")],
+    },
+    Group {
+        feature: Feature::Harvest,
+        doing: "retention: knowing which rows of the synthèse somebody has deleted",
+        privileges: &["SELECT (id_synthese)"],
+        on: &[Table("gn_synthese.synthese")],
+    },
+    Group {
+        feature: Feature::Metadata,
+        doing: "metadata: refusing a request whose acquisition framework is not there",
+        privileges: &["SELECT"],
+        on: &[Table("gn_meta.t_acquisition_frameworks")],
+    },
+];
+
 /// One GRANT statement, with what it is for.
 pub(crate) struct Statement {
     pub doing: &'static str,
@@ -295,46 +324,39 @@ pub fn rights(catalogue: &Catalogue, feature: Feature) -> Vec<Right> {
 
 /// The same, as few statements that an administrator can read.
 pub(crate) fn grants(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
-    statements(catalogue, feature, |group, _| {
+    statements(GROUPS, catalogue, feature, |group, _| {
         Some((group.doing, format!("GRANT {}", group.privileges.join(", ")), format!("TO {}", quoted(role))))
     })
 }
 
-/// What `feature` reads, for the role that owns our state: it looks things up, and writes nothing of GeoNature's. With it comes what the role needs to
-/// make our schemas.
+/// What `feature` needs of the role that owns our state.
 pub(crate) fn grants_to_state(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
-    statements(catalogue, feature, |group, kind| {
-        let kept: Vec<&str> =
-            group.privileges.iter().copied().filter(|privilege| is_reading(kind, privilege)).collect();
-        (!kept.is_empty()).then(|| (group.doing, format!("GRANT {}", kept.join(", ")), format!("TO {}", quoted(role))))
+    statements(STATE, catalogue, feature, |group, _| {
+        Some((group.doing, format!("GRANT {}", group.privileges.join(", ")), format!("TO {}", quoted(role))))
     })
 }
 
-/// Takes from that role what only the writer of the synthèse needs: an installation with one role had granted it.
+/// Takes from that role what the one role of an installation had that did both. Comes before [`grants_to_state`]: with a right on a table PostgreSQL takes
+/// those on its columns.
 pub(crate) fn revokes_from_state(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
-    statements(catalogue, feature, |group, kind| {
-        let taken: Vec<&str> =
-            group.privileges.iter().copied().filter(|privilege| !is_reading(kind, privilege)).collect();
+    statements(GROUPS, catalogue, feature, |group, kind| {
         let doing = "what only the writer of the synthèse needs, the owner of the state does not keep";
-        (!taken.is_empty()).then(|| (doing, format!("REVOKE {}", taken.join(", ")), format!("FROM {}", quoted(role))))
+        let revoke = format!("REVOKE {}", group.privileges.join(", "));
+        (kind != "DATABASE").then(|| (doing, revoke, format!("FROM {}", quoted(role))))
     })
 }
 
 /// What the writer of the synthèse needs beside the owner of the state, of which it is a member.
 pub(crate) fn grants_to_writer(catalogue: &Catalogue, feature: Feature, role: &str) -> Vec<Statement> {
-    statements(catalogue, feature, |group, kind| {
+    statements(GROUPS, catalogue, feature, |group, kind| {
         let grant = format!("GRANT {}", group.privileges.join(", "));
         (kind != "DATABASE").then(|| (group.doing, grant, format!("TO {}", quoted(role))))
     })
 }
 
-/// Rights on single columns are for checks of what is written.
-fn is_reading(kind: &str, privilege: &str) -> bool {
-    kind == "DATABASE" || kind == "SCHEMA" || privilege == "SELECT"
-}
-
 /// One statement for each group for which `words` has some: what it does, its beginning, its end.
 fn statements(
+    groups: &[Group],
     catalogue: &Catalogue,
     feature: Feature,
     words: impl Fn(&Group, &str) -> Option<(&'static str, String, String)>,
@@ -346,7 +368,7 @@ fn statements(
         let (doing, begin, end) = words(group, kind)?;
         Some(Statement { doing, sql: format!("{begin} ON {kind} {}\n    {end};", names.join(",\n    ")) })
     };
-    GROUPS.iter().filter(|group| group.feature == feature).filter_map(statement).collect()
+    groups.iter().filter(|group| group.feature == feature).filter_map(statement).collect()
 }
 
 /// Kind and name of the objects of a group that are there.

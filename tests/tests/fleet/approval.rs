@@ -86,7 +86,8 @@ async fn a_plan_waits_until_somebody_approves_it_and_then_does_what_it_told() {
         .execute(&fleet.database.pool)
         .await
         .unwrap();
-    let approval = json!({"harvest_id": id, "by": "another system"});
+    // What another system writes is shown to a person at a terminal: it must not be able to move the cursor, or add lines.
+    let approval = json!({"harvest_id": id, "by": "another \u{1b}]0;system\u{7}\u{1b}[2J\nstate         refused"});
     let approve = async || fleet.publish(HarvestApprove::KIND, approval.to_string().into_bytes()).await.unwrap();
     approve().await;
     let renewed = wait_until("a plan made anew", SOON, async || {
@@ -108,6 +109,9 @@ async fn a_plan_waits_until_somebody_approves_it_and_then_does_what_it_told() {
     assert_eq!(second.state, State::Completed, "{:?}", second.reason);
     assert_eq!(second.deleted, gone);
     assert_sums(&second.counts);
+    let shown = fleet.run_command(&["harvest", "show", &id.to_string()]).await.unwrap();
+    assert!(shown.contains("approved by   another") && !shown.contains("\nstate         refused"), "{shown}");
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     let after = count(&fleet, "SELECT count(*) FROM gn_synthese.synthese").await;
     assert_eq!(after, before - gone + second.counts.inserted);
     assert_eq!(count(&fleet, "SELECT count(*) FROM passereau.deleted").await, gone);
@@ -120,6 +124,11 @@ async fn a_plan_waits_until_somebody_approves_it_and_then_does_what_it_told() {
         fleet.publish(HarvestApprove::KIND, json!({"harvest_id": Uuid::now_v7()}).to_string().into_bytes()).await;
     let (_, error) = fleet.dead_letter(stray.unwrap(), SOON).await;
     assert!(error.contains("to approve"), "{error}");
+    // Nor does a request whose refusal quotes it.
+    let refused = fleet.publish("harvest.request", br#"{"\u001b[2J": 1}"#.to_vec()).await.unwrap();
+    let (_, error) = fleet.dead_letter(refused, SOON).await;
+    let shown = fleet.run_command(&["harvest", "show", &refused.to_string()]).await.unwrap();
+    assert!(error.contains('\u{1b}') && shown.contains("refused") && !shown.contains('\u{1b}'), "{error:?} {shown:?}");
     assert_eq!(fleet.harvest(id).await.unwrap().unwrap().state, State::Completed);
     fleet.stop().await.unwrap();
 }

@@ -80,14 +80,17 @@ async fn each_role_does_its_part_and_is_refused_more() {
         refuses(role, &[&become_administrator]).await;
     }
 
-    // The owner of the state, as which all workers but one connect: reads what a conversion looks up, writes nothing of GeoNature's.
+    // The owner of the state, as which all workers but one connect: sees which observations there are, and writes nothing of GeoNature's.
     allows(
         state,
         &[
-            "SELECT FROM gn_synthese.synthese LIMIT 1",
-            "SELECT FROM taxonomie.taxref LIMIT 1",
+            "SELECT id_synthese FROM gn_synthese.synthese LIMIT 1",
+            "SELECT acquisition_framework_name FROM gn_meta.t_acquisition_frameworks LIMIT 1",
             "DELETE FROM pinv_gbif.reject",
             "CREATE TABLE pinv_gbif.another (id integer)",
+            // As the downloader does, on a platform that forgets what has gone.
+            "UPDATE pinv_gbif.setting SET value = '1' WHERE name = 'retention_written_days';
+             SELECT passereau.note_gone(0, 10), passereau.expired('written'), passereau.retain('written', 10)",
         ],
     )
     .await;
@@ -103,6 +106,16 @@ async fn each_role_does_its_part_and_is_refused_more() {
             "INSERT INTO utilisateurs.bib_organismes (nom_organisme) VALUES ('')",
             "DELETE FROM gn_commons.t_medias",
             "SELECT groupe FROM utilisateurs.t_roles",
+            "SELECT the_geom_point FROM gn_synthese.synthese",
+            "SELECT observers FROM gn_synthese.synthese",
+            "SELECT FROM gn_synthese.cor_area_synthese",
+            "SELECT FROM gn_synthese.t_log_synthese",
+            "SELECT FROM gn_synthese.t_reports",
+            "SELECT FROM gn_commons.t_medias",
+            "SELECT FROM gn_commons.t_validations",
+            "SELECT FROM gn_meta.t_datasets",
+            "SELECT FROM utilisateurs.bib_organismes",
+            "SELECT FROM taxonomie.taxref",
         ],
     )
     .await;
@@ -116,6 +129,11 @@ async fn each_role_does_its_part_and_is_refused_more() {
             "UPDATE gn_synthese.synthese SET observers = observers",
             "DELETE FROM pinv_gbif.reject",
             "SELECT groupe FROM utilisateurs.t_roles",
+            // By hand, as a member of it does.
+            "CREATE TEMP TABLE copied AS SELECT * FROM pinv_gbif.tmp_gbif_data;
+             UPDATE copied SET gbif_id = gbif_id + 1000000000;
+             INSERT INTO pinv_gbif.tmp_gbif_data SELECT * FROM copied;
+             SELECT 1 / inserted FROM pinv_gbif.upsert_gbif_data()",
         ],
     )
     .await;
@@ -167,9 +185,18 @@ async fn a_platform_that_had_one_role_keeps_it_as_the_owner_of_the_state_without
     let administrator = ["--database-url", &fleet.database.url];
     let one = [&["install", "--role", &state.name, "--with-media"][..], &administrator].concat();
     fleet.run_command(&one).await.unwrap();
-    allows(state, &["DELETE FROM gn_commons.t_medias"]).await;
+    allows(state, &["DELETE FROM gn_commons.t_medias", "SELECT the_geom_point FROM gn_synthese.synthese"]).await;
     let three = [&["install", "--role", &writer.name, "--state-role", &state.name][..], &administrator].concat();
     fleet.run_command(&three).await.unwrap();
-    refuses(state, &["DELETE FROM gn_commons.t_medias", "UPDATE gn_synthese.synthese SET observers = ''"]).await;
+    refuses(
+        state,
+        &[
+            "DELETE FROM gn_commons.t_medias",
+            "UPDATE gn_synthese.synthese SET observers = ''",
+            "SELECT the_geom_point FROM gn_synthese.synthese",
+        ],
+    )
+    .await;
+    allows(state, &["SELECT id_synthese FROM gn_synthese.synthese"]).await;
     fleet.stop().await.unwrap();
 }

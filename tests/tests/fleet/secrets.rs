@@ -6,7 +6,7 @@ use passereau_contracts::WORKERS;
 use passereau_harvest::State;
 use passereau_sandbox::{Route, SandboxConfig, Scripted};
 use passereau_testing::{AMQP_PASSWORD, amqp_url};
-use passereau_tests::{Fleet, FleetConfig};
+use passereau_tests::{Fleet, FleetConfig, Prepared};
 use url::Url;
 
 use crate::prepared::{SOON, generated, request};
@@ -26,6 +26,9 @@ fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
     let mut planted: BTreeMap<_, _> = [
         ("GBIF's password", GBIF_PASSWORD.to_owned()),
         ("GBIF's credentials", GBIF_BASIC.to_owned()),
+        ("GBIF's password in JSON", "gbif+password".to_owned()),
+        ("GBIF's password in HTML", "gbif&#x2B;password".to_owned()),
+        ("GBIF's password in an address", "gbif%2Bpassword".to_owned()),
         ("the token of a redirect", TOKEN.to_owned()),
         ("a wrong password", WRONG.to_owned()),
         ("the password of the state's owner", password(&fleet.roles.state.url)),
@@ -113,8 +116,11 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     .unwrap();
 
     // A front end that shows what it was sent, a redirect that carries a token to where nobody is; then all goes well.
-    let echo = format!("proxy error\nauthorization: Basic {GBIF_BASIC}\npassword {GBIF_PASSWORD}\n");
-    fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(503, echo.clone())]);
+    let echo = format!(
+        "<html>\nauthorization: Basic {GBIF_BASIC}\npassword {GBIF_PASSWORD} planted\\/gbif+password planted&#x2F;gbif&#x2B;password planted%2Fgbif%2Bpassword\n"
+    );
+    let page = |status| Scripted::answer(status, echo.clone()).with_header("content-type", "text/html");
+    fleet.sandbox.script(Route::CreateDownload, [page(503), page(200)]);
     let nowhere = format!("http://127.0.0.1:1/x.zip?token={TOKEN}#{TOKEN}");
     fleet.sandbox.script(Route::DownloadFile, [Scripted::answer(302, "elsewhere").with_header("location", &nowhere)]);
     let id = fleet.submit(&request()).await.unwrap();
@@ -122,15 +128,19 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
     assert_eq!(fleet.sandbox.unplayed_scripts(), 0, "every trouble was met");
 
-    // A refused account ends a harvest, with GBIF's words in its reason.
-    fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(401, echo)]);
-    let mut other = request();
-    other.subscription = Some("refused".to_owned());
-    other.query.as_mut().unwrap()["predicate"]["predicates"][0]["value"] = "False".into();
-    let refused = fleet.submit(&other).await.unwrap();
-    let refused = fleet.ended(refused, SOON).await;
-    assert_eq!(refused.state, State::Failed);
-    assert!(refused.reason.unwrap().contains("PASSEREAU_GBIF_PASSWORD"));
+    // A refused account ends a harvest, with GBIF's words in its reason; so does a proxy that sends us elsewhere.
+    let asked_for = [(401, 0, "False", "PASSEREAU_GBIF_PASSWORD"), (302, 1, "True", "PASSEREAU_GBIF_URL")];
+    for (status, predicate, value, advice) in asked_for {
+        fleet.sandbox.script(Route::CreateDownload, [page(status)]);
+        let mut other = request();
+        other.subscription = Some(format!("refused-{status}"));
+        other.query.as_mut().unwrap()["predicate"]["predicates"][predicate]["value"] = value.into();
+        let refused = fleet.submit(&other).await.unwrap();
+        let refused = fleet.ended(refused, SOON).await;
+        assert_eq!(refused.state, State::Failed);
+        let reason = refused.reason.unwrap();
+        assert!(reason.contains(advice) && reason.contains("authorization: Basic … password …"), "{reason}");
+    }
     // And a message that is none.
     let poison = fleet.publish("harvest.request", b"{".to_vec()).await.unwrap();
     fleet.dead_letter(poison, SOON).await;
@@ -196,15 +206,27 @@ async fn a_fleet_takes_its_secrets_from_files() {
         std::fs::write(&path, format!("{content}\n")).unwrap();
         path.display().to_string()
     };
-    let sandbox =
-        SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
+    let sandbox = SandboxConfig {
+        archives: vec![archive.clone()],
+        password: GBIF_PASSWORD.to_owned(),
+        ..SandboxConfig::default()
+    };
+    // The roles are known before the workers start, so that their addresses can be written into files.
+    let template = Prepared::new(&archive).await.unwrap();
+    let (database, roles) = template.copy().await;
+    let of_writer = vec![("PASSEREAU_DATABASE_URL_FILE", secret("writer", &roles.writer.url))];
     let environment = vec![
+        ("PASSEREAU_DATABASE_URL", String::new()),
+        ("PASSEREAU_DATABASE_URL_FILE", secret("state", &roles.state.url)),
         ("PASSEREAU_GBIF_PASSWORD", String::new()),
         ("PASSEREAU_GBIF_PASSWORD_FILE", secret("gbif", GBIF_PASSWORD)),
         ("PASSEREAU_AMQP_URL", String::new()),
         ("PASSEREAU_AMQP_URL_FILE", secret("amqp", &amqp_url())),
     ];
-    let fleet = Fleet::start(FleetConfig { sandbox, environment, ..FleetConfig::default() }).await.unwrap();
+    let environment_of = vec![("upserter", of_writer)];
+    let prepared = Some((database, roles));
+    let config = FleetConfig { sandbox, environment, environment_of, prepared, ..FleetConfig::default() };
+    let fleet = Fleet::start(config).await.unwrap();
     let id = fleet.submit(&request()).await.unwrap();
     let harvest = fleet.ended(id, SOON).await;
     assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);

@@ -9,10 +9,13 @@ use std::{
 
 use passereau_broker::{Broker, BrokerConfig, BrokerError};
 use passereau_database::DatabaseConfig;
+use passereau_harvest::State;
 use passereau_testing::{AMQP_URL, AMQPS_URL, DATABASE_URL, TLS_FOLDER};
-use passereau_tests::program;
+use passereau_tests::{Fleet, FleetConfig, program};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::prepared::{SOON, generated, request};
 
 fn openssl(folder: &Path, arguments: &str) {
     let output = Command::new("openssl").args(arguments.split(' ')).current_dir(folder).output().unwrap();
@@ -76,6 +79,13 @@ async fn only_servers_that_the_authority_knows_by_their_name_are_spoken_to() {
 
     let by_name = addresses[DATABASE_URL].replace("@127.0.0.1:", "@localhost:");
     assert_eq!(reach_database(&by_name, pem("ca.pem")).await, Ok(true));
+    // No authority given: encrypted where the server can, and nobody's certificate is checked, not even the name (docs/security.md). The address may ask for more.
+    for url in [&by_name, &addresses[DATABASE_URL]] {
+        assert_eq!(reach_database(url, None).await, Ok(true), "nothing is checked");
+    }
+    let strict = format!("{by_name}{}sslmode=verify-full", if by_name.contains('?') { '&' } else { '?' });
+    let error = reach_database(&strict, None).await.unwrap_err();
+    assert!(error.to_lowercase().contains("certificate"), "{error}");
     for (url, authority, words) in [
         (&by_name, "other.pem", "certificate"),
         // The certificate is for localhost: an address is another name.
@@ -104,7 +114,43 @@ async fn only_servers_that_the_authority_knows_by_their_name_are_spoken_to() {
         assert!(error.to_string().contains(words), "{authority}: {error}");
     }
 
+    // A whole fleet on these servers, in a process of its own: tests take the addresses of their servers from the environment.
+    let harvest = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "tls::a_harvest_over_tls_on_both_sides", "--nocapture"])
+        .envs(&addresses)
+        .env(DATABASE_URL, &by_name)
+        .env(TLS_FOLDER, folder.path())
+        .output()
+        .await
+        .unwrap();
+    let said = [harvest.stdout, harvest.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("\n");
+    assert!(harvest.status.success() && said.contains("1 passed"), "{said}");
+
     drop(platform.stdin.take());
     let ended = tokio::time::timeout(Duration::from_secs(60), platform.wait()).await;
     assert!(ended.unwrap().unwrap().success(), "the servers have ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "started by only_servers_that_the_authority_knows_by_their_name_are_spoken_to, whose servers speak TLS"]
+async fn a_harvest_over_tls_on_both_sides() {
+    let (_folder, archive) = generated(50);
+    let ca = PathBuf::from(std::env::var(TLS_FOLDER).unwrap()).join("ca.pem").display().to_string();
+    let environment = vec![("PASSEREAU_DATABASE_CA_FILE", ca.clone()), ("PASSEREAU_AMQP_CA_FILE", ca)];
+    let amqp_url = Some(std::env::var(AMQPS_URL).unwrap());
+    let config = FleetConfig { environment, amqp_url, ..FleetConfig::handing_out(vec![archive]) };
+    let fleet = Fleet::start(config).await.unwrap();
+    let id = fleet.submit(&request()).await.unwrap();
+    let harvest = fleet.ended(id, SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+    let (connections, encrypted): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE s.ssl) FROM pg_stat_ssl s JOIN pg_stat_activity USING (pid) WHERE usename IN ($1, $2)",
+    )
+    .bind(&fleet.roles.state.name)
+    .bind(&fleet.roles.writer.name)
+    .fetch_one(&fleet.database.pool)
+    .await
+    .unwrap();
+    assert!(connections >= 6 && connections == encrypted, "{encrypted} of {connections} connections are encrypted");
+    fleet.stop().await.unwrap();
 }

@@ -12,6 +12,8 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use crate::told::plain;
+
 use super::dead::as_json;
 use super::life::{Cancel, Pause, Resume};
 use super::{
@@ -136,7 +138,7 @@ fn table(harvests: &[passereau_harvest::Harvest]) -> Result<String, Error> {
             harvest.counts.landed,
             harvest.counts.inserted + harvest.counts.updated,
             harvest.counts.rejected,
-            harvest.subscription
+            plain(&harvest.subscription)
         )?;
     }
     Ok(text)
@@ -168,7 +170,7 @@ impl Show {
             writeln!(text, "lines of the archive that are no record, the first of them:")?;
         }
         for bad in malformed {
-            writeln!(text, "  {} line {}: {}", bad.file, bad.line, bad.reason)?;
+            writeln!(text, "  {} line {}: {}", plain(&bad.file), bad.line, plain(&bad.reason))?;
         }
         if !rejects.is_empty() {
             writeln!(text, "rejects that the subscription has now:")?;
@@ -181,7 +183,7 @@ impl Show {
             writeln!(text, "              {:<24} {}{standing}", reject.reason, reject.records)?;
         }
         for letter in letters {
-            let (id, kind) = (letter.id, letter.kind.as_deref().unwrap_or("?"));
+            let (id, kind) = (letter.id, plain(letter.kind.as_deref().unwrap_or("?")));
             writeln!(text, "dead letter   {id}   {kind}, {} (once mended: passereau dead replay {id})", letter.reason)?;
         }
         show(&text)
@@ -213,8 +215,9 @@ impl Show {
             return show_json(&json!({"refused": {"request": self.id, "reason": error, "dead_letter": letter}}));
         }
         show(&format!(
-            "request       {}\nstate         refused\nreason        {error}\ndead letter   {letter}\n",
-            self.id
+            "request       {}\nstate         refused\nreason        {}\ndead letter   {letter}\n",
+            self.id,
+            plain(&error)
         ))
     }
 }
@@ -223,17 +226,17 @@ impl Show {
 fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
     let mut text = String::new();
     writeln!(text, "harvest       {}", harvest.id)?;
-    writeln!(text, "subscription  {}", harvest.subscription)?;
+    writeln!(text, "subscription  {}", plain(&harvest.subscription))?;
     writeln!(text, "state         {}", harvest.state)?;
     match harvest.origin.as_str() {
         "reconvert" => {
-            writeln!(text, "converted     again: {}", harvest.cause.as_deref().unwrap_or("no reason was kept"))?;
+            writeln!(text, "converted     again: {}", plain(harvest.cause.as_deref().unwrap_or("no reason was kept")))?;
         }
         "manual" => writeln!(text, "by hand       pinv_gbif.upsert_gbif_data()")?,
         _ => {}
     }
     if harvest.settings.as_object().is_some_and(|settings| !settings.is_empty()) {
-        writeln!(text, "settings      {}", harvest.settings)?;
+        writeln!(text, "settings      {}", plain(&harvest.settings.to_string()))?;
     }
     let told = [
         ("reason", &harvest.reason),
@@ -242,7 +245,7 @@ fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
         ("archive", &harvest.archive_key),
     ];
     for (label, value) in told.into_iter().filter_map(|(label, value)| value.as_ref().map(|value| (label, value))) {
-        writeln!(text, "{label:<13} {value}")?;
+        writeln!(text, "{label:<13} {}", plain(value))?;
     }
     let counts = &harvest.counts;
     writeln!(
@@ -267,7 +270,7 @@ fn head(harvest: &passereau_harvest::Harvest) -> Result<String, Error> {
     }
     writeln!(text)?;
     if let Some(by) = &harvest.approved_by {
-        writeln!(text, "approved by   {by}")?;
+        writeln!(text, "approved by   {}", plain(by))?;
     }
     if harvest.state == State::AwaitingApproval {
         writeln!(text, "plan          passereau harvest plan {0}; then passereau harvest approve {0}", harvest.id)?;

@@ -63,12 +63,18 @@ impl Install {
             adoption: self.with_adoption,
             source: self.source,
         };
+        let grants_nothing = wanted.role.is_none();
         if self.print_sql {
             return show(&script(&detect(&pool).await?, &wanted));
         }
         let ready = install(&pool, &wanted).await?;
         ready.ready()?;
         show(&format!("source GBIF is {}; the synthèse is ready for harvests\n", ready.source()?))?;
+        if grants_nothing {
+            show(
+                "no rights were granted: name the workers' role with --role (docs/security.md shows the three roles)\n",
+            )?;
+        }
         if let Some(source) = ready.source
             && source.url.as_deref() != Some(SOURCE_URL)
         {

@@ -7,6 +7,8 @@ use passereau_harvest::{Harvest, State, upsert_opens_at};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use crate::told::plain;
+
 /// Dates that a harvest waits for. All empty when it has ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Waits {
@@ -58,11 +60,12 @@ impl Waits {
         let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M UTC");
         let mut text = String::new();
         if let Some(since) = harvest.paused_at.filter(|_| is_paused(harvest)) {
-            let reason = harvest.paused_reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let reason = harvest.paused_reason.as_deref().map(|reason| format!(": {}", plain(reason)));
+            let reason = reason.unwrap_or_default();
             writeln!(text, "paused        since {}{reason}   (passereau harvest resume {})", time(since), harvest.id)?;
         }
         if let Some(status) = &self.download_status {
-            writeln!(text, "GBIF says     {status}")?;
+            writeln!(text, "GBIF says     {}", plain(status))?;
         }
         if let Some(at) = self.deadline_at {
             writeln!(text, "deadline      {} for GBIF's download", time(at))?;

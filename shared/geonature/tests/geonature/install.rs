@@ -108,9 +108,18 @@ async fn duplicates_of_people_do_not_stop_the_installation_ours_do() {
 #[tokio::test]
 async fn rights_are_granted_to_a_role_that_exists() {
     let database = TestDatabase::geonature().await;
-    let wanted = Wanted { role: Some("nobody-of-this-name".into()), ..Wanted::default() };
-    let missing = install(&database.pool, &wanted).await.expect_err("refused");
-    assert!(matches!(missing, GeoNatureError::NoRole { .. }), "{missing}");
+    let administrator: String =
+        sqlx::query_scalar("SELECT current_user").fetch_one(&database.pool).await.expect("role");
+    let (nobody, somebody) = (Some("nobody-of-this-name".to_owned()), Some(administrator));
+    for (option, wanted) in [
+        ("--role", Wanted { role: nobody.clone(), ..Wanted::default() }),
+        ("--state-role", Wanted { role: somebody.clone(), state_role: nobody.clone(), ..Wanted::default() }),
+        ("--reader", Wanted { role: somebody, reader: nobody, ..Wanted::default() }),
+    ] {
+        let missing = install(&database.pool, &wanted).await.expect_err("refused");
+        assert!(matches!(missing, GeoNatureError::NoRole { .. }), "{missing}");
+        assert!(missing.to_string().contains(&format!("which {option} names")), "{missing}");
+    }
 }
 
 fn psql(url: &str, script: &str) {

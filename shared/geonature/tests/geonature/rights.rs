@@ -54,6 +54,9 @@ async fn without_the_right_to_make_schemas_a_role_cannot_migrate() {
     let worker = Worker::without_rights(Variant::V2_17).await;
     let refused = passereau_database::migrate(&worker.pool().await).await.expect_err("refused");
     assert!(format!("{refused:?}").contains("42501"), "{refused:?}");
+    // It says who has to do what, and in whose name.
+    let said = refused.to_string();
+    assert!(said.contains("passereau install --role") && said.contains("passereau migrate"), "{said}");
 }
 
 #[tokio::test]
