@@ -248,7 +248,7 @@ impl Exporter {
             write::write(&shape, parts, &path)?;
             if format.is_text() {
                 passereau_formats::gzip(&path, &gz)
-                    .map_err(|source| ExportError::Format { flow: shape.flow.clone(), source })?;
+                    .map_err(|source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) })?;
             }
             Ok((path, gz))
         })
@@ -266,7 +266,10 @@ impl Exporter {
     async fn put(&self, delivery: &Delivery, extension: &str, path: &Path) -> Result<FileEntry, ExportError> {
         let key = self.key(delivery, extension)?;
         let stored = self.store.put_file(&key, path).await;
-        Ok(entry(&key, stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source })?))
+        Ok(entry(
+            &key,
+            stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
+        ))
     }
 
     async fn statuses(&self, work: &Work<'_>, delivery: &Delivery) -> Result<BTreeMap<String, FileEntry>, ExportError> {
@@ -291,7 +294,10 @@ impl Exporter {
             let broken = |problem: String| ExportError::Part { flow: delivery.flow.clone(), part: part.part, problem };
             let key = ObjectKey::parse(&part.object_key).map_err(|error| broken(error.to_string()))?;
             let file = self.store.open_seekable(&key).await;
-            open.push((part.part, file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source })?));
+            open.push((
+                part.part,
+                file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
+            ));
         }
         Ok(open)
     }

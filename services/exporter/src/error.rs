@@ -28,7 +28,7 @@ pub(crate) enum ExportError {
         /// The flow.
         flow: String,
         /// What it said.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// A file could not be written.
     #[error("writing a file of flow {flow}: {source}")]
@@ -36,7 +36,7 @@ pub(crate) enum ExportError {
         /// The flow.
         flow: String,
         /// What was wrong.
-        source: FormatError,
+        source: Box<FormatError>,
     },
     /// A scratch file.
     #[error(
@@ -87,7 +87,7 @@ impl ExportError {
     /// Whether nothing but a person's decision can help: the delivery has failed.
     pub(crate) fn is_final(&self) -> bool {
         matches!(self, Self::TooSlow { .. } | Self::Part { .. } | Self::Row { .. })
-            || matches!(self, Self::Format { source, .. } if !matches!(source, FormatError::Io { .. }))
+            || matches!(self, Self::Format { source, .. } if !matches!(**source, FormatError::Io { .. }))
     }
 
     /// What the runner does about one that is not.

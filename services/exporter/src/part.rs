@@ -139,7 +139,7 @@ fn database_or_store(error: StoreError, flow: &str) -> ExportError {
             Ok(error) => (*error).into(),
             Err(source) => ExportError::Scratch { flow: flow.to_owned(), source: std::io::Error::other(source) },
         },
-        source => ExportError::Store { flow: flow.to_owned(), source },
+        source => ExportError::Store { flow: flow.to_owned(), source: Box::new(source) },
     }
 }
 

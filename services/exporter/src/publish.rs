@@ -139,13 +139,13 @@ pub(crate) async fn store_manifest(store: &Store, manifest: &Manifest) -> Result
     let stored = store
         .put_stream(&key, stream)
         .await
-        .map_err(|source| ExportError::Store { flow: manifest.flow.clone(), source })?;
+        .map_err(|source| ExportError::Store { flow: manifest.flow.clone(), source: Box::new(source) })?;
     Ok(FileEntry { key: key.to_string(), size_bytes: stored.size_bytes, sha256: stored.sha256 })
 }
 
 /// Takes away the parts of deliveries that have ended, and the files of versions beyond those that are kept. What fails is left for the next delivery.
 pub(crate) async fn tidy(pool: &PgPool, store: &Store, flow: &Flow) -> Result<(), ExportError> {
-    let failed = |source| ExportError::Store { flow: flow.name.clone(), source };
+    let failed = |source| ExportError::Store { flow: flow.name.clone(), source: Box::new(source) };
     for delivery in ledger::with_parts(pool, &flow.name).await? {
         for part in ledger::parts(pool, delivery).await? {
             if let Ok(key) = ObjectKey::parse(&part.object_key) {

@@ -54,5 +54,8 @@ pub(crate) async fn store(
     let list = serde_json::to_string(taxa).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query("SELECT set_config('passereau.taxa', $1, true)").bind(list).execute(&mut *connection).await?;
     let rows = connection.copy_out_raw(STATUSES).await?;
-    store.put_stream(key, rows).await.map_err(|source| ExportError::Store { flow: flow.to_owned(), source })
+    store
+        .put_stream(key, rows)
+        .await
+        .map_err(|source| ExportError::Store { flow: flow.to_owned(), source: Box::new(source) })
 }

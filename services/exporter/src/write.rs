@@ -62,7 +62,7 @@ fn geometry_column(dialect: passereau_gate::Dialect) -> &'static str {
 
 /// Writes a file at a path. It blocks.
 pub(crate) fn write(shape: &Shape, parts: Vec<(i32, File)>, path: &Path) -> Result<u64, ExportError> {
-    let failed = |source| ExportError::Format { flow: shape.flow.clone(), source };
+    let failed = |source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) };
     let mut writer = passereau_formats::open(shape.format, path, &shape.layer, &shape.csv).map_err(failed)?;
     for_each_row(&shape.flow, shape.fields, parts, |row| row_into(writer.as_mut(), row).map_err(failed))?;
     writer.finish().map_err(failed)

@@ -32,8 +32,8 @@ pub use catalogue::{Contract, Role, contracts};
 pub use event::{Counts, Event, EventKind};
 pub use flow::{DeliveryEvent, DeliveryEventKind, FlowDeliver, RetentionRun};
 pub use header::{
-    ATTEMPT_HEADER, FIRST_PUBLISHED_AT_HEADER, FOREIGN_HEADER, LAST_ERROR_CHARS, LAST_ERROR_HEADER, ORIGIN_HEADER, TRACEPARENT_HEADER,
-    TRACESTATE_HEADER,
+    ATTEMPT_HEADER, FIRST_PUBLISHED_AT_HEADER, FOREIGN_HEADER, LAST_ERROR_CHARS, LAST_ERROR_HEADER, ORIGIN_HEADER,
+    TRACEPARENT_HEADER, TRACESTATE_HEADER,
 };
 pub use message::{DecodeError, MAX_BODY_BYTES, Message, VERSION_HEADER, decode};
 pub use request::{HarvestApprove, HarvestRequest, Origin, RequestProblem};

@@ -74,7 +74,11 @@ async fn main() -> anyhow::Result<()> {
     ensure!(fleet.sandbox.credential_leaks() == 0, "the GBIF password reached the file server");
     let fetched = partner::fetch(&fleet, folder.path(), gateway).await?;
     ensure!(fetched.rows > 0, "the flow holds no row");
-    ensure!(fetched.rows + fetched.withheld == one.inserted, "{fetched:?} is not the synthèse, which has {} rows", one.inserted);
+    ensure!(
+        fetched.rows + fetched.withheld == one.inserted,
+        "{fetched:?} is not the synthèse, which has {} rows",
+        one.inserted
+    );
     fleet.stop().await?;
     println!(
         "demo: ok records={} inserted={} updated={} unchanged={} rejected={} flow_rows={} withheld={} seconds={seconds:.1}",

@@ -102,7 +102,8 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     let sandbox =
         SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
     let environment = vec![("PASSEREAU_LOG", "debug".to_owned())];
-    let fleet = Fleet::start(FleetConfig { sandbox, environment, with_flows: true, ..FleetConfig::default() }).await.unwrap();
+    let fleet =
+        Fleet::start(FleetConfig { sandbox, environment, with_flows: true, ..FleetConfig::default() }).await.unwrap();
     let planted = planted(&fleet);
     sqlx::raw_sql(
         "CREATE TABLE public.every_message (message jsonb);

@@ -66,7 +66,8 @@ pub async fn fetch(fleet: &Fleet, folder: &Path, gateway: SocketAddr) -> anyhow:
         ensure!(started.elapsed() < PATIENCE, "the flow was not delivered within {} s: {status}", PATIENCE.as_secs());
     };
     let manifest: Value = serde_json::from_slice(&manifest).context("reading the manifest")?;
-    let withheld = manifest["withheld"].as_array().into_iter().flatten().filter_map(|tally| tally["records"].as_i64()).sum();
+    let withheld =
+        manifest["withheld"].as_array().into_iter().flatten().filter_map(|tally| tally["records"].as_i64()).sum();
     let (status, csv) = get(gateway, "/flows/demo/latest.csv", token).await?;
     ensure!(status == 200, "the file is answered with {status}");
     let (refused, _) = get(gateway, "/flows/demo/latest.csv", "psr_wrong").await?;
@@ -75,7 +76,11 @@ pub async fn fetch(fleet: &Fleet, folder: &Path, gateway: SocketAddr) -> anyhow:
     let lines = csv.iter().filter(|byte| **byte == b'\n').count();
     let rows = manifest["rows"].as_i64().context("the manifest counts no rows")?;
     ensure!(lines as i64 > rows, "the file has {lines} lines for {rows} rows");
-    println!("  flow demo: {rows} rows in {} bytes of CSV, {withheld} records withheld, fetched after {:.1} s", csv.len(), started.elapsed().as_secs_f64());
+    println!(
+        "  flow demo: {rows} rows in {} bytes of CSV, {withheld} records withheld, fetched after {:.1} s",
+        csv.len(),
+        started.elapsed().as_secs_f64()
+    );
     Ok(Fetched { rows, withheld })
 }
 
