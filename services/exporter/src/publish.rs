@@ -51,7 +51,7 @@ pub(crate) fn digest(flow: &Flow, parts: &[StoredPart], references: &Value) -> S
     hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The versions of what the rows refer to: TAXREF and the sensitivity rules.
+/// The versions of what the rows refer to: TAXREF and, where the role may read them, the sensitivity rules.
 pub(crate) async fn references(pool: &PgPool) -> Result<Value, sqlx::Error> {
     let has_versions: bool =
         sqlx::query_scalar("SELECT to_regclass('taxonomie.t_meta_taxref') IS NOT NULL").fetch_one(pool).await?;
@@ -64,12 +64,22 @@ pub(crate) async fn references(pool: &PgPool) -> Result<Value, sqlx::Error> {
     } else {
         None
     };
-    let (rules, newest): (i64, Option<chrono::NaiveDateTime>) = sqlx::query_as(
-        "SELECT count(*), max(greatest(meta_create_date, meta_update_date)) FROM gn_sensitivity.t_sensitivity_rules WHERE active",
+    let may_read: bool = sqlx::query_scalar(
+        "SELECT has_schema_privilege('gn_sensitivity', 'USAGE') AND has_table_privilege('gn_sensitivity.t_sensitivity_rules', 'SELECT')",
     )
     .fetch_one(pool)
     .await?;
-    Ok(json!({"taxref_version": taxref, "sensitivity": {"active_rules": rules, "newest_rule": newest}}))
+    let sensitivity = if may_read {
+        let (rules, newest): (i64, Option<chrono::NaiveDateTime>) = sqlx::query_as(
+            "SELECT count(*), max(greatest(meta_create_date, meta_update_date)) FROM gn_sensitivity.t_sensitivity_rules WHERE active",
+        )
+        .fetch_one(pool)
+        .await?;
+        json!({"active_rules": rules, "newest_rule": newest})
+    } else {
+        Value::Null
+    };
+    Ok(json!({"taxref_version": taxref, "sensitivity": sensitivity}))
 }
 
 /// What GBIF asks to be cited (<https://www.gbif.org/citation-guidelines>), for the harvests behind the rows.

@@ -21,9 +21,11 @@ const STATUSES: &str = "COPY (
     WHERE b.cd_ref IN (SELECT value::integer FROM jsonb_array_elements_text(current_setting('passereau.taxa')::jsonb) AS value)
     ORDER BY b.cd_ref, b.cd_type_statut, b.cd_sig, b.code_statut, b.cd_nom) TO STDOUT (FORMAT csv, HEADER true, DELIMITER ';')";
 
-/// Whether the database knows statuses.
+/// Whether the database knows statuses, and this role may read them.
 pub(crate) async fn are_known(pool: &PgPool) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT to_regclass('taxonomie.v_bdc_status') IS NOT NULL").fetch_one(pool).await
+    sqlx::query_scalar("SELECT COALESCE(has_table_privilege(to_regclass('taxonomie.v_bdc_status'), 'SELECT'), false)")
+        .fetch_one(pool)
+        .await
 }
 
 /// The accepted names of the delivered rows. It blocks.
