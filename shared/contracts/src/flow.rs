@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::Message;
 
-/// Make a new delivery of a flow. While one is being made, the request joins it; a flow that is suspended, ended or not approved answers with
+/// Make a new delivery of a flow. While one is being made, the request waits for its end and then makes another; a flow that is suspended, ended or not approved answers with
 /// `delivery.failed`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
