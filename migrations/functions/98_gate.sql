@@ -1,25 +1,31 @@
 -- The gate: up to which precision a row of the synthèse may leave, and whether its licence lets it.
 --
 -- The tables of state/0018_gate.sql decide; whatever they do not know does not leave. The queries of shared/gate (rows that leave
--- exactly, rows that leave as an area, and why the others do not) are made of these views and functions and of nothing else.
+-- exactly, rows that leave as an area, and why the others do not) are made of these functions and of nothing else.
 --
--- Cost: two small views that are hashed once, and expressions that PostgreSQL inlines. Locks: none.
+-- Functions and no views: a view of ours on a table of GeoNature would stand in the way of its migrations.
+--
+-- Cost: small sets that are hashed once, and expressions that PostgreSQL inlines. Locks: none.
 SET check_function_bodies = off;
 
 -- Levels by the id that the synthèse holds. A level without a label does not leave either: the partner could not be told what it is.
-CREATE OR REPLACE VIEW passereau.gate_level AS
+CREATE OR REPLACE FUNCTION passereau.gate_level() RETURNS TABLE (id_nomenclature integer, code text, label text, "precision" text, area_type text)
+LANGUAGE sql STABLE AS $$
 SELECT n.id_nomenclature, n.cd_nomenclature::text AS code, n.label_default::text AS label,
        CASE WHEN n.label_default ~ '[[:alnum:]]' THEN COALESCE(l.precision, 'unknown') ELSE 'unknown' END AS precision, l.area_type
 FROM ref_nomenclatures.t_nomenclatures n
 JOIN ref_nomenclatures.bib_nomenclatures_types t ON t.id_type = n.id_type AND t.mnemonique = 'SENSIBILITE'
-LEFT JOIN passereau.sensitivity_level l ON l.code = btrim(n.cd_nomenclature);
+LEFT JOIN passereau.sensitivity_level l ON l.code = btrim(n.cd_nomenclature)
+$$;
 
 -- The producers' wishes by the id that the synthèse holds.
-CREATE OR REPLACE VIEW passereau.gate_wish AS
+CREATE OR REPLACE FUNCTION passereau.gate_wish() RETURNS TABLE (id_nomenclature integer, "precision" text, area_type text)
+LANGUAGE sql STABLE AS $$
 SELECT n.id_nomenclature, COALESCE(w.precision, 'unknown') AS precision, w.area_type
 FROM ref_nomenclatures.t_nomenclatures n
 JOIN ref_nomenclatures.bib_nomenclatures_types t ON t.id_type = n.id_type AND t.mnemonique = 'NIV_PRECIS'
-LEFT JOIN passereau.diffusion_wish w ON w.code = btrim(n.cd_nomenclature);
+LEFT JOIN passereau.diffusion_wish w ON w.code = btrim(n.cd_nomenclature)
+$$;
 
 -- exact, area or none. `sensitive` is what the flow does with sensitive records: blurred, excluded or precise. By the standard the wish
 -- concerns records that are not sensitive (PnX-SI/GeoNature issue 1711); "no diffusion" holds in every flow.
@@ -81,9 +87,10 @@ CREATE OR REPLACE FUNCTION passereau.selected(of_key text) RETURNS text[] LANGUA
 $$;
 
 -- What becomes of each column when its record leaves as an area, by type of area; a column that is not in the object is emptied.
-CREATE OR REPLACE VIEW passereau.gate_rules AS
+CREATE OR REPLACE FUNCTION passereau.gate_rules() RETURNS TABLE (area_type text, treatments jsonb) LANGUAGE sql STABLE AS $$
 SELECT t.type_code::text AS area_type, jsonb_object_agg(f.field, f.treatment) AS treatments
 FROM ref_geo.bib_areas_types t
 CROSS JOIN LATERAL (SELECT DISTINCT ON (r.field) r.field, r.treatment FROM passereau.blur_rule r
                     WHERE r.area_type IN (t.type_code, '*') ORDER BY r.field, r.area_type = '*') f
-GROUP BY t.type_code;
+GROUP BY t.type_code
+$$;

@@ -18,8 +18,8 @@ FROM gn_synthese.synthese s";
 const JUDGED: &str = "
 JOIN taxonomie.taxref t ON t.cd_nom = s.cd_nom
 JOIN gn_synthese.t_sources src ON src.id_source = s.id_source
-LEFT JOIN passereau.gate_level lv ON lv.id_nomenclature = s.id_nomenclature_sensitivity
-LEFT JOIN passereau.gate_wish w ON w.id_nomenclature = s.id_nomenclature_diffusion_level
+LEFT JOIN passereau.gate_level() lv ON lv.id_nomenclature = s.id_nomenclature_sensitivity
+LEFT JOIN passereau.gate_wish() w ON w.id_nomenclature = s.id_nomenclature_diffusion_level
 LEFT JOIN passereau.licence li ON li.spelling = passereau.licence_spelling(s.additional_data ->> 'license')
 CROSS JOIN LATERAL (
     SELECT passereau.gate_precision((SELECT passereau.selection() ->> 'sensitive'), lv.precision, s.id_nomenclature_diffusion_level, w.precision) AS precision,
@@ -266,7 +266,7 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
              FROM (SELECT {NAME} AS gate_name, placed.id_area AS gate_area, lv.label AS gate_level, g.area_type AS gate_type, g.licence AS gate_licence{columns}
                    FROM placed JOIN gn_synthese.synthese s ON s.id_synthese = placed.id_synthese{JUDGED}
                    JOIN areas a ON a.id_area = placed.id_area
-                   LEFT JOIN passereau.gate_rules rules ON rules.area_type = g.area_type{joins}
+                   LEFT JOIN passereau.gate_rules() rules ON rules.area_type = g.area_type{joins}
                    WHERE g.precision = 'area' AND {LICENSED}
                    ORDER BY gate_name) r{SHAPE}
              ORDER BY r.gate_name) TO STDOUT",

@@ -260,17 +260,7 @@ const STATE: &[Group] = &[
         feature: Feature::Harvest,
         doing: "seeing the schemas that it reads of",
         privileges: &["USAGE"],
-        on: &[Schema("gn_synthese"), Schema("gn_meta"), Schema("ref_nomenclatures"), Schema("ref_geo")],
-    },
-    Group {
-        feature: Feature::Harvest,
-        doing: "flows: naming the sensitivity levels and the types of areas in the views of the gate",
-        privileges: &["SELECT"],
-        on: &[
-            Table("ref_nomenclatures.t_nomenclatures"),
-            Table("ref_nomenclatures.bib_nomenclatures_types"),
-            Table("ref_geo.bib_areas_types"),
-        ],
+        on: &[Schema("gn_synthese"), Schema("gn_meta")],
     },
     Group {
         feature: Feature::Harvest,
