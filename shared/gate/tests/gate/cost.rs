@@ -18,7 +18,7 @@ const FILL: &str = "
            (SELECT max(id_dataset) FROM gn_meta.t_datasets), CASE WHEN n % 2 = 0 THEN 65133 ELSE 4001 END, 'Nom cité', day, day, 'Camille Dupont', geom, ST_Transform(geom, 4326),
            ref_nomenclatures.get_id_nomenclature('SENSIBILITE', CASE n % 40 WHEN 1 THEN '1' WHEN 2 THEN '2' WHEN 3 THEN '2' WHEN 4 THEN '3' WHEN 5 THEN '4' ELSE '0' END),
            CASE n % 20 WHEN 7 THEN ref_nomenclatures.get_id_nomenclature('NIV_PRECIS', '2') END,
-           jsonb_build_object('license', 'CC_BY_4_0', 'rightsHolder', 'Claude Martin', 'datasetKey', '50c9509d-22c7-4a22-a47d-8c48425ef4a7', 'basisOfRecord', 'HUMAN_OBSERVATION'),
+           jsonb_build_object('license', 'CC_BY_4_0', 'rightsHolder', 'Claire Martin', 'datasetKey', '50c9509d-22c7-4a22-a47d-8c48425ef4a7', 'basisOfRecord', 'HUMAN_OBSERVATION'),
            n::text, 'Lieu ' || n, repeat('Un commentaire. ', 5)
     FROM generate_series(1, 300000) n,
          LATERAL (SELECT ST_SetSRID(ST_MakePoint(600001 + (n * 7919::bigint) % 449990, 6320001 + (n * 104729::bigint) % 359990), 2154) AS geom, '2020-01-01'::timestamp + interval '1 minute' * n AS day) x;

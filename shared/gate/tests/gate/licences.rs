@@ -80,7 +80,7 @@ async fn gbif_rows_bear_licence_holder_and_citation() {
              VALUES ('50c9509d-22c7-4a22-a47d-8c48425ef4a7', 'iNaturalist', 'iNaturalist contributors. https://doi.org/10.15468/ab3s5x')",
         )
         .await;
-    let data = json!({ "license": "CC_BY_4_0", "rightsHolder": "Claude Martin", "datasetKey": "50c9509d-22c7-4a22-a47d-8c48425ef4a7" });
+    let data = json!({ "license": "CC_BY_4_0", "rightsHolder": "Claire Martin", "datasetKey": "50c9509d-22c7-4a22-a47d-8c48425ef4a7" });
     platform
         .record(Some("0"), json!({ "source": "GBIF", "entity_source_pk_value": "12", "additional_data": data }))
         .await;
@@ -92,13 +92,13 @@ async fn gbif_rows_bear_licence_holder_and_citation() {
         )
         .await;
     let row = platform.gate(&everything()).await.one_exact();
-    assert_eq!(row.value("rights_holder"), Some("Claude Martin"));
+    assert_eq!(row.value("rights_holder"), Some("Claire Martin"));
     assert!(row.value("citation").expect("citation").contains("10.15468/ab3s5x"));
     assert_eq!(row.harvest.as_deref(), Some("01970000-0000-7000-8000-000000000001"));
     platform
         .execute("UPDATE gn_synthese.synthese SET id_nomenclature_sensitivity = ref_nomenclatures.get_id_nomenclature('SENSIBILITE', '2')")
         .await;
     let row = platform.gate(&everything()).await.one_blurred();
-    assert_eq!(row.value("rights_holder"), Some("Claude Martin"));
+    assert_eq!(row.value("rights_holder"), Some("Claire Martin"));
     assert_eq!((row.value("licence"), row.value("citation"), row.harvest.as_deref()), (Some("CC-BY-4.0"), None, None));
 }
