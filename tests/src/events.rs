@@ -17,12 +17,12 @@ impl Fleet {
     ///
     /// # Errors
     /// Those of the broker.
-    pub async fn listen(&self) -> anyhow::Result<()> {
+    pub(crate) async fn listen(&self) -> anyhow::Result<()> {
         topology::listen(&self.broker, EAR, "#").await?;
         Ok(())
     }
 
-    /// The events that were published since [`Fleet::listen`], by their identity: the kind of each. One that was published twice has one
+    /// The events that were published since the start ([`FleetConfig::listens`](crate::FleetConfig::listens)), by their identity: the kind of each. One that was published twice has one
     /// identity.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub struct FleetConfig {
     pub environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
     /// Whether the workers of flows and schedules ([`FLOW_WORKERS`]) are started as well.
     pub with_flows: bool,
+    /// Whether the test hears the events ([`Fleet::heard`]). Its queue is made before the workers start: RabbitMQ (3.10.8) forgets for good a
+    /// quorum queue that was declared less than half a second before it is killed, <https://github.com/rabbitmq/ra> keeps their names so.
+    pub listens: bool,
     /// Where the workers find RabbitMQ, if not where the test does: a proxy in front of it.
     pub amqp_url: Option<String>,
 }
@@ -124,7 +127,7 @@ impl Fleet {
     /// A server is missing, a program is not built, or a command of the preparation fails; its words are in the error.
     pub async fn start(config: FleetConfig) -> anyhow::Result<Self> {
         let in_one_process = config.in_one_process;
-        let (copies, is_prepared) = (config.copies.unwrap_or(1), config.prepared.is_some());
+        let (copies, is_prepared, listens) = (config.copies.unwrap_or(1), config.prepared.is_some(), config.listens);
         let mut absent = config.absent.clone();
         if !config.with_flows {
             absent.extend(FLOW_WORKERS);
@@ -134,6 +137,9 @@ impl Fleet {
             fleet.install().await?;
         }
         fleet.run_command(&["topology", "apply"]).await?;
+        if listens {
+            fleet.listen().await?;
+        }
         if in_one_process {
             fleet.spawn("passereau", "passereau", &["up"])?;
         } else {

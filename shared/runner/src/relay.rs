@@ -4,12 +4,16 @@
 //! once the broker has confirmed them, work for `passereau.sent`; both in one short transaction. A relay that dies in between leaves the rows,
 //! and they are published again under the same `message_id`, which the inbox of the receiver knows. The relay is woken by
 //! `NOTIFY`, by the due date of the next row, and by a timer in case a notification was lost.
+//!
+//! Events go beside work, in rounds of their own: RabbitMQ confirms an event when the queue of every listener has it, so that one broken
+//! or full queue of a stranger leaves it unconfirmed. That must hold up no work, and the other listeners get the event again with each
+//! attempt; so the attempts become rarer. Nothing is given up: a queue that is mended gets what it missed.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use passereau_broker::{Exchange, Outgoing, Publisher};
+use passereau_broker::{Exchange, Outgoing, PublishError, Publisher};
 use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
-use tokio::time::timeout;
+use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,6 +33,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const DEAF: Duration = Duration::from_secs(1);
 /// What could not be published waits this long.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The longest time between two attempts at an event that some listener's queue does not take.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// How long the statements of one round may take before PostgreSQL counts as away.
 const STATEMENTS: Duration = Duration::from_secs(30);
 
@@ -76,10 +82,52 @@ pub(crate) async fn run(
     confirm_timeout: Duration,
 ) {
     let patience = STATEMENTS + confirm_timeout;
+    let look = Notify::new();
+    tokio::join!(
+        relay_work(&pool, &publisher, &metrics, &postgres, &stop, patience, &look),
+        relay_events(&pool, &publisher, &metrics, &stop, patience, &look),
+    );
+}
+
+/// Each round of events begins with one of work: that one hears notifications.
+async fn relay_events(
+    pool: &PgPool,
+    publisher: &Publisher,
+    metrics: &Metrics,
+    stop: &CancellationToken,
+    patience: Duration,
+    look: &Notify,
+) {
+    loop {
+        let stopping = stop.is_cancelled();
+        let full = within(patience, relay_once(pool, publisher, metrics, Exchange::Events)).await;
+        if stopping {
+            return;
+        }
+        if matches!(full, Ok(true)) {
+            continue;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = look.notified() => {}
+        }
+    }
+}
+
+async fn relay_work(
+    pool: &PgPool,
+    publisher: &Publisher,
+    metrics: &Metrics,
+    postgres: &Light,
+    stop: &CancellationToken,
+    patience: Duration,
+    look: &Notify,
+) {
     let mut listener: Option<PgListener> = None;
     loop {
         let stopping = stop.is_cancelled();
-        let full = match within(patience, relay_once(&pool, &publisher, &metrics)).await {
+        look.notify_one();
+        let full = match within(patience, relay_once(pool, publisher, metrics, Exchange::Work)).await {
             Ok(full) => full,
             Err(error) => {
                 tracing::warn!(%error, "the outbox could not be relayed");
@@ -92,10 +140,10 @@ pub(crate) async fn run(
         if full {
             continue;
         }
-        let state = within(STATEMENTS, outbox(&pool)).await;
-        let sleep = until_next(state, &metrics, &postgres);
+        let state = within(STATEMENTS, outbox(pool)).await;
+        let sleep = until_next(state, metrics, postgres);
         if listener.is_none() {
-            listener = listen(&pool).await;
+            listener = listen(pool).await;
         }
         let Some(ears) = listener.as_mut() else {
             tokio::select! {
@@ -162,21 +210,27 @@ fn until_next(state: Result<Waiting, sqlx::Error>, metrics: &Metrics, postgres: 
     }
 }
 
-/// Publishes one batch; `true` when there may be more.
-async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> Result<bool, sqlx::Error> {
+/// Publishes one batch for one exchange; `true` when there may be more.
+async fn relay_once(
+    pool: &PgPool,
+    publisher: &Publisher,
+    metrics: &Metrics,
+    exchange: Exchange,
+) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
     let due: Vec<Due> = sqlx::query_as(
         "SELECT id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt
-         FROM passereau.outbox WHERE due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED",
+         FROM passereau.outbox WHERE due_at <= now() AND exchange = $2 ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED",
     )
     .bind(BATCH)
+    .bind(if exchange == Exchange::Work { "work" } else { "events" })
     .fetch_all(&mut *tx)
     .await?;
     if due.is_empty() {
         return Ok(false);
     }
     let full = due.len() as i64 == BATCH;
-    let (mut sent, mut held, mut unsendable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sent, mut held, mut unconfirmed, mut unsendable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
     match fault::disorder() {
         Some(Disorder::Twice) => drop(publisher.publish(batch.clone()).await),
@@ -200,6 +254,10 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
                 metrics.dead_letter("unknown", DeadLetterReason::Rejected, &error.to_string());
                 unsendable.push(id);
             }
+            Err(error @ PublishError::Unknown { .. }) if message.exchange == Exchange::Events => {
+                tracing::warn!(message_id = %id, kind = message.kind, %error, "the queue of some listener does not take the event, once more later");
+                unconfirmed.push(id);
+            }
             Err(error) => {
                 tracing::warn!(message_id = %id, %error, "message stays in the outbox");
                 held.push(id);
@@ -222,8 +280,18 @@ async fn relay_once(pool: &PgPool, publisher: &Publisher, metrics: &Metrics) -> 
         .bind(PAUSE.as_secs_f64())
         .execute(&mut *tx)
         .await?;
+    sqlx::query(
+        "UPDATE passereau.outbox
+         SET due_at = now() + make_interval(secs => least($3, $2 * 2.0 ^ least(attempt, 30))), attempt = attempt + 1
+         WHERE id = ANY($1)",
+    )
+    .bind(&unconfirmed)
+    .bind(PAUSE.as_secs_f64())
+    .bind(LONGEST_PAUSE.as_secs_f64())
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await?;
-    metrics.outbox_relayed(sent.len() as u64, held.len() as u64);
+    metrics.outbox_relayed(sent.len() as u64, (held.len() + unconfirmed.len()) as u64);
     Ok(full && held.is_empty())
 }
 

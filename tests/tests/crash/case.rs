@@ -61,7 +61,6 @@ impl Case {
 /// A way without any fault.
 pub async fn undisturbed(stage: &Stage, way: Way) -> Result<Outcome> {
     let mut fleet = Fleet::start(config(stage, way).await?).await?;
-    fleet.listen().await?;
     let id = way.begin(&mut fleet, 1).await?;
     let harvest = run_to_its_end(&mut fleet, id).await?;
     let outcome = settled(&mut fleet, &harvest, way).await?;
@@ -109,6 +108,7 @@ pub async fn config(stage: &Stage, way: Way) -> Result<FleetConfig> {
     Ok(FleetConfig {
         sandbox,
         prepared: Some(prepared),
+        listens: true,
         environment: environment.map(|(name, value)| (name, value.to_owned())).into(),
         ..FleetConfig::default()
     })
@@ -158,7 +158,6 @@ async fn run(stage: &Stage, fault: &Fault, baseline: &Baseline) -> Result<Passed
         Fault::KilledAgainAndAgain | Fault::ServersKilled(..) | Fault::QueueDeleted(_) => {}
     }
     let mut fleet = Fleet::start(config).await?;
-    fleet.listen().await?;
     // The relay doubles what the fleet sends, the test what it sends itself.
     let id = way.begin(&mut fleet, if *fault == Fault::Twice { 2 } else { 1 }).await?;
     let mut at = Instant::now();
@@ -377,7 +376,11 @@ pub async fn nothing_left(fleet: &mut Fleet) -> Result<()> {
         match left_over(fleet, &pool).await {
             Ok(None) => return Ok(()),
             Ok(Some(left)) => {
-                ensure!(started.elapsed() < DEADLINE, "after the end of the harvest there are still {left}")
+                ensure!(
+                    started.elapsed() < DEADLINE,
+                    "after the end of the harvest there are still {left}\n{}",
+                    complaints(fleet)
+                )
             }
             // The broker may just be coming back.
             Err(error) => ensure!(started.elapsed() < DEADLINE, "{error:#}"),

@@ -157,7 +157,23 @@ pub async fn left_over(fleet: &Fleet, pool: &PgPool) -> Result<Option<String>> {
         (i64::from(waiting), "messages in queues"),
         (i64::from(fleet.waiting_dead().await?), "messages in the dead queue"),
     ];
-    let words: Vec<String> =
+    let mut words: Vec<String> =
         left.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    if outbox > 0 {
+        words.push(of_the_outbox(pool).await?);
+    }
     Ok((!words.is_empty()).then(|| words.join(", ")))
+}
+
+/// Which rows the outbox holds, for people who look for the reason.
+async fn of_the_outbox(pool: &PgPool) -> Result<String> {
+    let rows: Vec<String> = sqlx::query_scalar(
+        "SELECT concat_ws(' ', exchange, routing_key, 'attempt', attempt,
+                          CASE WHEN due_at = 'infinity' THEN 'parked' ELSE 'due in ' || round(extract(epoch FROM due_at - now())) || ' s' END,
+                          headers)
+         FROM passereau.outbox ORDER BY due_at",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(format!("in the outbox: {}", rows.join("; ")))
 }

@@ -177,3 +177,76 @@ async fn of_a_message_that_is_too_large_the_beginning_is_kept() {
     assert_eq!(listed.iter().map(|letter| letter.body.as_deref()).collect::<Vec<_>>(), [None]);
     bench.finish().await;
 }
+
+/// A queue of a listener that takes no message and says so.
+async fn full_queue(bench: &Bench) -> (lapin::Connection, String) {
+    let connection = lapin::Connection::connect(&passereau_testing::amqp_url(), lapin::ConnectionProperties::default())
+        .await
+        .unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let (events, name) = (Exchange::Events.name(bench.broker.prefix()), format!("{}.full", bench.broker.prefix()));
+    let mut arguments = lapin::types::FieldTable::default();
+    arguments.insert("x-max-length".into(), lapin::types::AMQPValue::LongInt(0));
+    arguments.insert("x-overflow".into(), lapin::types::AMQPValue::LongString("reject-publish".into()));
+    let options = lapin::options::QueueDeclareOptions { auto_delete: true, ..Default::default() };
+    channel.queue_declare(name.as_str().into(), options, arguments).await.unwrap();
+    let bound = Default::default();
+    channel
+        .queue_bind(name.as_str().into(), events.as_str().into(), "#".into(), bound, Default::default())
+        .await
+        .unwrap();
+    (connection, name)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_one_listener_cannot_take_comes_ever_more_rarely_and_once_its_queue_is_gone_leaves() {
+    let bench = Bench::start([]).await;
+    let (connection, queue) = full_queue(&bench).await;
+    let harvest = bench.harvest().await;
+    let pool = &bench.database.pool;
+    sqlx::query(
+        "INSERT INTO passereau.outbox (id, exchange, routing_key, body)
+         VALUES (gen_random_uuid(), 'events', 'harvest.started', '{}')",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let ahead = async |attempts: i32| {
+        wait_until("an attempt", SOON, async || {
+            sqlx::query_scalar::<_, f64>(
+                "SELECT extract(epoch FROM due_at - now())::float8 FROM passereau.outbox WHERE exchange = 'events' AND attempt = $1",
+            )
+            .bind(attempts)
+            .fetch_optional(pool)
+            .await
+            .unwrap()
+        })
+        .await
+    };
+    let due_now = async || {
+        sqlx::query("UPDATE passereau.outbox SET due_at = now() WHERE exchange = 'events'")
+            .execute(pool)
+            .await
+            .unwrap();
+    };
+    let first = ahead(1).await;
+    due_now().await;
+    ahead(2).await;
+    due_now().await;
+    let third = ahead(3).await;
+    assert!(third > 2.0 * first, "{first} s, then {third} s");
+    bench.publish(bench.message(harvest)).await;
+    bench.worked(harvest).await;
+    topology::delete_queue(&bench.broker, &queue).await.unwrap();
+    due_now().await;
+    wait_until("an outbox without events", SOON, async || {
+        let left: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.outbox WHERE exchange = 'events'")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        (left == 0).then_some(())
+    })
+    .await;
+    drop(connection);
+    bench.finish().await;
+}
