@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, test and demonstrate Passereau on Debian or Ubuntu: PostgreSQL with PostGIS, RabbitMQ, a
-# linker and small tools from the distribution, cargo-deny and cargo-fuzz from source.
+# linker and small tools from the distribution, cargo-deny and cargo-fuzz from source, a stand-in S3 server from PyPI.
 #
 # Does nothing twice: when all is there it ends within a second or two. Starts no system service and makes no cluster: the servers of
 # tests are private ones (passereau-platform). `SKIP_CARGO_DENY=1` leaves cargo-deny out; only `make check` needs it,
@@ -50,6 +50,7 @@ missing_packages() {
     # The validators of the contracts run on Node: make check-contracts.
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3 python3-venv # the S3 server of the tests: scripts/s3
     # The foreign client of the documentation's example is the distribution's, for the distribution's Python.
     [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import pika' 2>/dev/null || echo python3 python3-pika
 }
@@ -179,4 +180,16 @@ if [ -z "${SKIP_CARGO_FUZZ:-}" ] && ! command -v cargo-fuzz >/dev/null && [ ! -x
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_INCREMENTAL=false CARGO_TARGET_DIR="$tools/build" \
         cargo install cargo-fuzz --version "$CARGO_FUZZ_VERSION" --locked --root "$tools" --profile dev
     rm -rf "$tools/build"
+fi
+
+# --- a server of the S3 kind ---------------------------------------------------------------------------------------------------
+
+# Tests that need one fail without it, and say so.
+s3=$tools/s3
+if ! cmp -s scripts/s3/requirements.txt "$s3/requirements.txt"; then
+    say "installing a server of the S3 kind for tests (moto)"
+    rm -rf "$s3"
+    python3 -m venv "$s3"
+    "$s3/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement scripts/s3/requirements.txt
+    cp scripts/s3/requirements.txt "$s3/requirements.txt"
 fi

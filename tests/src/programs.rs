@@ -1,5 +1,6 @@
 //! The programs under test, next to this one in cargo's target folder.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -23,4 +24,13 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
         path.display()
     );
     Ok(path)
+}
+
+/// An address of this machine that nobody listens on.
+///
+/// # Errors
+/// The system has no port left.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+    listener.local_addr().context("looking for a free port")
 }

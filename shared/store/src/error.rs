@@ -10,7 +10,7 @@ use crate::key::ObjectKey;
 pub enum StoreError {
     /// The configured URL cannot be used. It is not shown: it may hold credentials.
     #[error(
-        "the object store cannot be opened: {problem}; set PASSEREAU_STORE_URL to a folder such as file:///var/lib/passereau/store"
+        "the object store cannot be opened: {problem}; set PASSEREAU_STORE_URL to a folder such as file:///var/lib/passereau/store, or to a bucket such as s3://bucket/passereau"
     )]
     Url {
         /// What is wrong with it.
@@ -24,6 +24,19 @@ pub enum StoreError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What is said of the bucket cannot be used.
+    #[error(
+        "the object store cannot be opened in bucket `{bucket}`: {reason}; see the variables AWS_… of this process"
+    )]
+    Bucket {
+        /// The bucket.
+        bucket: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The key of a bucket cannot be had.
+    #[error("the object store cannot be opened: {0}")]
+    Secret(#[from] passereau_secret::SecretError),
     /// There is no object of that key.
     #[error(
         "object `{key}` is not in the store: put the file there (below PASSEREAU_STORE_URL) under this key, then replay the dead letter"
@@ -89,7 +102,9 @@ impl StoreError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Url { .. } | Self::NotFound { .. } | Self::Outside { .. } => false,
+            Self::Url { .. } | Self::Bucket { .. } | Self::Secret(_) | Self::NotFound { .. } | Self::Outside { .. } => {
+                false
+            }
             Self::Folder { .. } | Self::Unreadable { .. } | Self::Input { .. } | Self::Scratch { .. } => true,
             Self::Object { source, .. } => !matches!(
                 source,

@@ -11,9 +11,10 @@ use futures_util::{Stream, StreamExt, TryStreamExt, pin_mut};
 use object_store::local::LocalFileSystem;
 use object_store::{GetResultPayload, ObjectStore, ObjectStoreExt};
 
-use crate::config::StoreConfig;
+use crate::config::{Place, StoreConfig};
 use crate::error::StoreError;
 use crate::key::ObjectKey;
+use crate::s3;
 use crate::scratch::{Scratch, free_bytes};
 use crate::upload::{BLOCK_BYTES, Stored, Upload, hash};
 
@@ -36,15 +37,21 @@ impl Store {
     /// Opens the store; makes its folder and the scratch folder where they are missing.
     ///
     /// # Errors
-    /// The URL is not understood, or a folder cannot be made or written to.
+    /// The URL is not understood, a folder cannot be made or written to, or what is said of a bucket is no use.
     pub fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let folder = config.folder()?;
-        let failed = |source| StoreError::Folder { folder: folder.clone(), source };
-        std::fs::create_dir_all(&folder).map_err(failed)?;
-        let objects = LocalFileSystem::new_with_prefix(&folder)
-            .map_err(|source| failed(std::io::Error::other(source)))?
-            .with_fsync(true);
-        Ok(Self { objects: Arc::new(objects), scratch: Scratch::open(&config.scratch)?, folder: Some(folder) })
+        let scratch = Scratch::open(&config.scratch)?;
+        let (objects, folder): (Arc<dyn ObjectStore>, _) = match config.place()? {
+            Place::Folder(folder) => {
+                let failed = |source| StoreError::Folder { folder: folder.clone(), source };
+                std::fs::create_dir_all(&folder).map_err(failed)?;
+                let objects = LocalFileSystem::new_with_prefix(&folder)
+                    .map_err(|source| failed(std::io::Error::other(source)))?
+                    .with_fsync(true);
+                (Arc::new(objects), Some(folder))
+            }
+            Place::Bucket { bucket, prefix } => (s3::open(&bucket, &prefix)?, None),
+        };
+        Ok(Self { objects, folder, scratch })
     }
 
     /// Stores a stream. The object becomes visible when the stream has ended well and all of it is on disk.

@@ -4,6 +4,7 @@
 
 mod approval;
 mod archives;
+mod bucket;
 mod budget;
 mod dead;
 mod faults;

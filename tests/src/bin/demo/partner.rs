@@ -1,7 +1,7 @@
 //! The other half of the demonstration: a flow is agreed, delivered, and fetched over HTTP by its partner.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -36,12 +36,6 @@ pub struct Fetched {
     pub rows: i64,
     /// Records that the manifest counts as withheld.
     pub withheld: i64,
-}
-
-/// An address of this machine that nobody listens on.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-    listener.local_addr().context("looking for a free port")
 }
 
 /// Agrees on the flow, waits for its delivery and fetches it.
