@@ -114,8 +114,7 @@ impl Prepared {
     /// A copy for one fleet.
     pub async fn copy(&self) -> (TestDatabase, Roles) {
         let copy = self.0.database.copy().await;
-        let Roles { state, writer, reader } = &self.0.roles;
-        let roles = Roles { state: state.in_copy(&copy), writer: writer.in_copy(&copy), reader: reader.in_copy(&copy) };
+        let roles = self.0.roles.in_copy(&copy);
         (copy, roles)
     }
 }
@@ -153,10 +152,11 @@ impl Fleet {
 
     /// As the database's administrator, for the roles of the fleet; everything else as one of them.
     async fn install(&self) -> anyhow::Result<()> {
-        let Roles { state, writer, reader } = &self.roles;
+        let Roles { state, writer, reader, exporter, gateway } = &self.roles;
         let roles = ["--state-role", &state.name, "--role", &writer.name, "--reader", &reader.name];
+        let parts = ["--exporter-role", &exporter.name, "--gateway-role", &gateway.name];
         let with = ["--with-metadata", "--with-media", "--with-removal"];
-        let install = [&["install"][..], &roles, &with, &["--database-url", &self.database.url]].concat();
+        let install = [&["install"][..], &roles, &parts, &with, &["--database-url", &self.database.url]].concat();
         for args in [&install[..], &["migrate"]] {
             self.run_command(args).await?;
         }
@@ -328,16 +328,18 @@ impl Fleet {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// As whom a program connects: each worker as its own user of the broker, and only who writes the synthèse as the role that may. Settings of a test's
-    /// own win.
+    /// As whom a program connects: each worker as its own user of the broker, only who writes the synthèse as the role that may, and who makes and serves
+    /// deliveries as roles of their own. Settings of a test's own win.
     fn identity(&self, worker: &str, verb: Option<&str>) -> Vec<(&'static str, String)> {
         let (role, user) = match (worker, verb) {
             ("passereau", Some("up")) => (&self.roles.writer, "up"),
             ("passereau", Some("migrate")) => (&self.roles.state, "client"),
             ("passereau", Some("topology")) => (&self.roles.writer, "topology"),
             ("passereau", _) => (&self.roles.writer, "client"),
-            // The exporter reads the whole synthèse, which the state's owner may not.
-            ("upserter" | "exporter", _) => (&self.roles.writer, worker),
+            ("upserter", _) => (&self.roles.writer, worker),
+            ("exporter", _) => (&self.roles.exporter, worker),
+            // It does not connect to the broker.
+            ("gateway", _) => (&self.roles.gateway, worker),
             (worker, _) => (&self.roles.state, worker),
         };
         let given = [("PASSEREAU_DATABASE_URL", role.url.clone()), ("PASSEREAU_AMQP_URL", amqp_url_of(user))];

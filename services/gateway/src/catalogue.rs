@@ -83,6 +83,17 @@ pub(crate) async fn manifest(pool: &PgPool, flow: &str, version: &str) -> Result
     Ok(found.flatten().map(|Json(manifest)| manifest))
 }
 
+/// The key of a file of the delivery that was published last, of whatever flow; none when there is none.
+pub(crate) async fn newest_key(pool: &PgPool) -> Result<Option<String>, sqlx::Error> {
+    let files: Option<Json<BTreeMap<String, FileEntry>>> = sqlx::query_scalar(
+        "SELECT files FROM passereau.delivery WHERE state = 'delivered' AND erased_at IS NULL AND finished_at IS NOT NULL
+         ORDER BY finished_at DESC LIMIT 1",
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(files.and_then(|Json(files)| files.into_values().next()).map(|file| file.key))
+}
+
 /// Whether PostgreSQL did not answer, rather than refuse.
 pub(crate) fn is_absent(error: &sqlx::Error) -> bool {
     match error {

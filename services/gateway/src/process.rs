@@ -1,12 +1,12 @@
 //! A process of the gateway alone, from start to drain.
 //!
 //! It needs PostgreSQL and the store; it knows no RabbitMQ. PostgreSQL being away is waited for, not ready; a schema that is absent or old is an error at
-//! once. SIGTERM or SIGINT: not ready any more, nothing new is accepted, downloads may end within the grace. A second signal ends at once.
+//! once. A store that does not answer makes it not ready: another gateway may have one that does. SIGTERM or SIGINT: not ready any more, nothing new is accepted, downloads may end within the grace. A second signal ends at once.
 
 use std::{net::SocketAddr, time::Duration};
 
 use passereau_database::{DatabaseConfig, DatabaseError};
-use passereau_store::{Store, StoreConfig};
+use passereau_store::{ObjectKey, Store, StoreConfig};
 use passereau_telemetry::{Health, HttpListenConfig, Light, LogConfig, Metrics, Server};
 use sqlx::PgPool;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -16,6 +16,9 @@ use crate::{Gateway, GatewayConfig, GatewayError, catalogue};
 
 /// Time between two looks at the database.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// Time between two looks at the store, and how long one may take.
+const LOOK_AT_STORE: Duration = Duration::from_secs(5);
 
 /// How long the end waits for statements in work.
 const LAST_STATEMENTS: Duration = Duration::from_secs(1);
@@ -51,6 +54,8 @@ pub struct GatewayProcess {
     metrics: Metrics,
     health: Health,
     postgres: Light,
+    store: Store,
+    stored: Light,
     server: Server,
     grace: Duration,
     shutdown: CancellationToken,
@@ -88,6 +93,7 @@ impl GatewayProcess {
         let metrics = Metrics::new("gateway");
         let health = Health::new();
         let postgres = health.light("postgres", "not asked yet");
+        let stored = health.light("store", "not asked yet");
         let server = passereau_telemetry::http::serve(&config.http, metrics.clone(), health.clone()).await?;
         let pool = passereau_database::connect(&config.database)?;
         let store = Store::open(&config.store)?;
@@ -96,10 +102,10 @@ impl GatewayProcess {
             () = signals.received() => return Ok(None),
         }
         postgres.green();
-        let gateway = Gateway::bind(&config.gateway, pool.clone(), store, &metrics).await?;
+        let gateway = Gateway::bind(&config.gateway, pool.clone(), store.clone(), &metrics).await?;
         let grace = Duration::from_secs(config.grace_seconds);
         let shutdown = CancellationToken::new();
-        Ok(Some(Self { gateway, pool, metrics, health, postgres, server, grace, shutdown, signals }))
+        Ok(Some(Self { gateway, pool, metrics, health, postgres, store, stored, server, grace, shutdown, signals }))
     }
 
     /// The address that partners reach.
@@ -123,6 +129,7 @@ impl GatewayProcess {
     /// Serves until it is asked to end, then drains.
     pub async fn run(mut self) {
         let watching = tokio::spawn(watch(self.pool.clone(), self.postgres, self.metrics, self.shutdown.clone()));
+        let storing = tokio::spawn(watch_store(self.pool.clone(), self.store, self.stored, self.shutdown.clone()));
         let mut serving = tokio::spawn(self.gateway.serve(self.shutdown.clone(), self.grace));
         tokio::select! {
             () = self.signals.received() => {}
@@ -139,8 +146,10 @@ impl GatewayProcess {
             {
                 tracing::warn!(%error, "serving ended early");
             }
-            if let Err(error) = watching.await {
-                tracing::warn!(%error, "the look at postgresql ended early");
+            for (what, watching) in [("postgresql", watching), ("the store", storing)] {
+                if let Err(error) = watching.await {
+                    tracing::warn!(%error, what, "a look ended early");
+                }
             }
             if tokio::time::timeout(LAST_STATEMENTS, self.pool.close()).await.is_err() {
                 tracing::debug!("postgresql still answers a request that was cut");
@@ -187,4 +196,34 @@ async fn watch(pool: PgPool, postgres: Light, metrics: Metrics, shutdown: Cancel
             Err(error) => postgres.red(format!("it does not answer: {error}")),
         }
     }
+}
+
+/// Shows in readiness whether the store answers.
+async fn watch_store(pool: PgPool, store: Store, stored: Light, shutdown: CancellationToken) {
+    let mut timer = tokio::time::interval(LOOK_AT_STORE);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = timer.tick() => {}
+        }
+        let answer = tokio::select! {
+            () = shutdown.cancelled() => return,
+            answer = tokio::time::timeout(LOOK_AT_STORE, ask(&pool, &store)) => answer,
+        };
+        match answer {
+            Ok(Ok(())) => stored.green(),
+            Ok(Err(reason)) => stored.red(reason),
+            Err(_) => stored.red(format!("it has not answered for {} s", LOOK_AT_STORE.as_secs())),
+        }
+    }
+}
+
+/// Asks the store for something that is there: a bucket may refuse to say what is not. A file that is gone is one flow's trouble, not the store's.
+async fn ask(pool: &PgPool, store: &Store) -> Result<(), String> {
+    store.free_store_bytes().map_err(|error| error.to_string())?;
+    // A database that is away is told by its own light.
+    let Ok(newest) = catalogue::newest_key(pool).await else { return Ok(()) };
+    let Some(key) = newest.and_then(|key| ObjectKey::parse(&key).ok()) else { return Ok(()) };
+    store.head(&key).await.map(|_| ()).map_err(|error| error.to_string())
 }

@@ -23,6 +23,12 @@ pub const SCHEMAS: [&str; 8] = [
     "utilisateurs",
 ];
 
+/// Our own schemas.
+const OURS: [&str; 2] = ["passereau", "pinv_gbif"];
+
+/// Schemas of GeoNature that only flows read of.
+const OF_FLOWS: [&str; 1] = ["ref_habitats"];
+
 /// The tables without which this is no GeoNature.
 const TABLES: [&str; 6] = [
     "gn_synthese.synthese",
@@ -57,8 +63,10 @@ pub struct Trigger {
 pub struct Catalogue {
     /// Name of the database.
     pub database: String,
-    /// Tables and views of GeoNature's schemas, as `schema.name`.
+    /// Tables and views of GeoNature's schemas and of ours, as `schema.name`.
     pub tables: BTreeSet<String>,
+    /// Who owns the schema of our state, where it is there.
+    pub state_owner: Option<String>,
     /// Columns of `gn_synthese.synthese`.
     pub synthese_columns: BTreeSet<String>,
     /// Oldest GeoNature that has everything seen here, such as `2.15.0`: a guess from columns and tables, good for a log line.
@@ -85,6 +93,12 @@ impl Catalogue {
         self.tables.contains(table)
     }
 
+    /// Whether the schema is there, with anything in it; ours also when it is empty.
+    pub fn has_schema(&self, schema: &str) -> bool {
+        let holds = |table: &String| table.split_once('.').is_some_and(|(of, _)| of == schema);
+        (schema == "passereau" && self.state_owner.is_some()) || self.tables.iter().any(holds)
+    }
+
     /// The index that serves the upsert of this source. A whole one serves every source; a partial one only its own.
     pub fn upsert_index(&self, source_id: Option<i32>) -> Option<UpsertIndex> {
         self.unique_indexes.iter().find_map(|(name, predicate)| {
@@ -105,7 +119,8 @@ impl Catalogue {
 /// [`GeoNatureError::NotGeoNature`] when a table is missing, [`GeoNatureError::TooOld`] before 2.10, [`GeoNatureError::Read`] when
 /// PostgreSQL cannot be asked.
 pub async fn catalogue(connection: &mut PgConnection) -> Result<Catalogue, GeoNatureError> {
-    let relations = relations(connection).await?;
+    let relations =
+        relations(connection, &[&SCHEMAS[..], &OURS, &OF_FLOWS].concat()).await.map_err(read("its tables"))?;
     if let Some(table) = TABLES.into_iter().find(|table| !relations.contains_key(*table)) {
         return Err(GeoNatureError::NotGeoNature { table });
     }
@@ -131,6 +146,7 @@ pub async fn catalogue(connection: &mut PgConnection) -> Result<Catalogue, GeoNa
         version,
         synthese_columns: relations.get("gn_synthese.synthese").cloned().unwrap_or_default(),
         tables: relations.into_keys().collect(),
+        state_owner: state_owner(connection).await.map_err(read("owner of our schema"))?,
         triggers: triggers(connection).await?,
         unique_indexes: unique_indexes(connection).await?,
         has_links_index: leads_with(connection, "taxonomie.taxref_liens", &["ct_name", "ct_sp_id"]).await?,
@@ -146,7 +162,10 @@ fn read(doing: &'static str) -> impl Fn(sqlx::Error) -> GeoNatureError {
 }
 
 /// Tables and views with their columns.
-async fn relations(connection: &mut PgConnection) -> Result<BTreeMap<String, BTreeSet<String>>, GeoNatureError> {
+async fn relations(
+    connection: &mut PgConnection,
+    schemas: &[&str],
+) -> Result<BTreeMap<String, BTreeSet<String>>, sqlx::Error> {
     let rows: Vec<(String, Vec<String>)> = sqlx::query_as(
         "SELECT n.nspname || '.' || c.relname,
                 ARRAY(SELECT a.attname::text FROM pg_attribute a
@@ -154,11 +173,21 @@ async fn relations(connection: &mut PgConnection) -> Result<BTreeMap<String, BTr
            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
           WHERE n.nspname = ANY ($1) AND c.relkind = ANY ('{r,p,v,m,f}')",
     )
-    .bind(SCHEMAS.map(str::to_owned).to_vec())
+    .bind(schemas)
     .fetch_all(connection)
-    .await
-    .map_err(read("its tables"))?;
+    .await?;
     Ok(rows.into_iter().map(|(table, columns)| (table, columns.into_iter().collect())).collect())
+}
+
+/// Tables and views of our schemas, as `schema.name`.
+pub(crate) async fn own_tables(connection: &mut PgConnection) -> Result<BTreeSet<String>, sqlx::Error> {
+    Ok(relations(connection, &OURS).await?.into_keys().collect())
+}
+
+async fn state_owner(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'passereau'")
+        .fetch_optional(connection)
+        .await
 }
 
 /// The statement trigger of 2.17 that follows a changed area.

@@ -49,6 +49,24 @@ pub enum GeoNatureError {
         /// The role that was named.
         role: String,
     },
+    /// A part is to have a role, and nobody knows who will own the state.
+    #[error(
+        "{option} grants rights on our schemas, which are not there yet: name the role that will own them as well, with --role (and --state-role where \
+         the upserter has a role of its own)"
+    )]
+    NoOwner {
+        /// The option that names the part's role.
+        option: &'static str,
+    },
+    /// The exporter and the gateway did not get their rights on our tables.
+    #[error(
+        "the schemas are up to date, but the roles that passereau.part_role names could not be granted their rights on them: run `passereau migrate` as \
+         the owner of the schemas, or `passereau install --exporter-role … --gateway-role …` as the database's administrator"
+    )]
+    Parts {
+        /// PostgreSQL's answer.
+        source: sqlx::Error,
+    },
     /// Somebody else is installing.
     #[error("another `passereau install` is running on this database: wait for its end")]
     Busy,
@@ -92,7 +110,7 @@ impl GeoNatureError {
     /// up may.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Read { source, .. } | Self::Install { source, .. } => match source {
+            Self::Read { source, .. } | Self::Install { source, .. } | Self::Parts { source } => match source {
                 sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
                 // Class 08 connection, 40 serialisation, 53 resources, 57P shutdown and start-up.
                 sqlx::Error::Database(error) => error

@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 use crate::{
     Detected, Feature, GeoNatureError, SOURCE_NAME, SOURCE_URL, by_hand, detect,
+    parts::{Part, grants_to_part, grants_to_planner, note},
     rights::{Statement, grants, grants_to_state, grants_to_writer, quoted, revokes_from_state},
 };
 
@@ -30,6 +31,10 @@ pub struct Wanted {
     pub state_role: Option<String>,
     /// Role that may read our schemas and nothing else.
     pub reader: Option<String>,
+    /// Role of the exporter, if it has one of its own.
+    pub exporter_role: Option<String>,
+    /// Role of the gateway, if it has one of its own.
+    pub gateway_role: Option<String>,
     /// Also what subscriptions with `metadata = create` need.
     pub metadata: bool,
     /// Also what subscriptions with `media = true` need.
@@ -43,6 +48,23 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Whether any role is granted anything.
+    pub fn grants(&self) -> bool {
+        self.role.is_some() || self.parts().next().is_some()
+    }
+
+    /// The parts with a role of their own.
+    fn parts(&self) -> impl Iterator<Item = (Part, &str)> {
+        let roles = [(Part::Exporter, &self.exporter_role), (Part::Gateway, &self.gateway_role)];
+        roles.into_iter().filter_map(|(part, role)| Some((part, role.as_deref()?)))
+    }
+
+    /// Who owns our schemas: whoever does, else who will.
+    fn owner<'a>(&'a self, detected: &'a Detected) -> Option<&'a str> {
+        let will = self.state_role.as_deref().or(self.role.as_deref());
+        detected.catalogue.state_owner.as_deref().or(will)
+    }
+
     fn features(&self, by_hand: bool) -> impl Iterator<Item = Feature> {
         [
             (true, Feature::Harvest),
@@ -90,8 +112,10 @@ pub fn script(detected: &Detected, wanted: &Wanted) -> String {
     for step in steps {
         text.push_str(&format!("\n-- {}\n{}\n", step.doing, step.psql.unwrap_or(step.sql)));
     }
-    if wanted.role.is_none() {
+    if !wanted.grants() {
         text.push_str("\n-- No rights are granted: name the workers' role with --role.\n");
+    } else if wanted.owner(detected).is_none() {
+        text.push_str("\n-- No rights on our schemas are granted: name the role that will own them with --role.\n");
     }
     text
 }
@@ -114,7 +138,13 @@ pub(crate) fn correct_url() -> String {
 /// [`detect`].
 pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
     let mut connection = pool.acquire().await.map_err(|source| GeoNatureError::Read { doing: "connecting", source })?;
-    let named = [("--role", &wanted.role), ("--state-role", &wanted.state_role), ("--reader", &wanted.reader)];
+    let named = [
+        ("--role", &wanted.role),
+        ("--state-role", &wanted.state_role),
+        ("--reader", &wanted.reader),
+        (Part::Exporter.option(), &wanted.exporter_role),
+        (Part::Gateway.option(), &wanted.gateway_role),
+    ];
     for (option, role) in named.into_iter().filter_map(|(option, role)| Some((option, role.as_ref()?))) {
         let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
             .bind(role)
@@ -145,6 +175,9 @@ pub async fn install(pool: &PgPool, wanted: &Wanted) -> Result<Detected, GeoNatu
 
 async fn run_all(pool: &PgPool, connection: &mut PgConnection, wanted: &Wanted) -> Result<Detected, GeoNatureError> {
     let found = detect(pool).await?;
+    if let (None, Some((part, _))) = (wanted.owner(&found), wanted.parts().next()) {
+        return Err(GeoNatureError::NoOwner { option: part.option() });
+    }
     for step in first_steps(&found, wanted) {
         run(connection, step).await?;
     }
@@ -211,6 +244,28 @@ fn steps_after(detected: &Detected, wanted: &Wanted) -> Vec<Step> {
 
 /// The rights of each role.
 fn granted(detected: &Detected, wanted: &Wanted) -> Vec<Statement> {
+    let mut statements = granted_to_workers(detected, wanted);
+    statements.extend(granted_to_parts(detected, wanted));
+    statements
+}
+
+/// The rights of the exporter and the gateway: on GeoNature, and on those of our tables that are there.
+fn granted_to_parts(detected: &Detected, wanted: &Wanted) -> Vec<Statement> {
+    let catalogue = &detected.catalogue;
+    let owner = wanted.owner(detected);
+    let of_part = |(part, role): (Part, &str)| {
+        let mut statements: Vec<_> = owner.map(|owner| note(catalogue, owner, part, role)).into_iter().collect();
+        statements.extend(grants_to_part(catalogue, part, role));
+        statements
+    };
+    let mut statements: Vec<_> = wanted.parts().flat_map(of_part).collect();
+    if let (Some(role), Some(_)) = (&wanted.role, &wanted.exporter_role) {
+        statements.extend(grants_to_planner(catalogue, role));
+    }
+    statements
+}
+
+fn granted_to_workers(detected: &Detected, wanted: &Wanted) -> Vec<Statement> {
     let catalogue = &detected.catalogue;
     let features: Vec<Feature> = wanted.features(catalogue.by_hand.found()).collect();
     let each = |of: &dyn Fn(Feature) -> Vec<Statement>| features.iter().copied().flat_map(of).collect::<Vec<_>>();

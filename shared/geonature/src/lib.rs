@@ -16,6 +16,7 @@ pub mod check;
 mod detect;
 mod error;
 pub mod install;
+mod parts;
 mod rights;
 
 pub use by_hand::ByHand;
@@ -23,6 +24,7 @@ pub use catalogue::{Catalogue, Trigger, UpsertIndex};
 pub use detect::{Detected, Source, detect};
 pub use error::GeoNatureError;
 pub use install::{Wanted, install, script};
+pub use parts::{Part, grant_parts, part_rights};
 pub use rights::{Feature, Right, rights};
 
 /// `name_source` of the source that every observation from GBIF carries.

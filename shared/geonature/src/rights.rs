@@ -23,17 +23,23 @@ pub enum Feature {
     Adoption,
     /// Taking rows of vanished records away with what hangs on them, for subscriptions with `vanished = delete`.
     Removal,
+    /// Making deliveries of flows, as a role of its own.
+    Exporter,
+    /// Serving them, as a role of its own.
+    Gateway,
 }
 
 impl Feature {
-    /// All of them.
+    /// All of the roles that harvest.
     pub const ALL: [Self; 5] = [Self::Harvest, Self::Metadata, Self::Media, Self::Adoption, Self::Removal];
 }
 
 /// What a right is on. Tables are named `schema.table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Object {
+pub(crate) enum Object {
     Schema(&'static str),
+    /// A schema that not every platform has, or not yet.
+    SchemaOf(&'static str),
     Table(&'static str),
     /// The sequence that numbers this table's rows, whatever its name.
     SequenceOf(&'static str),
@@ -41,14 +47,14 @@ enum Object {
 }
 
 /// Rights of one kind for one purpose.
-struct Group {
-    feature: Feature,
-    doing: &'static str,
-    privileges: &'static [&'static str],
-    on: &'static [Object],
+pub(crate) struct Group {
+    pub feature: Feature,
+    pub doing: &'static str,
+    pub privileges: &'static [&'static str],
+    pub on: &'static [Object],
 }
 
-use Object::{Database, Schema, SequenceOf, Table};
+use Object::{Database, Schema, SchemaOf, SequenceOf, Table};
 
 const GROUPS: &[Group] = &[
     Group {
@@ -311,8 +317,13 @@ impl Right {
 
 /// Every right that `feature` needs on this GeoNature; those on tables that its version does not have are left out.
 pub fn rights(catalogue: &Catalogue, feature: Feature) -> Vec<Right> {
+    of_groups(GROUPS, catalogue, feature)
+}
+
+/// Those of some groups.
+pub(crate) fn of_groups(groups: &[Group], catalogue: &Catalogue, feature: Feature) -> Vec<Right> {
     let mut rights = Vec::new();
-    for group in GROUPS.iter().filter(|group| group.feature == feature) {
+    for group in groups.iter().filter(|group| group.feature == feature) {
         for (kind, name) in targets(catalogue, group) {
             for privilege in group.privileges {
                 rights.push(Right { feature, doing: group.doing, privilege, kind, name: name.clone() });
@@ -355,7 +366,7 @@ pub(crate) fn grants_to_writer(catalogue: &Catalogue, feature: Feature, role: &s
 }
 
 /// One statement for each group for which `words` has some: what it does, its beginning, its end.
-fn statements(
+pub(crate) fn statements(
     groups: &[Group],
     catalogue: &Catalogue,
     feature: Feature,
@@ -375,6 +386,7 @@ fn statements(
 fn targets(catalogue: &Catalogue, group: &Group) -> Vec<(&'static str, String)> {
     let target = |object: &Object| match object {
         Schema(name) => Some(("SCHEMA", (*name).to_owned())),
+        SchemaOf(name) => catalogue.has_schema(name).then(|| ("SCHEMA", (*name).to_owned())),
         Table(name) => catalogue.has(name).then(|| ("TABLE", (*name).to_owned())),
         SequenceOf(table) => catalogue.sequences.get(*table).map(|sequence| ("SEQUENCE", sequence.clone())),
         Database => Some(("DATABASE", quoted(&catalogue.database))),

@@ -118,6 +118,22 @@ pub struct Process {
     signals: Option<Signals>,
 }
 
+/// Held by a part of the process: when it is dropped, be it by a panic, without anybody having asked the process to end, the process does.
+#[derive(Debug)]
+struct EndsTheProcess {
+    shutdown: CancellationToken,
+    defect: CancellationToken,
+}
+
+impl Drop for EndsTheProcess {
+    fn drop(&mut self) {
+        if !self.shutdown.is_cancelled() {
+            tracing::error!("a part of the process has ended by itself, so the process ends; this is a defect");
+            self.defect.cancel();
+        }
+    }
+}
+
 /// What asks the process to end: SIGTERM and SIGINT.
 #[derive(Debug)]
 struct Signals {
@@ -200,6 +216,12 @@ impl Process {
         &self.pool
     }
 
+    /// Its metrics, for what runs beside the workers.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Cancelled when the process is asked to end; cancelling it asks.
     #[must_use]
     pub fn shutdown(&self) -> CancellationToken {
@@ -230,6 +252,16 @@ impl Process {
         if let Some(period) = worker.looks_out_every() {
             self.workers.spawn(look_out(worker, period, self.pool.clone(), self.shutdown.clone()));
         }
+        self
+    }
+
+    /// Runs something else beside the workers, which ends within the grace once [`Process::shutdown`] is cancelled. If it ends before, the process ends, too.
+    pub fn beside(&mut self, task: impl Future<Output = ()> + Send + 'static) -> &mut Self {
+        let ends = EndsTheProcess { shutdown: self.shutdown.clone(), defect: self.defect.clone() };
+        self.workers.spawn(async move {
+            let _ends = ends;
+            task.await;
+        });
         self
     }
 

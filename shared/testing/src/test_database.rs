@@ -20,7 +20,7 @@ pub struct WorkerRole {
     pub url: String,
 }
 
-/// The three roles of a platform that keeps them apart; none has a right yet.
+/// The roles of a platform that keeps them apart; none has a right yet.
 #[derive(Debug)]
 pub struct Roles {
     /// Will own our schemas.
@@ -29,6 +29,27 @@ pub struct Roles {
     pub writer: WorkerRole,
     /// Will read our schemas.
     pub reader: WorkerRole,
+    /// Will make deliveries.
+    pub exporter: WorkerRole,
+    /// Will serve them.
+    pub gateway: WorkerRole,
+}
+
+impl Roles {
+    /// The same roles in a copy of their database.
+    ///
+    /// # Panics
+    /// As [`WorkerRole::in_copy`].
+    #[must_use]
+    pub fn in_copy(&self, copy: &TestDatabase) -> Self {
+        Self {
+            state: self.state.in_copy(copy),
+            writer: self.writer.in_copy(copy),
+            reader: self.reader.in_copy(copy),
+            exporter: self.exporter.in_copy(copy),
+            gateway: self.gateway.in_copy(copy),
+        }
+    }
 }
 
 /// A private copy of the seeded GeoNature-shaped database, dropped with this value (best effort: what a killed test leaves is
@@ -115,13 +136,19 @@ impl TestDatabase {
         self.role("worker").await
     }
 
-    /// The same for a platform with three roles. Once per database, and not beside [`TestDatabase::worker`].
+    /// The same for a platform that keeps its roles apart. Once per database, and not beside [`TestDatabase::worker`].
     ///
     /// # Panics
     /// As [`TestDatabase::worker`].
     pub async fn roles(&self) -> Roles {
-        let [state, writer, reader] = ROLES;
-        Roles { state: self.role(state).await, writer: self.role(writer).await, reader: self.role(reader).await }
+        let [state, writer, reader, exporter, gateway] = ROLES;
+        Roles {
+            state: self.role(state).await,
+            writer: self.role(writer).await,
+            reader: self.role(reader).await,
+            exporter: self.role(exporter).await,
+            gateway: self.role(gateway).await,
+        }
     }
 
     async fn role(&self, kind: &str) -> WorkerRole {
@@ -157,8 +184,8 @@ impl WorkerRole {
     }
 }
 
-/// Owner of the state, writer of the synthèse, reader.
-const ROLES: [&str; 3] = ["state", "worker", "reader"];
+/// Owner of the state, writer of the synthèse, reader, exporter, gateway.
+const ROLES: [&str; 5] = ["state", "worker", "reader", "exporter", "gateway"];
 
 /// Name of a role of a test database: it tells when it was made, as the database's name does.
 fn role_name(database: &str, kind: &str) -> String {

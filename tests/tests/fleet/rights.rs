@@ -74,7 +74,7 @@ async fn each_role_does_its_part_and_is_refused_more() {
     let harvest = fleet.ended(id, SOON).await;
     assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
     let (state, writer, reader) = (&fleet.roles.state, &fleet.roles.writer, &fleet.roles.reader);
-    for role in [state, writer, reader] {
+    for role in [state, writer, reader, &fleet.roles.exporter, &fleet.roles.gateway] {
         refuses(role, FORBIDDEN_TO_ALL).await;
         let become_administrator = format!("ALTER ROLE \"{}\" SUPERUSER", role.name);
         refuses(role, &[&become_administrator]).await;
@@ -198,5 +198,177 @@ async fn a_platform_that_had_one_role_keeps_it_as_the_owner_of_the_state_without
     )
     .await;
     allows(state, &["SELECT id_synthese FROM gn_synthese.synthese"]).await;
+    fleet.stop().await.unwrap();
+}
+
+/// What neither the exporter nor the gateway may do, whatever else each may.
+const FORBIDDEN_TO_BOTH: &[&str] = &[
+    "INSERT INTO gn_synthese.synthese (observers) VALUES ('')",
+    "UPDATE gn_synthese.synthese SET observers = ''",
+    "DELETE FROM gn_synthese.synthese",
+    "DELETE FROM gn_synthese.cor_area_synthese",
+    "INSERT INTO gn_synthese.t_sources (name_source) VALUES ('')",
+    "SELECT nextval(pg_get_serial_sequence('gn_synthese.synthese', 'id_synthese'))",
+    "INSERT INTO gn_meta.t_datasets (dataset_name) VALUES ('')",
+    "SELECT groupe FROM utilisateurs.t_roles",
+    "SELECT FROM utilisateurs.bib_organismes",
+    "SELECT FROM gn_commons.t_medias",
+    "SELECT FROM gn_commons.t_validations",
+    "SELECT FROM gn_synthese.t_log_synthese",
+    // Nobody but the owner of the state changes what may leave, what is agreed, and who may fetch it.
+    "UPDATE passereau.sensitivity_level SET precision = 'exact', area_type = NULL",
+    "UPDATE passereau.diffusion_wish SET precision = 'exact', area_type = NULL",
+    "UPDATE passereau.blur_rule SET treatment = 'keep'",
+    "INSERT INTO passereau.licence (spelling, licence) VALUES ('any', 'CC0-1.0')",
+    "UPDATE passereau.flow SET territory = NULL",
+    "UPDATE passereau.flow SET approved_version = version, approved_by = 'me'",
+    "INSERT INTO passereau.flow (name, agreement, key) VALUES ('mine', '{}', decode(repeat('00', 32), 'hex'))",
+    "INSERT INTO passereau.flow_token (id, flow, partner, digest) VALUES (gen_random_uuid(), 'atlas', 'me', sha256('mine'))",
+    "UPDATE passereau.flow_token SET digest = sha256('mine')",
+    "UPDATE passereau.flow_token SET revoked_at = NULL",
+    "UPDATE passereau.flow_token SET expires_at = NULL",
+    "DELETE FROM passereau.flow_token",
+    "DELETE FROM passereau.delivery",
+    "UPDATE passereau.schedule SET next_at = now()",
+    "UPDATE passereau.subscription SET request = '{}'",
+    "UPDATE pinv_gbif.setting SET value = ''",
+    "SELECT FROM pinv_gbif.occurrence",
+    "SELECT FROM passereau.erasure_salt",
+    "INSERT INTO passereau.part_role (part, role) VALUES ('exporter', 'me')",
+    "CREATE TABLE passereau.another (id integer)",
+    "CREATE OR REPLACE FUNCTION passereau.selection() RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb'",
+    "DROP SCHEMA pinv_gbif CASCADE",
+];
+
+/// The flows of the other tests show that their rights suffice: each is made and served by these two roles.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_exporter_writes_deliveries_and_nothing_of_geonatures_and_the_gateway_sees_nothing_of_it() {
+    let (_folder, archive) = generated(10);
+    let fleet = fleet(archive).await;
+    let (exporter, gateway) = (&fleet.roles.exporter, &fleet.roles.gateway);
+    for role in [exporter, gateway] {
+        refuses(role, FORBIDDEN_TO_BOTH).await;
+        for other in [&fleet.roles.state, &fleet.roles.writer] {
+            let become_other = format!("SET ROLE \"{}\"", other.name);
+            refuses(role, &[&become_other]).await;
+        }
+    }
+
+    allows(
+        exporter,
+        &[
+            "SELECT the_geom_local, observers, additional_data FROM gn_synthese.synthese LIMIT 1",
+            "SELECT lb_hab_fr FROM ref_habitats.habref LIMIT 1",
+            "SELECT key FROM passereau.flow",
+            "SELECT FROM passereau.gate_level(), passereau.gate_wish(), passereau.gate_rules() LIMIT 1",
+            // Any process may be the one that finds the messages of the others that gave up.
+            "UPDATE passereau.harvest SET state = 'failed', failed_state = state, reason = '', updated_at = now(), finished_at = now()",
+        ],
+    )
+    .await;
+    refuses(
+        exporter,
+        &[
+            "SELECT digest FROM passereau.flow_token",
+            "UPDATE passereau.flow_token SET last_used_at = now()",
+            "SELECT FROM passereau.flow_version",
+            "UPDATE passereau.harvest SET request = '{}'",
+            "DELETE FROM passereau.harvest",
+            "SELECT body FROM passereau.dead_letter",
+            "DELETE FROM passereau.inbox",
+        ],
+    )
+    .await;
+
+    allows(
+        gateway,
+        &[
+            "SELECT digest FROM passereau.flow_token",
+            "UPDATE passereau.flow_token SET last_used_at = now()",
+            "SELECT name, agreement, version FROM passereau.flow",
+            "SELECT FROM passereau.delivery",
+        ],
+    )
+    .await;
+    refuses(
+        gateway,
+        &[
+            "SELECT id_synthese FROM gn_synthese.synthese",
+            "SELECT FROM gn_synthese.t_sources",
+            "SELECT FROM gn_meta.t_datasets",
+            "SELECT FROM taxonomie.taxref",
+            "SELECT FROM ref_geo.l_areas",
+            "SELECT FROM ref_nomenclatures.t_nomenclatures",
+            "SELECT key FROM passereau.flow",
+            "SELECT territory FROM passereau.flow",
+            "SELECT * FROM passereau.flow",
+            "SELECT FROM passereau.harvest",
+            "SELECT FROM passereau.written",
+            "SELECT FROM passereau.outbox",
+            "INSERT INTO passereau.outbox (id, exchange, routing_key, version, body) VALUES (gen_random_uuid(), 'work', 'flow.deliver', 1, '{}')",
+            "UPDATE passereau.delivery SET files = '{}'",
+            "SELECT FROM passereau.delivery_part",
+            "SELECT FROM pinv_gbif.setting",
+        ],
+    )
+    .await;
+    fleet.stop().await.unwrap();
+}
+
+/// Tables that a new version brings are granted when it migrates, and `passereau check` names whoever lacks something.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_part_lacks_is_told_with_the_command_that_mends_it_and_a_migration_grants_our_tables_again() {
+    let (_folder, archive) = generated(10);
+    let fleet = fleet(archive).await;
+    let (exporter, gateway) = (&fleet.roles.exporter, &fleet.roles.gateway);
+    let as_role = async |role: &WorkerRole| {
+        let output = fleet.command(&["check", "--database-url", &role.url]).await.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let administrator = async |sql: String| {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&fleet.database.pool).await.unwrap();
+    };
+    for (role, part) in [(exporter, "exporter"), (gateway, "gateway")] {
+        let (code, said) = as_role(role).await;
+        assert!(code == Some(0) && said.contains(&format!("rights that the {part} needs")), "{said}");
+        assert!(!said.contains("observation"), "harvests are none of its business: {said}");
+    }
+    let (code, said) = as_role(&fleet.roles.writer).await;
+    assert!(code == Some(0) && said.contains(&exporter.name) && said.contains(&gateway.name), "{said}");
+
+    administrator(format!(
+        "REVOKE SELECT ON gn_synthese.synthese FROM \"{}\"; REVOKE SELECT ON passereau.delivery FROM \"{}\"",
+        exporter.name, gateway.name
+    ))
+    .await;
+    for (role, lacks, option) in [
+        (exporter, "SELECT on TABLE gn_synthese.synthese", "--exporter-role"),
+        (gateway, "SELECT on TABLE passereau.delivery", "--gateway-role"),
+    ] {
+        let command = format!("passereau install {option} {}", role.name);
+        for asking in [role, &fleet.roles.writer] {
+            let (code, said) = as_role(asking).await;
+            assert!(code == Some(2) && said.contains(lacks) && said.contains(&command), "{said}");
+        }
+        let (option, name) = command.trim_start_matches("passereau install ").split_once(' ').unwrap();
+        fleet.run_command(&["install", option, name, "--database-url", &fleet.database.url]).await.unwrap();
+        let (code, said) = as_role(role).await;
+        assert_eq!(code, Some(0), "{said}");
+    }
+
+    // As after an upgrade that has made tables anew. A role that may not even read whose it is has to be told.
+    administrator(format!("REVOKE ALL ON ALL TABLES IN SCHEMA passereau FROM \"{}\"", gateway.name)).await;
+    let output = fleet.command(&["check", "--part", "gateway", "--database-url", &gateway.url]).await.unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("UPDATE (last_used_at)"), "{said}");
+    let said = fleet.run_command(&["migrate"]).await.unwrap();
+    assert!(said.contains(&gateway.name), "{said}");
+    let (code, said) = as_role(gateway).await;
+    assert_eq!(code, Some(0), "{said}");
+
+    // A part that writes observations, as one with the writer's role does.
+    administrator(format!("GRANT INSERT ON gn_synthese.synthese TO \"{}\"", exporter.name)).await;
+    let (code, said) = as_role(exporter).await;
+    assert!(code == Some(0) && said.contains("may write observations"), "{said}");
     fleet.stop().await.unwrap();
 }

@@ -33,6 +33,7 @@ fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
         ("a wrong password", WRONG.to_owned()),
         ("the password of the state's owner", password(&fleet.roles.state.url)),
         ("the password of the writer", password(&fleet.roles.writer.url)),
+        ("the password of the exporter", password(&fleet.roles.exporter.url)),
         ("the administrator's password", password(&fleet.database.url)),
         ("the broker's password", password(&amqp_url())),
     ]

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Stdio, time::Duration};
 
-use passereau_testing::TestDatabase;
+use passereau_testing::{TestDatabase, wait_until};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
@@ -53,8 +53,12 @@ async fn the_program_needs_no_broker_and_ends_when_asked() {
     for (path, expected) in
         [("/healthz", "\"ok\":true"), ("/readyz", "\"postgres\":\"ok\""), ("/metrics", "passereau_gateway_connections")]
     {
-        let answer = ask(health, "GET", path, &[]).await;
-        assert!(answer.status == 200 && answer.text().contains(expected), "{path}: {}", answer.text());
+        // Ready is what has been looked at: the store has not been at the very beginning.
+        wait_until(path, SOON, async || {
+            let answer = ask(health, "GET", path, &[]).await;
+            (answer.status == 200 && answer.text().contains(expected)).then_some(())
+        })
+        .await;
     }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(ask(address, "GET", path, &[]).await.status, 404, "partners do not reach {path}");
@@ -64,6 +68,31 @@ async fn the_program_needs_no_broker_and_ends_when_asked() {
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     let status = tokio::time::timeout(SOON, child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
+}
+
+/// A mount that is gone: another gateway may have its own.
+#[tokio::test]
+async fn without_its_store_it_is_not_ready_until_the_store_is_back() {
+    let bench = Bench::start(&[]).await;
+    bench.flow("atlas").await;
+    bench.deliver("atlas", V1, &[("csv", b"a;b\n")]).await;
+    let store = bench.folder.path().join("store");
+    let mut child = program(&bench.database.url, &store, "127.0.0.1:0", "127.0.0.1:0");
+    let (health, _) = tokio::time::timeout(SOON, addresses(&mut child)).await.unwrap();
+    let shows = async |status: u16, text: &str| {
+        wait_until(&format!("{status} {text}"), SOON, async || {
+            let answer = ask(health, "GET", "/readyz", &[]).await;
+            (answer.status == status && answer.text().contains(text)).then_some(())
+        })
+        .await;
+    };
+    shows(200, "\"store\":\"ok\"").await;
+    let away = bench.folder.path().join("away");
+    std::fs::rename(&store, &away).unwrap();
+    shows(503, "\"postgres\":\"ok\"").await;
+    assert_eq!(ask(health, "GET", "/healthz", &[]).await.status, 200, "a restart would not bring the store back");
+    std::fs::rename(&away, &store).unwrap();
+    shows(200, "\"store\":\"ok\"").await;
 }
 
 #[tokio::test]

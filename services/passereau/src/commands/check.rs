@@ -5,8 +5,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use passereau_database::DatabaseConfig;
-use passereau_geonature::check::{Finding, Severity, findings, not_surveyed, survey, worst};
+use passereau_geonature::{
+    GeoNatureError, Part,
+    check::{Finding, Severity, findings, not_surveyed, part_findings, survey, survey_parts, worst},
+};
 use serde::Serialize;
+use sqlx::PgPool;
 
 use super::show;
 
@@ -14,12 +18,15 @@ use super::show;
 ///
 /// An observation is inserted, changed and deleted in one transaction that is rolled back, so that rights and triggers are seen at
 /// work. Exits with 0 when there is nothing but notes, 1 with warnings, 2 with errors or when the database cannot be asked. RabbitMQ
-/// is not examined.
+/// is not examined. The roles of the exporter and the gateway, where they have their own, are examined too; run as one of them, only that one is.
 #[derive(Args, Debug)]
 pub struct Check {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Examine the role of the URL as that of the exporter or of the gateway, whether the installation has named it so or not.
+    #[arg(long, value_name = "exporter|gateway")]
+    part: Option<Part>,
     #[command(flatten)]
     database: DatabaseConfig,
 }
@@ -45,14 +52,21 @@ impl Check {
 
     async fn examine(&self) -> anyhow::Result<Vec<Finding>> {
         let pool = passereau_database::connect(&self.database)?;
-        match survey(&pool).await {
-            Ok(survey) => Ok(findings(&survey)),
+        match examined(&pool, self.part).await {
+            Ok(findings) => Ok(findings),
             Err(error) => match not_surveyed(&error) {
                 Some(finding) => Ok(vec![finding]),
                 None => Err(error.into()),
             },
         }
     }
+}
+
+async fn examined(pool: &PgPool, part: Option<Part>) -> Result<Vec<Finding>, GeoNatureError> {
+    let parts = survey_parts(pool, part).await?;
+    let mut findings = if parts.is_part { Vec::new() } else { findings(&survey(pool).await?) };
+    findings.extend(part_findings(&parts));
+    Ok(findings)
 }
 
 fn exit_code(severity: Severity) -> u8 {

@@ -23,6 +23,12 @@ pub struct Install {
     /// Role that may read the schemas passereau and pinv_gbif and nothing else, for dashboards and for people.
     #[arg(long, requires = "role", value_name = "ROLE")]
     reader: Option<String>,
+    /// Role of the exporter, which reads what flows deliver and writes nothing of GeoNature's. Where the schemas are there it can be named alone.
+    #[arg(long, value_name = "ROLE")]
+    exporter_role: Option<String>,
+    /// Role of the gateway, which reads of the state what partners ask for and dates their tokens. Where the schemas are there it can be named alone.
+    #[arg(long, value_name = "ROLE")]
+    gateway_role: Option<String>,
     /// Also grant what subscriptions with metadata = create need: new rows in gn_meta.t_datasets, gn_meta.cor_dataset_actor and
     /// utilisateurs.bib_organismes.
     #[arg(long, requires = "role")]
@@ -57,13 +63,15 @@ impl Install {
             role: self.role,
             state_role: self.state_role,
             reader: self.reader,
+            exporter_role: self.exporter_role,
+            gateway_role: self.gateway_role,
             metadata: self.with_metadata,
             media: self.with_media,
             removal: self.with_removal,
             adoption: self.with_adoption,
             source: self.source,
         };
-        let grants_nothing = wanted.role.is_none();
+        let grants_nothing = !wanted.grants();
         if self.print_sql {
             return show(&script(&detect(&pool).await?, &wanted));
         }
@@ -71,9 +79,7 @@ impl Install {
         ready.ready()?;
         show(&format!("source GBIF is {}; the synthèse is ready for harvests\n", ready.source()?))?;
         if grants_nothing {
-            show(
-                "no rights were granted: name the workers' role with --role (docs/security.md shows the three roles)\n",
-            )?;
+            show("no rights were granted: name the workers' role with --role (docs/security.md shows all roles)\n")?;
         }
         if let Some(source) = ready.source
             && source.url.as_deref() != Some(SOURCE_URL)
@@ -115,6 +121,8 @@ mod tests {
             assert!(!parse(wanted), "{wanted} alone would grant nothing");
             assert!(parse(&format!("--role passereau {wanted}")), "{wanted}");
         }
-        assert!(parse(""));
+        for alone in ["", "--exporter-role exporter", "--gateway-role gateway"] {
+            assert!(parse(alone), "{alone}");
+        }
     }
 }

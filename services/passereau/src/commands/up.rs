@@ -1,14 +1,18 @@
-//! `passereau up`: all workers in one process.
+//! `passereau up`: all workers in one process, and the gateway where it is wanted.
+
+use std::{net::SocketAddr, time::Duration};
 
 use clap::{Args, Parser};
 use passereau_downloader::{Downloader, DownloaderConfig};
 use passereau_exporter::{Exporter, ExporterConfig};
+use passereau_gateway::{Gateway, GatewayConfig};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_loader::{Loader, LoaderConfig};
 use passereau_poller::{Poller, PollerConfig};
 use passereau_requester::{Requester, RequesterConfig};
 use passereau_runner::{Process, ProcessConfig};
 use passereau_scheduler::{Scheduler, SchedulerConfig};
+use passereau_store::{Store, StoreConfig};
 use passereau_upserter::{Upserter, UpserterConfig};
 
 /// Runs all workers. The workers' own settings come from the environment, under the names that each worker's `--help`
@@ -17,6 +21,10 @@ use passereau_upserter::{Upserter, UpserterConfig};
 pub struct Up {
     #[command(flatten)]
     process: ProcessConfig,
+    /// Address that partners reach. Without it this process serves no flows, and a gateway of its own does. With it whoever reaches the address talks to a
+    /// process that may write the synthèse: a gateway of its own, with a role of its own, is the safer choice.
+    #[arg(long, env = "PASSEREAU_GATEWAY_LISTEN", value_name = "ADDRESS")]
+    gateway_listen: Option<SocketAddr>,
 }
 
 /// The settings of one worker, from the environment alone.
@@ -58,6 +66,19 @@ impl Up {
         process.work(upserter);
         process.work(exporter);
         process.work(scheduler);
+        if let Some(address) = self.gateway_listen {
+            let gateway = self.gateway(address, &process).await?;
+            let (shutdown, grace) = (process.shutdown(), Duration::from_secs(self.process.grace_seconds));
+            process.beside(gateway.serve(shutdown, grace));
+        }
         Ok(process.run().await?)
+    }
+
+    /// With connections of its own: partners do not wait for harvests, nor harvests for partners.
+    async fn gateway(&self, address: SocketAddr, process: &Process) -> anyhow::Result<Gateway> {
+        let config = GatewayConfig { gateway_listen: address, ..settings::<GatewayConfig>()? };
+        let pool = passereau_database::connect(&self.process.database)?;
+        let store = Store::open(&settings::<StoreConfig>()?)?;
+        Ok(Gateway::bind(&config, pool, store, process.metrics()).await?)
     }
 }

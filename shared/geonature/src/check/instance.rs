@@ -104,10 +104,13 @@ fn srid(survey: &Survey) -> Finding {
 
 /// The command that grants the role what it needs, ready to run in a shell.
 pub(super) fn install_for(survey: &Survey, option: &str) -> String {
-    let role = &survey.role.name;
-    let plain = role.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-    let role = if plain { role.clone() } else { format!("'{}'", role.replace('\'', r"'\''")) };
-    format!("passereau install --role {role}{option}")
+    format!("passereau install --role {}{option}", in_shell(&survey.role.name))
+}
+
+/// A role's name as a shell takes it.
+pub(super) fn in_shell(role: &str) -> String {
+    let plain = role.chars().all(|c| c.is_ascii_alphanumeric() || "_-.…".contains(c));
+    if plain { role.to_owned() } else { format!("'{}'", role.replace('\'', r"'\''")) }
 }
 
 fn columns(survey: &Survey) -> Finding {

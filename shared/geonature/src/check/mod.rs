@@ -15,6 +15,7 @@ mod attempt;
 mod finding;
 mod instance;
 mod ours;
+mod parts;
 mod platform;
 mod probe;
 mod survey;
@@ -26,6 +27,7 @@ pub use adoption::{Adoption, LeftBehind};
 pub use attempt::{Answer, Refusal};
 pub use finding::{Finding, Severity, worst};
 pub use ours::{Framework, Ours, TerritoryType, Unresolved};
+pub use parts::{PartRole, PartSurvey, part_findings, survey_parts};
 pub use probe::{Level, Probe, Step, Written};
 pub use survey::{HeldRight, Invisible, Role, Survey, survey};
 

@@ -159,7 +159,7 @@ async fn facts(
             wanted.extend(rights(&catalogue, Feature::Adoption));
         }
     }
-    let rights = held(connection, wanted).await?;
+    let rights = held(connection, &role.name, wanted).await?;
     Ok(Survey { role, catalogue, srid, source, links, taxref, rights, probe, invisible, ours })
 }
 
@@ -190,19 +190,23 @@ async fn invisible(connection: &mut PgConnection, source_id: Option<i32>) -> Res
     Ok(Invisible { taxon, dataset, sensitivity })
 }
 
-/// Looks each right up by the object's number: by its name, PostgreSQL would refuse who may not use the schema.
-async fn held(connection: &mut PgConnection, rights: Vec<Right>) -> Result<Vec<HeldRight>, sqlx::Error> {
+/// Looks each right of a role up by the object's number: by its name, PostgreSQL would refuse who may not use the schema.
+pub(super) async fn held(
+    connection: &mut PgConnection,
+    role: &str,
+    rights: Vec<Right>,
+) -> Result<Vec<HeldRight>, sqlx::Error> {
     let privilege =
         |right: &Right| right.privilege.split_once(" (").map_or(right.privilege, |(kind, _)| kind).to_owned();
     let column =
         |right: &Right| right.privilege.split_once(" (").map(|(_, column)| column.trim_end_matches(')').to_owned());
     let held: Vec<bool> = sqlx::query_scalar(
         "SELECT COALESCE(CASE kind
-                    WHEN 'DATABASE' THEN has_database_privilege(current_database(), privilege)
-                    WHEN 'SCHEMA' THEN (SELECT has_schema_privilege(n.oid, privilege) FROM pg_namespace n WHERE n.nspname = name)
-                    ELSE (SELECT CASE WHEN kind = 'SEQUENCE' THEN has_sequence_privilege(c.oid, privilege)
-                                      WHEN col IS NOT NULL THEN has_column_privilege(c.oid, col, privilege)
-                                      ELSE has_table_privilege(c.oid, privilege) END
+                    WHEN 'DATABASE' THEN has_database_privilege($5::name, current_database(), privilege)
+                    WHEN 'SCHEMA' THEN (SELECT has_schema_privilege($5::name, n.oid, privilege) FROM pg_namespace n WHERE n.nspname = name)
+                    ELSE (SELECT CASE WHEN kind = 'SEQUENCE' THEN has_sequence_privilege($5::name, c.oid, privilege)
+                                      WHEN col IS NOT NULL THEN has_column_privilege($5::name, c.oid, col, privilege)
+                                      ELSE has_table_privilege($5::name, c.oid, privilege) END
                             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                            WHERE quote_ident(n.nspname) || '.' || quote_ident(c.relname) = name)
                 END, false)
@@ -213,6 +217,7 @@ async fn held(connection: &mut PgConnection, rights: Vec<Right>) -> Result<Vec<H
     .bind(rights.iter().map(|right| right.name.clone()).collect::<Vec<_>>())
     .bind(rights.iter().map(privilege).collect::<Vec<_>>())
     .bind(rights.iter().map(column).collect::<Vec<_>>())
+    .bind(role)
     .fetch_all(connection)
     .await?;
     Ok(rights.into_iter().zip(held).map(|(right, held)| HeldRight { right, held }).collect())

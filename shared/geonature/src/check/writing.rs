@@ -56,6 +56,7 @@ fn rights(survey: &Survey) -> Vec<Finding> {
                 Feature::Media => "subscriptions that write media fail without it",
                 Feature::Adoption => "harvests that give an observation its permanent UUID fail without it",
                 Feature::Removal => "subscriptions that delete what has vanished fail without it",
+                Feature::Exporter | Feature::Gateway => "flows fail without it",
             };
             Finding::error(
                 "rights",

@@ -1,6 +1,6 @@
 //! Detection and installation against a GeoNature-shaped database.
 
-use passereau_geonature::{GeoNatureError, SOURCE_URL, Wanted, check, detect, install, script};
+use passereau_geonature::{GeoNatureError, Part, SOURCE_URL, Wanted, check, detect, grant_parts, install, script};
 use passereau_testing::{TestDatabase, Variant};
 
 use crate::worker::{Worker, execute};
@@ -114,12 +114,48 @@ async fn rights_are_granted_to_a_role_that_exists() {
     for (option, wanted) in [
         ("--role", Wanted { role: nobody.clone(), ..Wanted::default() }),
         ("--state-role", Wanted { role: somebody.clone(), state_role: nobody.clone(), ..Wanted::default() }),
-        ("--reader", Wanted { role: somebody, reader: nobody, ..Wanted::default() }),
+        ("--reader", Wanted { role: somebody.clone(), reader: nobody.clone(), ..Wanted::default() }),
+        ("--exporter-role", Wanted { role: somebody.clone(), exporter_role: nobody.clone(), ..Wanted::default() }),
+        ("--gateway-role", Wanted { role: somebody, gateway_role: nobody, ..Wanted::default() }),
     ] {
         let missing = install(&database.pool, &wanted).await.expect_err("refused");
         assert!(matches!(missing, GeoNatureError::NoRole { .. }), "{missing}");
         assert!(missing.to_string().contains(&format!("which {option} names")), "{missing}");
     }
+}
+
+/// The installation comes before the first migration: what it cannot grant yet, the migration does, whoever ran it and however.
+#[tokio::test]
+async fn exporter_and_gateway_get_our_tables_from_the_migration_that_makes_them() {
+    let database = TestDatabase::geonature().await;
+    let roles = database.roles().await;
+    let parts = Wanted {
+        exporter_role: Some(roles.exporter.name.clone()),
+        gateway_role: Some(roles.gateway.name.clone()),
+        ..Wanted::default()
+    };
+    let nobody = install(&database.pool, &parts).await.expect_err("nobody would own the schemas");
+    assert!(matches!(nobody, GeoNatureError::NoOwner { option: "--exporter-role" }), "{nobody}");
+    let wanted = Wanted { role: Some(roles.writer.name.clone()), state_role: Some(roles.state.name.clone()), ..parts };
+    let detected = detect(&database.pool).await.expect("detected");
+    for _ in 0..2 {
+        psql(&database.url, &script(&detected, &wanted));
+    }
+    let owner = sqlx::PgPool::connect(&roles.state.url).await.expect("owner");
+    passereau_database::migrate(&owner).await.expect("migrated");
+    let granted = grant_parts(&owner).await.expect("granted");
+    let expected = [(Part::Exporter, roles.exporter.name.clone()), (Part::Gateway, roles.gateway.name.clone())];
+    assert_eq!(granted, expected);
+    for (part, role) in [(Part::Exporter, &roles.exporter), (Part::Gateway, &roles.gateway)] {
+        let pool = sqlx::PgPool::connect(&role.url).await.expect("part");
+        let survey = check::survey_parts(&pool, None).await.expect("surveyed");
+        assert!(survey.is_part && survey.not_migrated.is_none(), "{survey:?}");
+        let [found] = survey.roles.as_slice() else { panic!("{survey:?}") };
+        assert!(found.part == part && !found.writes && found.rights.iter().all(|right| right.held), "{found:?}");
+    }
+    // A role that was dropped is granted nothing, and stops nobody.
+    execute(&database.pool, format!("DROP OWNED BY \"{0}\"; DROP ROLE \"{0}\"", roles.gateway.name)).await;
+    assert_eq!(grant_parts(&owner).await.expect("granted").len(), 1);
 }
 
 fn psql(url: &str, script: &str) {

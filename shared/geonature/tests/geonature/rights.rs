@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use passereau_geonature::{
-    Feature, Right, Wanted,
+    Feature, Part, Right, Wanted,
     check::{Severity, findings},
-    detect, rights,
+    detect, install, part_rights, rights,
 };
 use passereau_testing::{TestDatabase, Variant};
 
@@ -73,6 +73,33 @@ async fn the_documentation_lists_every_right() {
             rows.iter().any(|row| row[2].contains(&privilege) && (row[3].contains(&name) || right.kind == "DATABASE"));
         assert!(listed, "{right:?}");
     }
+}
+
+/// A page shows each right of the two parts in the SQL or the table of its own, and their rights on GeoNature are for reading.
+#[tokio::test]
+async fn the_rights_of_exporter_and_gateway_are_documented_and_write_nothing_of_geonatures() {
+    let database = TestDatabase::migrated().await;
+    install(&database.pool, &with_parts(&database).await).await.expect("installed");
+    let catalogue = detect(&database.pool).await.expect("detected").catalogue;
+    for (part, page, expected) in [(Part::Exporter, "security.md", 60), (Part::Gateway, "gateway.md", 17)] {
+        let text =
+            fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(page)).expect("page");
+        let rights = part_rights(&catalogue, part);
+        assert_eq!(rights.len(), expected, "{part:?}: a table that is not there is not granted");
+        for right in rights {
+            let ours = right.name.starts_with("passereau") || right.name.starts_with("pinv_gbif");
+            assert!(ours || matches!(right.privilege, "SELECT" | "USAGE"), "{right:?}");
+            let (kind, column) = right.privilege.split_once(" (").unwrap_or((right.privilege, ""));
+            let named = text.lines().any(|line| line.contains(&right.name))
+                && [kind, column.trim_end_matches(')')].iter().all(|word| text.contains(*word));
+            assert!(named, "{page}: {right:?}");
+        }
+    }
+}
+
+async fn with_parts(database: &TestDatabase) -> Wanted {
+    let roles = database.roles().await;
+    Wanted { exporter_role: Some(roles.exporter.name), gateway_role: Some(roles.gateway.name), ..Wanted::default() }
 }
 
 /// Reads the functions of our schemas as text: every table of GeoNature that one names is granted for what the function does to it,
