@@ -20,3 +20,4 @@ mod rights;
 mod secrets;
 mod services;
 mod tls;
+mod up;

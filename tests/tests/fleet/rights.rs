@@ -1,10 +1,11 @@
 //! What the roles of the database may do, and what they are refused. The harvests of the other tests show that it suffices.
 
 use passereau_harvest::State;
-use passereau_testing::WorkerRole;
+use passereau_testing::{WorkerRole, wait_until};
+use passereau_tests::{Fleet, FleetConfig};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::prepared::{SOON, fleet, generated, request};
+use crate::prepared::{RECORDS, SOON, fleet, generated, request};
 
 /// The code of PostgreSQL for a missing right.
 const INSUFFICIENT_PRIVILEGE: &str = "42501";
@@ -370,5 +371,41 @@ async fn what_a_part_lacks_is_told_with_the_command_that_mends_it_and_a_migratio
     administrator(format!("GRANT INSERT ON gn_synthese.synthese TO \"{}\"", exporter.name)).await;
     let (code, said) = as_role(exporter).await;
     assert!(code == Some(0) && said.contains("may write observations"), "{said}");
+    fleet.stop().await.unwrap();
+}
+
+/// What only some fields need is granted as well, and to the writer, who plans.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flow_with_every_field_is_planned_and_delivered_by_the_roles_that_do_so() {
+    let (folder, archive) = generated(RECORDS);
+    let fleet =
+        Fleet::start(FleetConfig { with_flows: true, ..FleetConfig::handing_out(vec![archive]) }).await.unwrap();
+    let harvest = fleet.ended(fleet.submit(&request()).await.unwrap(), SOON).await;
+    assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
+    let fields = fleet.run_command(&["flow", "fields", "--json"]).await.unwrap();
+    let fields: Vec<serde_json::Value> = serde_json::from_str(&fields).unwrap();
+    let further: Vec<&str> =
+        fields.iter().filter(|field| field["is_basic"] == false).map(|field| field["name"].as_str().unwrap()).collect();
+    let agreement = format!(
+        "name = 'all'\nstructure = 'Association'\nformats = ['csv', 'gpkg']\nstatuses = true\nperiod = 'P1D'\nends_on = 2099-12-31\n\
+         in_return = 'records'\ntechnical_manager = {{ name = 'Camille', email = 'camille@example.org' }}\n\
+         studies = [{{ name = 'Atlas', nature = 'atlas' }}]\nterritory = {{ description = 'everywhere' }}\n\
+         licences = {{ allowed = ['CC0-1.0', 'CC-BY-4.0', 'CC-BY-NC-4.0'] }}\n[fields]\nadd = {further:?}\n"
+    );
+    let file = folder.path().join("all.toml");
+    std::fs::write(&file, agreement).unwrap();
+    let file = file.to_str().unwrap();
+    fleet.run_command(&["flow", "plan", file]).await.unwrap();
+    fleet.run_command(&["flow", "apply", file, "--by", "the data manager"]).await.unwrap();
+    let (state, reason, rows): (String, Option<String>, i64) = wait_until("the delivery", SOON, async || {
+        sqlx::query_as("SELECT state, reason, rows FROM passereau.delivery WHERE finished_at IS NOT NULL")
+            .fetch_optional(&fleet.database.pool)
+            .await
+            .unwrap()
+    })
+    .await;
+    assert!(state == "delivered" && rows > 0, "{state}, {rows} rows: {reason:?}");
+    let log = fleet.log("exporter");
+    assert!(!log.contains("permission denied"), "{log}");
     fleet.stop().await.unwrap();
 }
