@@ -27,7 +27,22 @@ CROSS JOIN LATERAL (
            COALESCE(li.licence, CASE WHEN src.name_source <> 'GBIF' AND NULLIF(btrim(s.additional_data ->> 'license'), '') IS NULL
                                      THEN (SELECT passereau.selection() ->> 'own_licence') END) AS licence) g";
 
-const LICENSED: &str = "g.licence = ANY ((SELECT passereau.selected('licences'))::text[])";
+/// PostgreSQL takes a comparison with an expression for one row in 200, and two of them for none: it would then join thousands of areas with tens
+/// of thousands of rows one by one. It takes what stands in `COALESCE` for half of the rows.
+const LICENSED: &str = "COALESCE(g.licence = ANY ((SELECT passereau.selected('licences'))::text[]), false)";
+const EXACT: &str = "COALESCE(g.precision = 'exact', false)";
+const BLURRED: &str = "COALESCE(g.precision = 'area', false)";
+
+/// What was decided about the rows of `{rows}`, under the names that the fields know, and what they need besides.
+const DECIDED: &str = "
+JOIN gn_synthese.synthese s ON s.id_synthese = {rows}.id_synthese
+JOIN taxonomie.taxref t ON t.cd_nom = s.cd_nom
+JOIN gn_synthese.t_sources src ON src.id_source = s.id_source
+CROSS JOIN LATERAL (SELECT {rows}.level AS label, {rows}.level_precision AS precision) lv
+CROSS JOIN LATERAL (SELECT {rows}.area_type, {rows}.licence) g";
+
+/// The same, where it is decided.
+const DECISION: &str = "s.id_synthese, lv.label AS level, lv.precision AS level_precision, g.area_type, g.licence";
 
 /// The one area of its type that a row lies in. A second one would say that it is near their border: a line or a surface takes the one that
 /// holds most of it, anything else on a border the one with the lower code. Areas that are disabled, or that the row does not meet
@@ -78,17 +93,13 @@ taxa AS MATERIALIZED (
        OR x.famille = ANY ((SELECT passereau.selected('famille'))::text[])
        OR x.cd_ref IN (SELECT below.cd_ref FROM below))";
 
-/// The areas in use, with what a blurred row says of its place.
+/// The areas in use, with what a blurred row says of its place. A file holds an area with its border simplified to a part of its size (50 m for a
+/// mesh of 10 km): a department's has thousands of vertices, in each row. That is done here, once for each area: a look-up after the sort would
+/// do it for each row, since PostgreSQL memoizes nothing whose values it cannot foresee. The sort carries the result, at half of its size in a part.
 const AREA: &str =
-    "l.area_code, l.area_name, round(ST_X(c.centre)::numeric, 6) AS x, round(ST_Y(c.centre)::numeric, 6) AS y
+    "l.area_code, l.area_name, round(ST_X(c.centre)::numeric, 6) AS x, round(ST_Y(c.centre)::numeric, 6) AS y,
+    ST_AsBinary(ST_Transform(ST_SimplifyPreserveTopology(l.geom, sqrt(ST_Area(l.geom)) / 200), 4326)) AS wkb
     FROM ref_geo.l_areas l CROSS JOIN LATERAL (SELECT ST_Centroid(ST_Transform(l.geom, 4326)) AS centre) c";
-
-/// A file holds an area with its border simplified to a part of its size (50 m for a mesh of 10 km): a department's has thousands of
-/// vertices, in each row. It is looked up after the sort, for each area once where PostgreSQL memoizes, so that no sort carries it.
-const SHAPE: &str = "
-    LEFT JOIN LATERAL (
-        SELECT encode(ST_AsBinary(ST_Transform(ST_SimplifyPreserveTopology(l.geom, sqrt(ST_Area(l.geom)) / 200), 4326)), 'hex') AS wkb
-        FROM ref_geo.l_areas l WHERE l.id_area = r.gate_area OFFSET 0) shape ON true";
 
 const WITHIN: &str = " AND ST_CoveredBy(l.geom, (SELECT around FROM flow))";
 
@@ -145,13 +156,17 @@ impl Query {
         &self.fields
     }
 
-    /// Tells a transaction what is selected. Everything below reads it.
+    /// Tells a transaction what is selected. Everything below reads it. Its statements are not compiled: with so many columns that takes longer
+    /// than what it saves.
     ///
     /// # Errors
     /// Those of PostgreSQL.
     pub async fn begin(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
         let selection = serde_json::to_string(&self.selection).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        sqlx::query("SELECT set_config('passereau.selection', $1, true)").bind(selection).execute(connection).await?;
+        sqlx::query("SELECT set_config('passereau.selection', $1, true), set_config('jit', 'off', true)")
+            .bind(selection)
+            .execute(connection)
+            .await?;
         Ok(())
     }
 
@@ -205,8 +220,7 @@ impl Query {
 
     /// `COPY` of at most `limit` rows that leave exactly and follow `after` (id_synthese), in the order of their id.
     ///
-    /// The page is found first, with as little as decides about it: what fields need is joined for its rows alone. Conditions stand in
-    /// `COALESCE` because PostgreSQL would take them for rare, and sort the whole synthèse for each page instead of walking its key.
+    /// The page is found first, with as little as decides about it: what fields need is joined for its rows alone.
     #[must_use]
     pub fn exact_rows(&self, after: i32, limit: u32) -> AssertSqlSafe<String> {
         let mut columns = String::from(
@@ -217,12 +231,13 @@ impl Query {
         }
         let territory = if self.selection.has_territory { format!(" AND {INTERSECTS}") } else { String::new() };
         AssertSqlSafe(format!(
-            "COPY (WITH {FLOW}{taxa} SELECT {columns}
-             FROM (SELECT s.id_synthese{BASE}{JUDGED}
-                   WHERE s.id_synthese > {after} AND {OPEN} AND COALESCE(g.precision = 'exact', false) AND COALESCE({LICENSED}, false){asked}{territory}
-                   ORDER BY s.id_synthese LIMIT {limit}) page
-             JOIN gn_synthese.synthese s ON s.id_synthese = page.id_synthese{JUDGED}{joins}
-             ORDER BY page.id_synthese) TO STDOUT",
+            "COPY (WITH {FLOW}{taxa},
+             page AS MATERIALIZED (
+                 SELECT {DECISION}{BASE}{JUDGED}
+                 WHERE s.id_synthese > {after} AND {OPEN} AND {EXACT} AND {LICENSED}{asked}{territory}
+                 ORDER BY s.id_synthese LIMIT {limit})
+             SELECT {columns} FROM page{decided}{joins} ORDER BY page.id_synthese) TO STDOUT",
+            decided = DECIDED.replace("{rows}", "page"),
             taxa = self.taxa(),
             joins = self.joins(|_| true, &[HARVEST]),
             asked = self.asked(),
@@ -233,7 +248,7 @@ impl Query {
     fn placed(&self, licensed: &str, area: &str) -> String {
         format!(
             ",
-placed AS MATERIALIZED (SELECT s.id_synthese, place.id_area{BASE}{JUDGED}{PLACE} WHERE {OPEN} AND g.precision = 'area'{licensed}{asked}{near}),
+placed AS MATERIALIZED (SELECT {DECISION}, place.id_area{BASE}{JUDGED}{PLACE} WHERE {OPEN} AND {BLURRED}{licensed}{asked}{near}),
 areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT placed.id_area FROM placed){within})",
             asked = self.asked(),
             near = self.if_territory(NEAR),
@@ -262,16 +277,15 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
         }
         AssertSqlSafe(format!(
             "COPY (WITH {FLOW}{taxa}{placed}
-             SELECT NULL, r.gate_name, shape.wkb, r.gate_level, r.gate_type, r.gate_licence, NULL{values}
-             FROM (SELECT {NAME} AS gate_name, placed.id_area AS gate_area, lv.label AS gate_level, g.area_type AS gate_type, g.licence AS gate_licence{columns}
-                   FROM placed JOIN gn_synthese.synthese s ON s.id_synthese = placed.id_synthese{JUDGED}
-                   JOIN areas a ON a.id_area = placed.id_area
-                   LEFT JOIN passereau.gate_rules() rules ON rules.area_type = g.area_type{joins}
-                   WHERE g.precision = 'area' AND {LICENSED}
-                   ORDER BY gate_name) r{SHAPE}
+             SELECT NULL, r.gate_name, encode(r.gate_wkb, 'hex'), r.gate_level, r.gate_type, r.gate_licence, NULL{values}
+             FROM (SELECT {NAME} AS gate_name, a.wkb AS gate_wkb, placed.level AS gate_level, placed.area_type AS gate_type, placed.licence AS gate_licence{columns}
+                   FROM placed JOIN areas a ON a.id_area = placed.id_area
+                   LEFT JOIN passereau.gate_rules() rules ON rules.area_type = placed.area_type{decided}{joins}
+                   ORDER BY gate_name) r
              ORDER BY r.gate_name) TO STDOUT",
             taxa = self.taxa(),
             placed = self.placed(&format!(" AND {LICENSED}"), AREA),
+            decided = DECIDED.replace("{rows}", "placed"),
             joins = self.joins(|field| !field.is_never_kept, &[]),
         ))
     }
