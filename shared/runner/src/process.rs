@@ -476,6 +476,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_part_that_ends_before_it_is_asked_to_ends_the_process() {
+        let (shutdown, defect) = (CancellationToken::new(), CancellationToken::new());
+        drop(EndsTheProcess { shutdown: CancellationToken::new(), defect: defect.clone() });
+        assert!(defect.is_cancelled());
+        let defect = CancellationToken::new();
+        shutdown.cancel();
+        drop(EndsTheProcess { shutdown, defect: defect.clone() });
+        assert!(!defect.is_cancelled(), "it was asked to");
+    }
+
+    #[test]
     fn only_a_subscription_that_holds_ends_a_silence() {
         let (start, settled) = (Instant::now(), Duration::from_secs(10));
         let at = |seconds| start + Duration::from_secs(seconds);
