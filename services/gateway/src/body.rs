@@ -4,16 +4,16 @@
 
 use axum::body::Body;
 use futures_util::StreamExt;
-use tokio::{fs::File, io::AsyncReadExt, sync::OwnedSemaphorePermit};
+use tokio::{fs::File, io::AsyncReadExt};
 use tokio_util::io::ReaderStream;
 
-use crate::observed::Download;
+use crate::{observed::Download, places::Place};
 
 /// Bytes that are read at a time.
 pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// So many bytes of a file, from where it stands.
-pub(crate) fn stream(mut file: File, size: u64, mut download: Download, place: OwnedSemaphorePermit) -> Body {
+pub(crate) fn stream(mut file: File, size: u64, mut download: Download, place: Place) -> Body {
     // tokio would read up to 2 MiB ahead.
     file.set_max_buf_size(CHUNK_BYTES);
     let chunks = ReaderStream::with_capacity(file.take(size), CHUNK_BYTES);

@@ -45,11 +45,20 @@ pub(crate) enum Wanted<'v> {
     Version(&'v str),
 }
 
+/// Sensitive records at their precision may be fetched for as long as their authorisation lasts, and no longer than the flow delivers them so. Then
+/// such a version is gone, whether or not the exporter has taken its files away yet.
 const SELECT: &str = "
-SELECT folder, flow_version, finished_at, rows, files, erased_at IS NOT NULL AS is_erased
-FROM passereau.delivery
+SELECT folder, flow_version, finished_at, rows, files, is_erased
+FROM passereau.delivery d
+CROSS JOIN LATERAL (
+    SELECT d.erased_at IS NOT NULL OR EXISTS (
+        SELECT FROM passereau.flow_version v JOIN passereau.flow f ON f.name = v.flow
+        WHERE v.flow = d.flow AND v.version = d.flow_version AND v.agreement ->> 'sensitive' = 'precise'
+          AND (f.agreement ->> 'sensitive' IS DISTINCT FROM 'precise'
+               OR (v.agreement #>> '{authorisation,ends_on}')::date
+                  < (now() AT TIME ZONE coalesce(v.agreement ->> 'time_zone', 'UTC'))::date)) AS is_erased) e
 WHERE flow = $1 AND state = 'delivered' AND folder IS NOT NULL AND finished_at IS NOT NULL
-  AND CASE WHEN $2::text IS NULL THEN erased_at IS NULL ELSE folder = $2 END
+  AND CASE WHEN $2::text IS NULL THEN NOT is_erased ELSE folder = $2 END
 ORDER BY finished_at DESC, folder DESC";
 
 impl Wanted<'_> {

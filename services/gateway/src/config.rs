@@ -13,7 +13,7 @@ pub struct GatewayConfig {
     /// Address that partners reach, directly or through a proxy that does TLS.
     #[arg(long, env = "PASSEREAU_GATEWAY_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub gateway_listen: SocketAddr,
-    /// Downloads at the same time; one more is answered 503 with a time to come back.
+    /// Downloads at the same time, of which one token has a quarter at most; one more is answered 503 with a time to come back.
     #[arg(long, env = "PASSEREAU_GATEWAY_DOWNLOADS", default_value = "64")]
     pub gateway_downloads: NonZeroUsize,
     /// Connections at the same time; further ones wait to be accepted.

@@ -22,7 +22,6 @@ use passereau_flow::{
 use passereau_secret::ExposeSecret;
 use passereau_store::{ObjectKey, Store};
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -35,6 +34,7 @@ use crate::{
     network::{self, Network},
     observed::{Observed, Seen},
     openapi, page,
+    places::Places,
     refusal::Refusal,
     representation::{Representation, Source, etag, whole_seconds},
     routes::{self, Captured, Operation, Route},
@@ -52,9 +52,11 @@ pub(crate) struct Shared {
     pub pool: PgPool,
     pub store: Store,
     pub observed: Observed,
-    pub downloads: Arc<Semaphore>,
+    pub downloads: Places,
     pub requests: Limiter<Uuid>,
     pub failures: Limiter<u128>,
+    /// Held while the token of an address that has failed too often is looked up: such addresses wait for each other.
+    pub suspects: tokio::sync::Mutex<()>,
     pub trusted_proxies: Vec<Network>,
     pub openapi: Vec<u8>,
 }
@@ -130,6 +132,15 @@ async fn admit(shared: &Shared, request: &Parts, flow: &str) -> Result<Token, Re
     let presented = credentials::presented(&request.headers, request.uri.query().unwrap_or_default())
         .map_err(|credentials::Several| Refusal::SeveralTokens)?;
     let Some(presented) = presented else { return Err(Refusal::Unauthorised { is_presented: false }) };
+    let counted_as = request
+        .extensions
+        .get::<Peer>()
+        .map(|Peer(peer)| network::counted_as(network::client(peer.ip(), &request.headers, &shared.trusted_proxies)));
+    // Whoever tries tokens must not have the database at work with many of them at a time.
+    let _turn = match counted_as {
+        Some(client) if shared.failures.is_empty(&client, Instant::now()) => Some(shared.suspects.lock().await),
+        _ => None,
+    };
     let found = token::verify(&shared.pool, flow, presented.expose_secret(), Utc::now())
         .await
         .map_err(|error| failed(&error))?;
@@ -137,10 +148,8 @@ async fn admit(shared: &Shared, request: &Parts, flow: &str) -> Result<Token, Re
         return Ok(token);
     }
     // Whoever has a good token is not held up by a neighbour who has none.
-    if let Some(Peer(peer)) = request.extensions.get::<Peer>() {
-        let client = network::client(peer.ip(), &request.headers, &shared.trusted_proxies);
-        let counted = shared.failures.take(network::counted_as(client), Instant::now());
-        counted.map_err(|after| Refusal::TooMany { after })?;
+    if let Some(client) = counted_as {
+        shared.failures.take(client, Instant::now()).map_err(|after| Refusal::TooMany { after })?;
     }
     Err(Refusal::Unauthorised { is_presented: true })
 }

@@ -37,6 +37,7 @@ mod observed;
 pub mod openapi;
 mod page;
 mod patient;
+mod places;
 mod process;
 mod range;
 mod refusal;

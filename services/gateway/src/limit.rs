@@ -31,6 +31,12 @@ impl<K: Eq + Hash> Limiter<K> {
         Self { interval, tolerance: interval * (count.get() - 1), full_at: Mutex::default() }
     }
 
+    /// Whether there is none to take.
+    pub(crate) fn is_empty(&self, key: &K, now: Instant) -> bool {
+        let full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        full_at.get(key).is_some_and(|full| full.saturating_duration_since(now) > self.tolerance)
+    }
+
     /// Takes one. Otherwise the time after which there is one again.
     pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Duration> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,6 +72,7 @@ mod tests {
             assert_eq!(limiter.take(1, now), Ok(()));
         }
         assert_eq!(limiter.take(1, now), Err(Duration::from_secs(20)));
+        assert!(limiter.is_empty(&1, now) && !limiter.is_empty(&2, now));
         assert_eq!(limiter.take(2, now), Ok(()), "another key has a bucket of its own");
         let later = now + Duration::from_secs(20);
         assert_eq!(limiter.take(1, later), Ok(()));

@@ -96,7 +96,7 @@ fn parameters() -> Value {
     };
     json!({
         "flow": path("flow", "Name of the flow.", "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"),
-        "version": path("version", "Name of a version, such as 20261129T020000Z.", "^[0-9A-Za-z][0-9A-Za-z._-]*$"),
+        "version": path("version", "Name of a version, such as 20261129T020000Z-7f2e6c41.", "^[0-9A-Za-z][0-9A-Za-z._-]*$"),
         "extension": path("extension", "csv, json, geojson, geojsonl, gpkg or statuts.csv, as agreed; with .gz for the compressed file itself.", "^[a-z0-9]+(\\.[a-z0-9]+)*$"),
         "file": path("file", "Name of the flow, a dot, and an extension.", "^[a-z0-9-]+(\\.[a-z0-9]+)+$"),
         "lang": {

@@ -143,7 +143,7 @@ impl Representation {
             }
             Source::Object { key, flow, token } => (key, flow, token),
         };
-        let Ok(place) = shared.downloads.clone().try_acquire_owned() else { return Err(Refusal::Busy { after: BUSY }) };
+        let Some(place) = shared.downloads.take(token) else { return Err(Refusal::Busy { after: BUSY }) };
         let file = open(&shared.store, &key, self.size, part.start).await?;
         let size = part.end - part.start;
         Ok(body::stream(file, size, shared.observed.download(&flow, token, size), place))

@@ -27,6 +27,7 @@ use crate::{
     limit::Limiter,
     observed::{Observed, Open},
     patient::{Patient, TooSlow},
+    places::Places,
 };
 
 /// Pause after a connection could not be accepted, mostly because the process has no file descriptor left.
@@ -64,9 +65,10 @@ impl Gateway {
             pool,
             store,
             observed: Observed::new(metrics),
-            downloads: Arc::new(Semaphore::new(config.gateway_downloads.get().min(Semaphore::MAX_PERMITS))),
+            downloads: Places::new(config.gateway_downloads),
             requests: Limiter::per_minute(config.gateway_requests_per_minute),
             failures: Limiter::per_minute(config.gateway_failures_per_minute),
+            suspects: tokio::sync::Mutex::default(),
             trusted_proxies: config.gateway_trusted_proxies.clone(),
             openapi: openapi_bytes(),
         };

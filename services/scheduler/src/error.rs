@@ -40,8 +40,8 @@ pub enum ScheduleError {
     },
     /// A flow's agreement says when.
     #[error(
-        "when {0} is delivered stands in its agreement: change the file and apply it with `passereau flow apply`; \
-         `passereau schedule suspend`, `resume` and `run` do for a flow, too"
+        "when {0} is delivered stands in its agreement, which would overrule what is said here: change the file and apply it with \
+         `passereau flow apply`, or use `passereau flow suspend` and `passereau flow resume`"
     )]
     Agreed(Subject),
     /// PostgreSQL refused or was away.

@@ -108,13 +108,14 @@ pub async fn set(pool: &PgPool, setting: &Setting, now: DateTime<Utc>) -> Result
 /// Lets a schedule stand still. One that does keeps its date, and the reason if none is given.
 ///
 /// # Errors
-/// [`ScheduleError::Unknown`], [`ScheduleError::Database`].
+/// [`ScheduleError::Agreed`] for a flow, which is suspended as a whole; [`ScheduleError::Unknown`], [`ScheduleError::Database`].
 pub async fn suspend(
     pool: &PgPool,
     subject: &Subject,
     because: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<Schedule, ScheduleError> {
+    refuse_flow(subject)?;
     let row = sqlx::query_as(
         "UPDATE passereau.schedule
          SET suspended_at = coalesce(suspended_at, $2), suspended_because = coalesce($3, suspended_because)
@@ -132,8 +133,9 @@ pub async fn suspend(
 /// Lets a suspended schedule go on. What was due meanwhile is not made up for: it fires at its next moment.
 ///
 /// # Errors
-/// [`ScheduleError::Unknown`], a row that cannot be read, [`ScheduleError::Database`].
+/// As [`suspend`], and a row that cannot be read.
 pub async fn resume(pool: &PgPool, subject: &Subject, now: DateTime<Utc>) -> Result<Schedule, ScheduleError> {
+    refuse_flow(subject)?;
     let database = |source| ScheduleError::Database { doing: format!("resuming the schedule {subject}"), source };
     let mut tx = pool.begin().await.map_err(database)?;
     let row = known(&mut tx, subject).await?;
@@ -151,6 +153,11 @@ pub async fn resume(pool: &PgPool, subject: &Subject, now: DateTime<Utc>) -> Res
     .map_err(database)?;
     tx.commit().await.map_err(database)?;
     Ok(row)
+}
+
+/// The next `flow apply`, `approve` or `resume` would let its schedule go on, whatever is said here.
+fn refuse_flow(subject: &Subject) -> Result<(), ScheduleError> {
+    if matches!(subject, Subject::Flow(_)) { Err(ScheduleError::Agreed(subject.clone())) } else { Ok(()) }
 }
 
 /// Takes a schedule away. The subscription with its records, or what the retention would have taken, stays.

@@ -34,7 +34,7 @@ fn who(agreement: &Agreement, found: &mut Vec<Found>) {
     if agreement.name.is_empty() {
         found.push(Found::new("name", "is missing or empty", "write the flow's name, such as name = \"atlas-isere\""));
     } else if !is_name(&agreement.name) {
-        let instead = "write at most 63 small letters without accents, digits and hyphens, such as \"atlas-isere\"";
+        let instead = "write at most 63 small letters without accents, digits and hyphens, such as \"atlas-isere\", not beginning with gpkg-, rtree- or sqlite-";
         found.push(Found::new("name", "is no name of a flow", instead));
     }
     text("structure", &agreement.structure, "write the name of the structure that asks for the flow", found);
@@ -57,7 +57,14 @@ fn who(agreement: &Agreement, found: &mut Vec<Found>) {
     text("in_return", &agreement.in_return, in_return, found);
 }
 
+/// The name of a flow is that of its layer in a GeoPackage, too, where these beginnings belong to the format and to SQLite
+/// (OGC 12-128r19, 1.1.1.1.1 and 2.1.3; <https://www.sqlite.org/fileformat2.html#internal_schema_objects>).
+const RESERVED: [&str; 3] = ["gpkg-", "rtree-", "sqlite-"];
+
 fn is_name(name: &str) -> bool {
+    if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
+        return false;
+    }
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     name.len() <= 63 && name.bytes().all(allowed) && !name.starts_with('-') && !name.ends_with('-')
 }

@@ -7,7 +7,7 @@ use passereau_gate::Sensitive;
 use serde::Serialize;
 use sqlx::{PgExecutor, PgPool};
 
-use crate::{Agreement, FlowError};
+use crate::{Agreement, FlowError, schedule};
 
 /// A flow as the registry has it. Its key is not among what can be read here.
 #[derive(Clone, Debug, PartialEq, Serialize, sqlx::FromRow)]
@@ -130,11 +130,12 @@ impl Flow {
         }
     }
 
-    /// Whether more than its period has passed since the last delivery, or since it was applied.
+    /// Whether more than its period has passed since the last delivery, or since it was applied. A delivery takes its time, and a schedule that keeps
+    /// its hour waits one more when summer time ends: an hour later is not late.
     #[must_use]
     pub fn is_late(&self, now: DateTime<Utc>) -> bool {
         let since = self.delivered_at.unwrap_or(self.applied_at);
-        self.standing(now).is_active() && self.agreement.period.after(since) < now
+        self.standing(now).is_active() && self.agreement.period.after(since) + schedule::tolerance() < now
     }
 }
 

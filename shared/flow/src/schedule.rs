@@ -32,12 +32,17 @@ impl Agreement {
     }
 }
 
-/// The first pause between two occurrences that is longer than the period, with an hour for the change of summer time.
+/// What a delivery may be late without being late: the hour that the end of summer time adds.
+pub(crate) fn tolerance() -> TimeDelta {
+    TimeDelta::hours(1)
+}
+
+/// The first pause between two occurrences that is longer than the period.
 pub(crate) fn pause_beyond(recurrence: &Recurrence, period: &Period, from: DateTime<Utc>) -> Option<TimeDelta> {
     let mut last = recurrence.next_after(from)?;
     for _ in 0..LOOKED_AT {
         let next = recurrence.next_after(last)?;
-        if period.after(last) + TimeDelta::hours(1) < next {
+        if period.after(last) + tolerance() < next {
             return Some(next - last);
         }
         last = next;

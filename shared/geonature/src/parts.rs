@@ -226,6 +226,12 @@ const PARTS: &[Group] = &[
     },
     Group {
         feature: Feature::Gateway,
+        doing: "knowing which versions hold sensitive records at their precision, and until when they may be fetched",
+        privileges: &["SELECT (flow)", "SELECT (version)", "SELECT (agreement)"],
+        on: &[Table("passereau.flow_version")],
+    },
+    Group {
+        feature: Feature::Gateway,
         doing: "finding a token by its digest, and dating its use",
         privileges: &["SELECT", "UPDATE (last_used_at)"],
         on: &[Table("passereau.flow_token")],

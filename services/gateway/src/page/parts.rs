@@ -269,7 +269,7 @@ pub(super) fn withheld(page: &mut Html, shown: &Shown<'_>, language: Language) {
         },
     );
     if manifest.withheld.iter().all(|tally| tally.records == 0) {
-        page.element("<p>", language.pick("Aucune donnée n'est retenue.", "No record is withheld."), "</p>\n");
+        page.element("<p>", none_withheld(shown.flow.agreement.territory.has_shape(), language), "</p>\n");
         return;
     }
     tallies(
@@ -280,6 +280,17 @@ pub(super) fn withheld(page: &mut Html, shown: &Shown<'_>, language: Language) {
         language,
         |tally| reason(tally.reason.as_deref().unwrap_or_default(), language).to_owned(),
     );
+}
+
+/// Within a territory, records whose place may not be told are not counted: the count alone would place them.
+fn none_withheld(has_territory: bool, language: Language) -> &'static str {
+    match has_territory {
+        false => language.pick("Aucune donnée n'est retenue.", "No record is withheld."),
+        true => language.pick(
+            "Aucune donnée n'est comptée comme retenue. Les données dont le lieu ne peut être révélé ne sont pas comptées : leur nombre les situerait dans le territoire.",
+            "No record is counted as withheld. Records whose place may not be told are not counted: their number would place them within the territory.",
+        ),
+    }
 }
 
 fn tallies(

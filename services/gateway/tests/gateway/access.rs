@@ -105,6 +105,7 @@ async fn role(database: &TestDatabase, sees_flows: bool) -> PgPool {
              suspended_because) ON passereau.flow TO "
                 .to_owned(),
         );
+        grants.push("GRANT SELECT (flow, version, agreement) ON passereau.flow_version TO ".to_owned());
     }
     for grant in grants {
         let sql = format!("{grant} \"{}\"", worker.name);

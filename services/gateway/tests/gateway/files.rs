@@ -231,6 +231,45 @@ async fn a_version_that_was_taken_away_is_gone() {
 }
 
 #[tokio::test]
+async fn sensitive_records_at_their_precision_are_gone_when_their_authorisation_is() {
+    let (bench, token) = bench().await;
+    bench.deliver("atlas", V2, &[("csv", b"exact places\n")]).await;
+    let agreed = async |version: i32, sensitive: &str, until: &str| {
+        sqlx::query(
+            "WITH changed AS (UPDATE passereau.flow SET version = $1, agreement = agreement || jsonb_build_object(
+                 'sensitive', $2::text, 'authorisation', jsonb_build_object('ends_on', $3::text)) WHERE name = 'atlas' RETURNING *)
+             INSERT INTO passereau.flow_version (flow, version, agreement, applied_at, applied_by)
+             SELECT name, version, agreement, now(), 'Hermine' FROM changed
+             ON CONFLICT (flow, version) DO UPDATE SET agreement = excluded.agreement",
+        )
+        .bind(version)
+        .bind(sensitive)
+        .bind(until)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    };
+    sqlx::query("UPDATE passereau.delivery SET flow_version = 2 WHERE folder = $1")
+        .bind(V2)
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let exact = format!("/flows/atlas/{V2}/atlas.csv");
+    agreed(2, "precise", "2999-12-31").await;
+    assert_eq!(bench.fetch(&token, &exact, &[]).await.status, 200, "while it lasts");
+    agreed(2, "precise", "2020-12-31").await;
+    assert_eq!(bench.fetch(&token, &exact, &[]).await.status, 410, "its last day is over");
+    assert_eq!(
+        bench.fetch(&token, "/flows/atlas/latest.csv", &[]).await.body,
+        CSV,
+        "the version before it was blurred"
+    );
+    agreed(2, "precise", "2999-12-31").await;
+    agreed(3, "blurred", "2999-12-31").await;
+    assert_eq!(bench.fetch(&token, &exact, &[]).await.status, 410, "the flow is blurred now");
+}
+
+#[tokio::test]
 async fn what_was_not_published_is_not_there() {
     let bench = Bench::start(&[]).await;
     let token = bench.flow("atlas").await;

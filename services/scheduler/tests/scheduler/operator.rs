@@ -71,12 +71,11 @@ async fn what_is_wrong_is_said_and_nothing_is_kept() {
         assert!(said.contains(words), "{said}");
     }
     assert_eq!(list(pool).await.unwrap().len(), 1, "the retention alone");
-    for error in [
-        suspend(pool, &flow, None, noon()).await.map(|_| ()),
-        resume(pool, &flow, noon()).await.map(|_| ()),
-        run_now(pool, &flow, noon()).await.map(|_| ()),
-        forget(pool, &flow).await,
-    ] {
+    for overruled in [suspend(pool, &flow, None, noon()).await, resume(pool, &flow, noon()).await] {
+        let said = overruled.unwrap_err().to_string();
+        assert!(said.contains("flow:atlas") && said.contains("`passereau flow suspend`"), "{said}");
+    }
+    for error in [run_now(pool, &flow, noon()).await.map(|_| ()), forget(pool, &flow).await] {
         let said = error.unwrap_err().to_string();
         assert!(said.contains("there is no schedule flow:atlas") && said.contains("schedule list"), "{said}");
     }
