@@ -28,12 +28,14 @@ LEFT JOIN passereau.diffusion_wish w ON w.code = btrim(n.cd_nomenclature)
 $$;
 
 -- exact, area or none. `sensitive` is what the flow does with sensitive records: blurred, excluded or precise. By the standard the wish
--- concerns records that are not sensitive (PnX-SI/GeoNature issue 1711); "no diffusion" holds in every flow.
+-- concerns records that are not sensitive (PnX-SI/GeoNature issue 1711); "no diffusion", said by the level or by the producer, holds in every
+-- flow: a sensitive record is never less protected than one that is not.
 CREATE OR REPLACE FUNCTION passereau.gate_precision(sensitive text, level text, wish_id integer, wish text) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE level
         WHEN 'exact' THEN CASE WHEN wish_id IS NULL THEN 'exact' WHEN wish IN ('exact', 'area') THEN wish ELSE 'none' END
-        WHEN 'area' THEN CASE sensitive WHEN 'blurred' THEN 'area' WHEN 'precise' THEN 'exact' ELSE 'none' END
+        WHEN 'area' THEN CASE WHEN wish = 'none' THEN 'none'
+                              ELSE CASE sensitive WHEN 'blurred' THEN 'area' WHEN 'precise' THEN 'exact' ELSE 'none' END END
         ELSE 'none' END
 $$;
 
@@ -41,7 +43,7 @@ $$;
 CREATE OR REPLACE FUNCTION passereau.gate_reason(level text, wish text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE level
         WHEN 'exact' THEN CASE WHEN wish = 'none' THEN 'wish_none' ELSE 'wish_unknown' END
-        WHEN 'area' THEN 'sensitive_excluded'
+        WHEN 'area' THEN CASE WHEN wish = 'none' THEN 'wish_none' ELSE 'sensitive_excluded' END
         WHEN 'none' THEN 'no_diffusion'
         ELSE 'level_unknown' END
 $$;

@@ -130,6 +130,15 @@ async fn wishes_hold_for_records_that_are_not_sensitive() {
 }
 
 #[tokio::test]
+async fn a_sensitive_record_of_which_the_producer_wished_no_diffusion_leaves_in_no_way() {
+    let platform = Platform::new().await;
+    platform.wished(Some("2"), Some("4"), json!({})).await;
+    let output = platform.gate(&everything()).await;
+    assert_eq!((output.exact.as_str(), output.blurred().len()), ("", 0));
+    assert_eq!(output.withheld(), [("wish_none".into(), 1)]);
+}
+
+#[tokio::test]
 async fn a_wish_says_nothing_of_a_sensitive_record() {
     let platform = Platform::new().await;
     for wish in [Some("5"), Some("1"), Some("7")] {

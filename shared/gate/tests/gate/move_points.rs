@@ -97,6 +97,7 @@ pub const OPINION: &str = r#"
                    WHEN label = '' OR label IS NULL THEN NULL
                    WHEN level = '0' AND (wished IS NULL OR wish IN ('0', '5')) THEN 'exact'
                    WHEN level = '0' THEN CASE wish WHEN '1' THEN 'COM' WHEN '2' THEN 'M10' WHEN '3' THEN 'DEP' END
+                   WHEN wish = '4' THEN NULL
                    ELSE ('{"1": "COM", "2": "M10", "3": "DEP", "2.1": "M1", "2.3": "M5", "2.5": "M20", "2.6": "M50"}')::jsonb ->> level END AS type,
                CASE WHEN level = '0' THEN 'wish' ELSE 'level' END AS kind
         FROM said),
