@@ -16,7 +16,10 @@ use crate::error::StoreError;
 use crate::key::ObjectKey;
 use crate::s3;
 use crate::scratch::{Scratch, free_bytes};
-use crate::upload::{BLOCK_BYTES, Stored, Upload, hash};
+use crate::upload::{Stored, Upload, hash};
+
+/// Bytes of a file that are read at once on their way into the store.
+const READ_BYTES: usize = 1 << 20;
 
 /// An open object store. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -227,8 +230,8 @@ impl Store {
 }
 
 fn read_block(file: File) -> std::io::Result<(Bytes, File)> {
-    let mut block = Vec::with_capacity(BLOCK_BYTES);
-    (&file).take(BLOCK_BYTES as u64).read_to_end(&mut block)?;
+    let mut block = Vec::with_capacity(READ_BYTES);
+    (&file).take(READ_BYTES as u64).read_to_end(&mut block)?;
     Ok((block.into(), file))
 }
 
@@ -242,6 +245,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::upload::BLOCK_BYTES;
 
     const ABC_SHA256: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 

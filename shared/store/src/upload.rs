@@ -39,12 +39,15 @@ impl Upload {
         Ok(Self { key: key.clone(), target, waiting: BytesMut::new(), hasher: Sha256::new(), size_bytes: 0 })
     }
 
-    pub(crate) async fn push(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+    pub(crate) async fn push(&mut self, mut bytes: Bytes) -> Result<(), StoreError> {
         self.size_bytes += bytes.len() as u64;
-        self.waiting.extend_from_slice(&bytes);
-        while self.waiting.len() >= BLOCK_BYTES {
-            let block = self.waiting.split_to(BLOCK_BYTES).freeze();
-            self.write(block).await?;
+        while !bytes.is_empty() {
+            let room = BLOCK_BYTES.saturating_sub(self.waiting.len());
+            self.waiting.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            if self.waiting.len() >= BLOCK_BYTES {
+                let block = std::mem::take(&mut self.waiting).freeze();
+                self.waiting = self.write(block).await?;
+            }
         }
         Ok(())
     }
@@ -54,7 +57,7 @@ impl Upload {
         let rest = self.waiting.split().freeze();
         // An empty object still needs one part: some stores refuse an upload without any.
         if !rest.is_empty() || self.size_bytes == 0 {
-            self.write(rest).await?;
+            drop(self.write(rest).await?);
         }
         self.target.complete().await.map_err(|source| StoreError::object("complete", &self.key, source))?;
         Ok(Stored { size_bytes: self.size_bytes, sha256: hexadecimal(self.hasher) })
@@ -65,20 +68,24 @@ impl Upload {
         drop(self.target.abort().await);
     }
 
-    /// Hashes and writes at the same time; the hash has a thread of its own, 8 MiB keep one busy for tens of milliseconds.
-    async fn write(&mut self, block: Bytes) -> Result<(), StoreError> {
+    /// Hashes and writes at the same time; the hash has a thread of its own, 8 MiB keep one busy for tens of milliseconds. Gives the block's memory
+    /// back to be filled again: blocks of their own would be spread over the allocator's arenas, and stay there.
+    async fn write(&mut self, block: Bytes) -> Result<BytesMut, StoreError> {
         let mut hasher = std::mem::take(&mut self.hasher);
         let hashed = block.clone();
         let hash = tokio::task::spawn_blocking(move || {
             hasher.update(&hashed);
             hasher
         });
-        let put = self.target.put_part(PutPayload::from_bytes(block));
+        let put = self.target.put_part(PutPayload::from_bytes(block.clone()));
         let hash = async { hash.await.map_err(object_store::Error::from) };
         let (hasher, ()) =
             try_join(hash, put).await.map_err(|source| StoreError::object("write", &self.key, source))?;
         self.hasher = hasher;
-        Ok(())
+        // Where a store still holds it, another one is made.
+        let mut waiting = block.try_into_mut().unwrap_or_default();
+        waiting.clear();
+        Ok(waiting)
     }
 }
 
