@@ -110,10 +110,19 @@ bench-upsert: setup build-release ## 100,000 rows into the synthèse against a b
 bench-memory: setup $(BENCH_ARCHIVE) ## Peak memory of the loader, 1,000,000 records
 	$(RELEASE)/passereau-platform run -- env PASSEREAU_BENCH_ARCHIVE=$(abspath $(BENCH_ARCHIVE)) $(RELEASE)/bench_memory
 
+.PHONY: bench-flow
+bench-flow: setup build-release ## A delivery in each format against psql and ogr2ogr, and its peak memory, 1,000,000 records
+	$(RELEASE)/passereau-platform run -- $(RELEASE)/bench_flow
+
+.PHONY: bench-scale
+bench-scale: setup ## Loaders and upserters: 1, 2, 4 and 8 processes of each, on one broker and database, archives in a bucket
+	cargo build --release --workspace --bins
+	$(RELEASE)/passereau-platform run -- $(RELEASE)/bench_scale
+
 # Only what the benchmarks run: optimised linking of every worker would take minutes more.
 .PHONY: build-release
 build-release:
-	cargo build --release -p passereau-tests -p passereau-testing -p passereau-sandbox --bins
+	cargo build --release -p passereau-tests -p passereau-testing -p passereau-sandbox -p passereau-exporter --bins
 
 # Made once: the generator is deterministic. Delete the file after a change of the generator.
 $(BENCH_ARCHIVE): | build-release

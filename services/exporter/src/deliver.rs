@@ -1,28 +1,24 @@
 //! The handler: a delivery, step by step.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::Utc;
 use passereau_contracts::ExporterTask;
 use passereau_flow::Flow;
-use passereau_formats::Format;
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
-use passereau_store::{ObjectKey, Store, StoreError, Stored};
+use passereau_store::{Store, StoreError};
 use sqlx::PgPool;
-use tempfile::TempPath;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     config::{ExportConfig, ExporterConfig},
     error::ExportError,
+    files::{Files, Made},
     ledger::{self, Delivery, StoredPart},
-    manifest::FileEntry,
+    making::Making,
     part::{self, Which},
     publish, statuses,
     write::{self, Shape},
@@ -30,13 +26,16 @@ use crate::{
 
 /// Time between two looks at what deliveries have left.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// How long one handling waits for one file, if its deadline lets it.
+const LONGEST_WAIT: Duration = Duration::from_secs(240);
 
 /// The worker.
 #[derive(Debug)]
 pub struct Exporter {
-    store: Store,
-    scratch: PathBuf,
+    files: Files,
     config: ExportConfig,
+    making: Making,
+    longest_wait: Duration,
 }
 
 /// What one handling works with.
@@ -51,6 +50,8 @@ struct Work<'a> {
 enum Next {
     /// Another step.
     Step,
+    /// The same step, in the next handling of the message.
+    Later,
     /// The last step was done, and this transaction ends the delivery.
     Finish(Finish),
 }
@@ -70,10 +71,17 @@ impl Exporter {
     /// The store cannot be opened; the error names the setting.
     pub fn new(config: &ExporterConfig) -> Result<Self, StoreError> {
         Ok(Self {
-            store: Store::open(&config.store)?,
-            scratch: config.store.scratch.clone(),
+            files: Files { store: Store::open(&config.store)?, scratch: config.store.scratch.clone() },
             config: config.export.clone(),
+            making: Making::default(),
+            longest_wait: LONGEST_WAIT,
         })
+    }
+
+    /// Has a handling wait for a file for this long at most. For tests: the runner's deadline is what counts otherwise.
+    #[must_use]
+    pub fn with_longest_wait(self, longest_wait: Duration) -> Self {
+        Self { longest_wait, ..self }
     }
 
     async fn deliver(&self, context: &Context, name: &str) -> Outcome {
@@ -97,18 +105,18 @@ impl Exporter {
         }
         let query = Query::new(flow.agreement.selection(), flow.agreement.fields());
         let work = Work { context, claim: &claim, flow: &flow, query: &query };
-        loop {
+        for steps in 0_u32.. {
             // Read again after each step: what is written down is what counts.
             let Some(delivery) = ledger::alive(context.pool(), name).await? else {
                 return Err(Stop::retry(format!("the delivery of flow {name} is gone; it is looked at again")));
             };
-            if context.must_pause() {
-                let mut tx = context.begin().await?;
-                claim.release(&mut tx).await?;
-                return Ok(Done::with(tx).again(Duration::ZERO, "the delivery goes on"));
+            // The first step of a handling always fits: whatever the limits, a delivery gets on.
+            if context.must_pause() || (steps > 0 && !self.fits(context, &delivery)) {
+                break;
             }
             match self.step(&work, &delivery).await {
                 Ok(Next::Step) => {}
+                Ok(Next::Later) => break,
                 Ok(Next::Finish(finish)) => return self.finish(context, claim, &flow, &delivery, finish).await,
                 Err(error) if error.is_final() => {
                     return self.failed(context, claim, &delivery, &error.to_string()).await;
@@ -116,6 +124,18 @@ impl Exporter {
                 Err(error) => return Err(error.into_stop()),
             }
         }
+        let mut tx = context.begin().await?;
+        claim.release(&mut tx).await?;
+        Ok(Done::with(tx).again(Duration::ZERO, "the delivery goes on"))
+    }
+
+    /// Whether the longest next step would end before the runner wants its message back.
+    fn fits(&self, context: &Context, delivery: &Delivery) -> bool {
+        delivery.state != "reading" || Instant::now() + self.longest_snapshot() <= context.deadline()
+    }
+
+    fn longest_snapshot(&self) -> Duration {
+        Duration::from_secs(self.config.export_snapshot_s.into())
     }
 
     /// The delivery that is being made, or a new one. One that follows an agreement no longer in force has failed.
@@ -149,14 +169,16 @@ impl Exporter {
         let which = delivery.cursor.map_or(Which::Blurred, |after| Which::Exact { after, limit });
         let mut summary = delivery.tally.clone().unwrap_or_default();
         let key = publish::part_key(delivery, delivery.parts)?;
-        let longest = Duration::from_secs(self.config.export_snapshot_s.into());
+        let until = Instant::now() + self.longest_snapshot();
         let read = async {
-            let mut tx = part::snapshot(work.context.pool(), work.query, longest).await?;
+            let mut tx = part::snapshot(work.context.pool(), work.query, self.longest_snapshot()).await?;
             if which == Which::Blurred {
                 summary.withheld = work.query.tally(&mut tx).await?;
                 summary.withheld.retain(|tally| tally.outcome == "withheld");
+                // Both statements share the time of one snapshot.
+                part::limit(&mut tx, until.saturating_duration_since(Instant::now())).await?;
             }
-            part::read(&mut tx, &self.store, work.query, which, &key, &delivery.flow, &mut summary).await
+            part::read(&mut tx, &self.files.store, work.query, which, &key, &delivery.flow, &mut summary).await
         };
         let read = read.await.map_err(|error| self.too_slow(error, &delivery.flow))?;
         let cursor = read.last_id.or(delivery.cursor).unwrap_or(-1);
@@ -200,116 +222,50 @@ impl Exporter {
         let agreement = &work.flow.agreement;
         let missing = agreement.formats.iter().find(|format| !delivery.files.contains_key(format.extension()));
         if let Some(format) = missing {
-            let files = self.file(work, delivery, *format).await?;
-            return self.note(work, delivery, files).await;
+            let shape = Shape {
+                format: *format,
+                layer: write::layer(work.flow, delivery, work.query.fields()),
+                csv: agreement.csv.options(),
+                fields: work.query.fields().len(),
+                flow: delivery.flow.clone(),
+            };
+            let (files, pool, of) = (self.files.clone(), work.context.pool().clone(), delivery.clone());
+            return self.made(work, delivery, format.extension(), |stop| files.format(pool, of, shape, stop)).await;
         }
         if agreement.statuses
             && !delivery.files.contains_key(statuses::EXTENSION)
             && statuses::are_known(work.context.pool()).await?
         {
-            let files = self.statuses(work, delivery).await?;
-            return self.note(work, delivery, files).await;
+            let (files, pool, of) = (self.files.clone(), work.context.pool().clone(), delivery.clone());
+            let (fields, longest) = (work.query.fields().to_vec(), self.longest_snapshot());
+            return self
+                .made(work, delivery, statuses::EXTENSION, |stop| files.statuses(pool, of, fields, longest, stop))
+                .await;
         }
         let manifest = publish::manifest(work.context.pool(), work.flow, delivery, work.query.fields()).await?;
         Ok(Next::Finish(Finish::Delivered(Box::new(manifest))))
     }
 
-    async fn note(
+    /// Waits for a file, and notes it when it is made.
+    async fn made<F>(
         &self,
         work: &Work<'_>,
         delivery: &Delivery,
-        files: BTreeMap<String, FileEntry>,
-    ) -> Result<Next, ExportError> {
+        extension: &'static str,
+        begin: impl FnOnce(CancellationToken) -> F,
+    ) -> Result<Next, ExportError>
+    where
+        F: Future<Output = Result<Made, ExportError>> + Send + 'static,
+    {
+        let until = work.context.deadline().min(Instant::now() + self.longest_wait);
+        let made = self.making.wait((delivery.id, extension), until, work.context.shutdown(), begin).await;
+        let Some(made) = made else { return Ok(Next::Later) };
+        let files = made.map_err(|error| self.too_slow(error, &delivery.flow))?;
         let mut tx = work.context.begin_early().await?;
         work.claim.check(&mut tx).await?;
         ledger::note_files(&mut tx, delivery.id, &files).await?;
         tx.commit().await?;
         Ok(Next::Step)
-    }
-
-    /// One format: the file, and beside a text its gzip.
-    async fn file(
-        &self,
-        work: &Work<'_>,
-        delivery: &Delivery,
-        format: Format,
-    ) -> Result<BTreeMap<String, FileEntry>, ExportError> {
-        let flow = &delivery.flow;
-        let shape = Shape {
-            format,
-            layer: write::layer(work.flow, delivery, work.query.fields()),
-            csv: work.flow.agreement.csv.options(),
-            fields: work.query.fields().len(),
-            flow: flow.clone(),
-        };
-        let parts = self.parts(work, delivery).await?;
-        let (path, gz) = (self.scratch_path(flow)?, self.scratch_path(flow)?);
-        let (path, gz) = blocking(flow, move || {
-            write::write(&shape, parts, &path)?;
-            if format.is_text() {
-                passereau_formats::gzip(&path, &gz)
-                    .map_err(|source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) })?;
-            }
-            Ok((path, gz))
-        })
-        .await?;
-        let extension = format.extension();
-        let mut files = BTreeMap::new();
-        files.insert(extension.to_owned(), self.put(delivery, extension, &path).await?);
-        if format.is_text() {
-            let extension = format!("{extension}.gz");
-            files.insert(extension.clone(), self.put(delivery, &extension, &gz).await?);
-        }
-        Ok(files)
-    }
-
-    async fn put(&self, delivery: &Delivery, extension: &str, path: &Path) -> Result<FileEntry, ExportError> {
-        let key = self.key(delivery, extension)?;
-        let stored = self.store.put_file(&key, path).await;
-        Ok(entry(
-            &key,
-            stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
-        ))
-    }
-
-    async fn statuses(&self, work: &Work<'_>, delivery: &Delivery) -> Result<BTreeMap<String, FileEntry>, ExportError> {
-        let parts = self.parts(work, delivery).await?;
-        let (flow, fields) = (delivery.flow.clone(), work.query.fields().to_vec());
-        let taxa = blocking(&delivery.flow, move || statuses::taxa(&flow, &fields, parts)).await?;
-        let mut tx = work.context.pool().begin().await?;
-        let key = self.key(delivery, statuses::EXTENSION)?;
-        let stored = statuses::store(&mut tx, &self.store, &key, &delivery.flow, &taxa).await?;
-        Ok(BTreeMap::from([(statuses::EXTENSION.to_owned(), entry(&key, stored))]))
-    }
-
-    fn key(&self, delivery: &Delivery, extension: &str) -> Result<ObjectKey, ExportError> {
-        let folder = delivery.folder.as_deref().unwrap_or_default();
-        publish::key(&delivery.flow, folder, &format!("{}.{extension}", delivery.flow))
-    }
-
-    /// The parts, open.
-    async fn parts(&self, work: &Work<'_>, delivery: &Delivery) -> Result<Vec<(i32, File)>, ExportError> {
-        let mut open = Vec::new();
-        for part in ledger::parts(work.context.pool(), delivery.id).await? {
-            let broken = |problem: String| ExportError::Part { flow: delivery.flow.clone(), part: part.part, problem };
-            let key = ObjectKey::parse(&part.object_key).map_err(|error| broken(error.to_string()))?;
-            let file = self.store.open_seekable(&key).await;
-            open.push((
-                part.part,
-                file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
-            ));
-        }
-        Ok(open)
-    }
-
-    /// A scratch file with a name, which SQLite needs. It goes when it is dropped; what a killed process leaves is taken away at the next start
-    /// of one.
-    fn scratch_path(&self, flow: &str) -> Result<TempPath, ExportError> {
-        tempfile::Builder::new()
-            .prefix("passereau-export-")
-            .tempfile_in(&self.scratch)
-            .map(tempfile::NamedTempFile::into_temp_path)
-            .map_err(|source| ExportError::Scratch { flow: flow.to_owned(), source })
     }
 
     async fn finish(
@@ -321,7 +277,7 @@ impl Exporter {
         finish: Finish,
     ) -> Outcome {
         if let Finish::Delivered(manifest) = &finish {
-            publish::store_manifest(&self.store, manifest).await.map_err(ExportError::into_stop)?;
+            publish::store_manifest(&self.files.store, manifest).await.map_err(ExportError::into_stop)?;
         }
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
@@ -360,21 +316,6 @@ impl Exporter {
     }
 }
 
-fn entry(key: &ObjectKey, stored: Stored) -> FileEntry {
-    FileEntry { key: key.to_string(), size_bytes: stored.size_bytes, sha256: stored.sha256 }
-}
-
-/// Runs what blocks beside the others.
-async fn blocking<T: Send + 'static>(
-    flow: &str,
-    work: impl FnOnce() -> Result<T, ExportError> + Send + 'static,
-) -> Result<T, ExportError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => Err(Stop::retry(format!("making a file of flow {flow}: {error}")).into()),
-    }
-}
-
 impl Worker for Exporter {
     const NAME: &'static str = "exporter";
     type Task = ExporterTask;
@@ -385,10 +326,13 @@ impl Worker for Exporter {
 
     /// Takes away what deliveries have left: parts, and versions beyond those that are kept.
     async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        if !self.making.is_empty() {
+            self.making.keep(&ledger::all_alive(pool).await?);
+        }
         for name in ledger::untidy(pool).await? {
             let Ok(Some(claim)) = Claim::take(pool, &format!("flow {name}")).await else { continue };
             if let Some(flow) = passereau_flow::find(pool, &name).await.ok().flatten()
-                && let Err(error) = publish::tidy(pool, &self.store, &flow).await
+                && let Err(error) = publish::tidy(pool, &self.files.store, &flow).await
             {
                 tracing::warn!(flow = name, %error, "what deliveries have left could not be taken away, the next look tries again");
             }

@@ -19,7 +19,7 @@ pub(crate) struct Summary {
     pub delivered: Vec<Tally>,
     /// What does not, as it was when the first part was read.
     pub withheld: Vec<Tally>,
-    /// The harvests that wrote exact rows.
+    /// The harvests that wrote exact rows; [`passereau_gate::SOME_HARVEST`] where blurred rows of GBIF are among them.
     pub harvests: BTreeSet<Uuid>,
 }
 
@@ -62,6 +62,11 @@ pub(crate) async fn alive(pool: &PgPool, flow: &str) -> Result<Option<Delivery>,
     .bind(flow)
     .fetch_optional(pool)
     .await
+}
+
+/// Deliveries of all flows that are being made.
+pub(crate) async fn all_alive(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar("SELECT id FROM passereau.delivery WHERE state IN ('reading', 'writing')").fetch_all(pool).await
 }
 
 /// Begins one.

@@ -19,7 +19,9 @@
 mod config;
 mod deliver;
 mod error;
+mod files;
 mod ledger;
+mod making;
 mod manifest;
 mod part;
 mod publish;

@@ -90,12 +90,18 @@ pub(crate) async fn snapshot(
 ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
     let mut tx = pool.begin().await?;
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
-    sqlx::query("SELECT set_config('statement_timeout', $1, true)")
-        .bind(format!("{}ms", longest.as_millis()))
-        .execute(&mut *tx)
-        .await?;
+    limit(&mut tx, longest).await?;
     query.begin(&mut tx).await?;
     Ok(tx)
+}
+
+/// Has each further statement of a transaction take so long at most. PostgreSQL takes 0 for no limit.
+pub(crate) async fn limit(connection: &mut PgConnection, longest: Duration) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT set_config('statement_timeout', $1, true)")
+        .bind(format!("{}ms", longest.as_millis().max(1)))
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 /// Reads one part into the store. What it says is added to the summary.

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, fs::File};
 use passereau_gate::Field;
 use passereau_store::{ObjectKey, Store, Stored};
 use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
 
 use crate::{error::ExportError, write::for_each_row};
 
@@ -33,10 +34,11 @@ pub(crate) fn taxa(
     flow: &str,
     fields: &[&'static Field],
     parts: Vec<(i32, File)>,
+    stop: &CancellationToken,
 ) -> Result<BTreeSet<i32>, ExportError> {
     let mut taxa = BTreeSet::new();
     let Some(column) = fields.iter().position(|field| field.name == "cd_ref") else { return Ok(taxa) };
-    for_each_row(flow, fields.len(), parts, |row| {
+    for_each_row(flow, fields.len(), parts, stop, |row| {
         if let Some(cd_ref) = row.values().nth(column).flatten().and_then(|text| text.parse().ok()) {
             taxa.insert(cd_ref);
         }

@@ -9,6 +9,8 @@ use std::{
 use passereau_flow::Flow;
 use passereau_formats::{Column, CsvOptions, Format, Kind, Layer, Row, Writer};
 use passereau_gate::{CopyRow, Field};
+use passereau_runner::Stop;
+use tokio_util::sync::CancellationToken;
 
 use crate::{error::ExportError, ledger::Delivery};
 
@@ -60,19 +62,25 @@ fn geometry_column(dialect: passereau_gate::Dialect) -> &'static str {
     }
 }
 
-/// Writes a file at a path. It blocks.
-pub(crate) fn write(shape: &Shape, parts: Vec<(i32, File)>, path: &Path) -> Result<u64, ExportError> {
+/// Writes a file at a path. It blocks, until it is stopped at the latest.
+pub(crate) fn write(
+    shape: &Shape,
+    parts: Vec<(i32, File)>,
+    path: &Path,
+    stop: &CancellationToken,
+) -> Result<u64, ExportError> {
     let failed = |source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) };
     let mut writer = passereau_formats::open(shape.format, path, &shape.layer, &shape.csv).map_err(failed)?;
-    for_each_row(&shape.flow, shape.fields, parts, |row| row_into(writer.as_mut(), row).map_err(failed))?;
+    for_each_row(&shape.flow, shape.fields, parts, stop, |row| row_into(writer.as_mut(), row).map_err(failed))?;
     writer.finish().map_err(failed)
 }
 
-/// Calls for each row of the parts, in their order.
+/// Calls for each row of the parts, in their order, until it is stopped.
 pub(crate) fn for_each_row(
     flow: &str,
     fields: usize,
     parts: Vec<(i32, File)>,
+    stop: &CancellationToken,
     mut with: impl FnMut(&CopyRow<'_>) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let mut line = String::new();
@@ -80,6 +88,9 @@ pub(crate) fn for_each_row(
         let broken = |problem: String| ExportError::Part { flow: flow.to_owned(), part, problem };
         let mut reader = BufReader::with_capacity(BLOCK_BYTES, file);
         loop {
+            if stop.is_cancelled() {
+                return Err(Stop::retry(format!("making a file of flow {flow} was stopped")).into());
+            }
             line.clear();
             if reader.read_line(&mut line).map_err(|error| broken(error.to_string()))? == 0 {
                 break;

@@ -195,3 +195,21 @@ async fn an_agreement_that_changes_during_a_delivery_is_followed_by_a_delivery_o
     assert_eq!(platform.manifest().await.agreement_version, 2);
     platform.bench.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_takes_longer_than_a_handling_is_made_over_several_and_says_the_same() {
+    let mut platform = Platform::new().await;
+    platform.run_short().await;
+    assert_eq!(platform.deliver().await, ("delivered".into(), None));
+    let manifest = platform.manifest().await;
+    assert_eq!((manifest.rows, manifest.files.len()), (13, 9));
+    for file in manifest.files.values() {
+        assert_eq!(platform.read(&file.key).len() as u64, file.size_bytes, "{}", file.key);
+    }
+    let text = String::from_utf8(platform.read(&manifest.files["csv"].key)).unwrap();
+    assert_eq!(text.lines().count(), 14, "a header and thirteen rows");
+    // Four parts (the blurred rows, and ten exact ones by four) and five formats, each begun in a handling that did not wait for it.
+    let handlings = platform.handlings().await;
+    assert!(handlings >= 8, "{handlings} handlings");
+    platform.bench.finish().await;
+}

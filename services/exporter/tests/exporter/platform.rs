@@ -132,6 +132,22 @@ impl Platform {
         self.bench.run(exporter).await;
     }
 
+    /// Runs an exporter that waits for no file and reads one part in a handling: whatever is made takes longer than a handling.
+    pub async fn run_short(&mut self) {
+        let mut config = self.config();
+        config.export.export_snapshot_s = 240;
+        let exporter = Exporter::new(&config).unwrap().with_longest_wait(std::time::Duration::ZERO);
+        self.bench.run(exporter).await;
+    }
+
+    /// How often messages were handled.
+    pub async fn handlings(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM passereau.inbox WHERE consumer = 'exporter'")
+            .fetch_one(self.pool())
+            .await
+            .unwrap()
+    }
+
     /// Asks for a delivery and waits for its end: state and reason.
     pub async fn deliver(&self) -> (String, Option<String>) {
         let id = self.bench.send(&FlowDeliver { flow: "atlas".into() }).await;
