@@ -21,7 +21,8 @@ pub struct ExportConfig {
     /// Rows of a part. A snapshot of the database is held while one is read; a crash costs one at most.
     #[arg(long, env = "PASSEREAU_EXPORT_PART_ROWS", default_value = "200000")]
     pub export_part_rows: NonZeroU32,
-    /// Longest time that one statement may read, in seconds: for so long PostgreSQL keeps what others delete meanwhile.
+    /// Longest time that a part, or what else is read of the database, may take, in seconds: for so long PostgreSQL keeps what others delete
+    /// meanwhile.
     #[arg(long, env = "PASSEREAU_EXPORT_SNAPSHOT_S", default_value = "200", value_parser = clap::value_parser!(u32).range(1..=240))]
     pub export_snapshot_s: u32,
 }

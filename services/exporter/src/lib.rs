@@ -8,6 +8,7 @@
 //! - Parts, and so everything in the store, hold what may leave and nothing else.
 //! - Memory does not grow with the rows: a part is streamed, a file is written row by row.
 //! - A snapshot of the database is held for one part, and no longer than a limit (`PASSEREAU_EXPORT_SNAPSHOT_S`).
+//! - No delivery is too large for the time that a message is held: what takes longer goes on between two handlings (`making`).
 //! - Blurred rows are read before exact ones. A record that becomes sensitive in between is in neither, and no record is in both but one that has
 //!   ceased to be sensitive.
 //! - A reader sees a version whole or not at all: files and manifest stand in a folder of their own, and the row that names them is written last.
