@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_flow::Flow;
-use passereau_gate::Field;
+use passereau_gate::{Field, SOME_HARVEST};
 use passereau_store::{ObjectKey, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -83,14 +83,27 @@ pub(crate) async fn references(pool: &PgPool) -> Result<Value, sqlx::Error> {
 }
 
 /// What GBIF asks to be cited (<https://www.gbif.org/citation-guidelines>), for the harvests behind the rows.
+///
+/// The harvest of a blurred row would tell: its page at GBIF shows what was asked for, which may be one site, and another harvest brings a record
+/// whose place has changed. A delivery with blurred rows of GBIF cites all harvests behind records that leave exactly, anywhere on the platform:
+/// theirs are among them, but for harvests of nothing else, and the list is the same wherever those rows are.
 async fn citations(pool: &PgPool, summary: &Summary) -> Result<Vec<String>, sqlx::Error> {
+    let has_blurred = summary.harvests.contains(&SOME_HARVEST);
     let harvests: Vec<Uuid> = summary.harvests.iter().copied().collect();
     sqlx::query_scalar(
         "SELECT DISTINCT 'GBIF.org (' || to_char(h.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') || ') GBIF Occurrence Download https://doi.org/' || d.doi
          FROM passereau.harvest h JOIN passereau.download d ON d.harvest_id = h.id
-         WHERE h.id = ANY ($1) AND d.doi IS NOT NULL ORDER BY 1",
+         WHERE d.doi IS NOT NULL
+           AND (h.id = ANY ($1)
+                OR $2 AND h.id IN (SELECT wr.harvest_id FROM passereau.written wr
+                                   JOIN gn_synthese.synthese s ON s.id_synthese = wr.id_synthese
+                                   JOIN passereau.gate_level() lv ON lv.id_nomenclature = s.id_nomenclature_sensitivity
+                                   LEFT JOIN passereau.gate_wish() w ON w.id_nomenclature = s.id_nomenclature_diffusion_level
+                                   WHERE passereau.gate_precision('blurred', lv.precision, s.id_nomenclature_diffusion_level, w.precision) = 'exact'))
+         ORDER BY 1",
     )
     .bind(harvests)
+    .bind(has_blurred)
     .fetch_all(pool)
     .await
 }

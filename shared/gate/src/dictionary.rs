@@ -162,7 +162,7 @@ pub(crate) const FIELDS: &[Field] = &[
     Field::new("methode_determination", Kind::Text, "n_determination_method.label_default", "Méthode de détermination", "How it was identified").with(&[N_DETERMINATION_METHOD]),
     Field::new("licence", Kind::Text, "g.licence", "Licence de la donnée (identifiant SPDX)", "Licence of the record (SPDX identifier)").generalised("g.licence").basic(),
     Field::new("rights_holder", Kind::Text, "s.additional_data ->> 'rightsHolder'", "Titulaire des droits", "Rights holder").generalised("passereau.gate_names(s.additional_data ->> 'rightsHolder')").basic(),
-    Field::new("citation", Kind::Text, "gd.citation", "Citation du jeu de données", "Citation of the dataset").with(&[GD]).basic(),
+    Field::new("citation", Kind::Text, "gd.citation", "Citation du jeu de données ; pour une donnée floutée, GBIF ou rien", "Citation of the dataset; for a blurred record, GBIF or nothing").generalised("CASE WHEN src.name_source = 'GBIF' THEN 'GBIF.org. https://www.gbif.org' END").with(&[GD]).basic(),
     Field::new("date_creation", Kind::DateTime, "to_char(s.meta_create_date, 'YYYY-MM-DD\"T\"HH24:MI:SS')", "Date d'entrée dans la synthèse", "Date of entry into the synthèse"),
     Field::new("date_modification", Kind::DateTime, "to_char(s.meta_update_date, 'YYYY-MM-DD\"T\"HH24:MI:SS')", "Date de la dernière modification", "Date of the last change").occtax("dEEDateDerniereModification"),
     Field::new("derniere_action", Kind::Text, "s.last_action", "Dernière action : I, U", "Last action: I, U"),

@@ -29,8 +29,8 @@
 //! - has a level, and GeoNature's rules are per department: in a mesh across two of them the level may tell which;
 //! - names people with the letters of their names only. A place in plain letters in the observers' column ("mare aux fées") is not
 //!   told from a name; accounts with digits lose their mention;
-//! - cites neither its dataset nor its harvest, because either may be that of one site. The manifest must not list a harvest for the sake
-//!   of blurred rows alone.
+//! - cites GBIF, and neither its dataset nor its harvest, because either may be that of one site. The manifest must not list a harvest for
+//!   the sake of blurred rows alone: where it has some of GBIF it lists all those that records leave exactly of, wherever they are.
 //!
 mod dictionary;
 mod field;
@@ -39,6 +39,6 @@ mod row;
 mod selection;
 
 pub use field::{Dialect, Field, Kind, REQUIRED};
-pub use query::{CONTROL_COLUMNS, Query, Tally};
+pub use query::{CONTROL_COLUMNS, Query, SOME_HARVEST, Tally};
 pub use row::{CopyRow, RowError, rows};
 pub use selection::{Selection, Sensitive};

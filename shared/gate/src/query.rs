@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
 
 use crate::{Field, REQUIRED, Selection, field::Join};
 
@@ -109,9 +110,12 @@ const NEAR: &str = " AND s.the_geom_local && (SELECT around FROM flow)";
 const INTERSECTS: &str = "ST_Intersects(s.the_geom_local, (SELECT territory FROM flow))";
 
 /// Columns that precede the fields in every row: id_synthese (none for blurred rows), the row's public id, its geometry as
-/// hexadecimal WKB, the level's label, the type of the area (none for exact rows), the licence, the harvest that wrote it (none for
-/// blurred rows: a harvest may be that of one site, and a later one follows a change of the record's place).
+/// hexadecimal WKB, the level's label, the type of the area (none for exact rows), the licence, the harvest that wrote it (of blurred
+/// rows of GBIF [`SOME_HARVEST`]: a harvest may be that of one site, and a later one follows a change of the record's place).
 pub const CONTROL_COLUMNS: usize = 7;
+
+/// What stands for the harvest of a blurred row that GBIF brought: one of them, which is not said.
+pub const SOME_HARVEST: Uuid = Uuid::nil();
 
 /// The harvest behind a row that GBIF brought.
 const HARVEST: Join = Join {
@@ -277,8 +281,9 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
         }
         AssertSqlSafe(format!(
             "COPY (WITH {FLOW}{taxa}{placed}
-             SELECT NULL, r.gate_name, encode(r.gate_wkb, 'hex'), r.gate_level, r.gate_type, r.gate_licence, NULL{values}
-             FROM (SELECT {NAME} AS gate_name, a.wkb AS gate_wkb, placed.level AS gate_level, placed.area_type AS gate_type, placed.licence AS gate_licence{columns}
+             SELECT NULL, r.gate_name, encode(r.gate_wkb, 'hex'), r.gate_level, r.gate_type, r.gate_licence, r.gate_harvest{values}
+             FROM (SELECT {NAME} AS gate_name, a.wkb AS gate_wkb, placed.level AS gate_level, placed.area_type AS gate_type, placed.licence AS gate_licence,
+                          CASE WHEN src.name_source = 'GBIF' THEN '{SOME_HARVEST}' END AS gate_harvest{columns}
                    FROM placed JOIN areas a ON a.id_area = placed.id_area
                    LEFT JOIN passereau.gate_rules() rules ON rules.area_type = placed.area_type{decided}{joins}
                    ORDER BY gate_name) r
