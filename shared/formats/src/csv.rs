@@ -1,4 +1,4 @@
-//! CSV: RFC 4180, lines that end in CR LF, a header of the columns' names, the geometry as WKT in the last column.
+//! CSV: RFC 4180, lines that end in CR LF, a header of the columns' names, the geometry as WKT in the last column where there is one.
 //!
 //! A missing value and an empty text look the same. Spreadsheets take a cell that begins with `=`, `+`, `-`, `@`, their wide
 //! forms, a tab or a line end for a formula (OWASP, "CSV Injection"), and a text of anybody's may become one: see
@@ -12,7 +12,7 @@ use csv::{QuoteStyle, Terminator, WriterBuilder};
 use crate::geometry::Geometry;
 use crate::value::{Value, looks_like_number};
 use crate::writer::{BUFFER_BYTES, Encode, Problem, create};
-use crate::{FormatError, Kind, Layer, Row};
+use crate::{Column, FormatError, Kind, Row};
 
 /// What makes UTF-8 known to Excel.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -60,12 +60,18 @@ impl CsvOptions {
 pub(crate) struct Csv {
     csv: csv::Writer<File>,
     kinds: Vec<Kind>,
+    has_geometry: bool,
     formulas: Formulas,
     scratch: Vec<u8>,
 }
 
 impl Csv {
-    pub(crate) fn create(path: &Path, layer: &Layer, options: &CsvOptions) -> Result<Self, FormatError> {
+    pub(crate) fn create(
+        path: &Path,
+        columns: &[Column],
+        geometry_column: Option<&str>,
+        options: &CsvOptions,
+    ) -> Result<Self, FormatError> {
         let io = |source| FormatError::Io { doing: "writing", path: path.to_owned(), source };
         let mut file = create(path)?;
         if options.byte_order_mark {
@@ -77,10 +83,16 @@ impl Csv {
             .quote_style(QuoteStyle::Necessary)
             .buffer_capacity(BUFFER_BYTES)
             .from_writer(file);
-        let names = layer.columns.iter().map(|column| &column.name).chain([&layer.geometry_column]);
+        let names = columns.iter().map(|column| column.name.as_str()).chain(geometry_column);
         csv.write_record(names).map_err(|error| io(error.into()))?;
-        let kinds = layer.columns.iter().map(|column| column.kind).collect();
-        Ok(Self { csv, kinds, formulas: options.formulas, scratch: Vec::new() })
+        let kinds = columns.iter().map(|column| column.kind).collect();
+        Ok(Self {
+            csv,
+            kinds,
+            has_geometry: geometry_column.is_some(),
+            formulas: options.formulas,
+            scratch: Vec::new(),
+        })
     }
 
     fn value(&mut self, value: Value<'_>) -> Result<(), Problem> {
@@ -119,11 +131,13 @@ impl Encode for Csv {
                 _ => self.csv.write_field(b"").map_err(problem)?,
             }
         }
-        self.scratch.clear();
-        if let Some(wkb) = row.geometry {
-            Geometry::read(wkb)?.write_wkt(&mut self.scratch)?;
+        if self.has_geometry {
+            self.scratch.clear();
+            if let Some(wkb) = row.geometry {
+                Geometry::read(wkb)?.write_wkt(&mut self.scratch)?;
+            }
+            self.csv.write_field(&self.scratch).map_err(problem)?;
         }
-        self.csv.write_field(&self.scratch).map_err(problem)?;
         self.csv.write_record(None::<&[u8]>).map_err(problem)
     }
 

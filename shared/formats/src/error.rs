@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use rusqlite::ErrorCode;
+
 use crate::Kind;
 
 /// A file that was not written, or not whole: throw away what its path holds.
@@ -57,8 +59,8 @@ pub enum FormatError {
         found: usize,
     },
 
-    /// A value is not of its column's kind.
-    #[error("column `{column}` of row {row} of {} holds `{value}`, which is no {kind}; mend the value or declare another kind", path.display())]
+    /// A value is not of its column's kind. The value itself is not told: errors go where the row may not.
+    #[error("column `{column}` of row {row} of {} holds what is no {kind}; mend the value or declare another kind", path.display())]
     Value {
         /// The file.
         path: PathBuf,
@@ -68,8 +70,6 @@ pub enum FormatError {
         column: String,
         /// What the column holds.
         kind: Kind,
-        /// The beginning of the value.
-        value: String,
     },
 
     /// A geometry is malformed, or none that every format can hold.
@@ -89,4 +89,48 @@ pub enum FormatError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl FormatError {
+    /// Whether the same rows may be written later: the disk was full or failed, or the system had no memory or handle left. Anything else stands
+    /// in the rows or the layer and comes again.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Sqlite { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::SystemIoFailure
+                        | ErrorCode::CannotOpen
+                        | ErrorCode::OutOfMemory
+                        | ErrorCode::DatabaseBusy
+                )
+            ),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sqlite(code: i32) -> FormatError {
+        let source = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        FormatError::Sqlite { doing: "writing", path: PathBuf::new(), source }
+    }
+
+    #[test]
+    fn a_full_disk_passes_in_every_format_and_a_constraint_does_not() {
+        assert!(
+            FormatError::Io { doing: "writing", path: PathBuf::new(), source: io::Error::other("full") }.is_transient()
+        );
+        for code in [rusqlite::ffi::SQLITE_FULL, rusqlite::ffi::SQLITE_IOERR_WRITE] {
+            assert!(sqlite(code).is_transient(), "{code}");
+        }
+        assert!(!sqlite(rusqlite::ffi::SQLITE_CONSTRAINT).is_transient());
+        assert!(!FormatError::Separator(b'a').is_transient());
+    }
 }

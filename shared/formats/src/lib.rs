@@ -58,14 +58,29 @@ pub fn open(format: Format, path: &Path, layer: &Layer, csv: &CsvOptions) -> Res
     layer.check()?;
     csv.check()?;
     Ok(match format {
-        Format::Csv => Box::new(Checked::new(path, layer, csv::Csv::create(path, layer, csv)?)),
-        Format::Json => Box::new(Checked::new(path, layer, json::Json::create(path, layer)?)),
+        Format::Csv => {
+            let csv = csv::Csv::create(path, &layer.columns, Some(&layer.geometry_column), csv)?;
+            Box::new(Checked::new(path, &layer.columns, csv))
+        }
+        Format::Json => Box::new(Checked::new(path, &layer.columns, json::Json::create(path, layer)?)),
         Format::GeoJson => {
-            Box::new(Checked::new(path, layer, geojson::GeoJson::create(path, layer, Framing::Collection)?))
+            let features = geojson::GeoJson::create(path, layer, Framing::Collection)?;
+            Box::new(Checked::new(path, &layer.columns, features))
         }
         Format::GeoJsonSeq => {
-            Box::new(Checked::new(path, layer, geojson::GeoJson::create(path, layer, Framing::Lines)?))
+            Box::new(Checked::new(path, &layer.columns, geojson::GeoJson::create(path, layer, Framing::Lines)?))
         }
-        Format::GeoPackage => Box::new(Checked::new(path, layer, geopackage::GeoPackage::create(path, layer)?)),
+        Format::GeoPackage => {
+            Box::new(Checked::new(path, &layer.columns, geopackage::GeoPackage::create(path, layer)?))
+        }
     })
+}
+
+/// Creates a CSV of rows without a geometry, which go beside a layer.
+///
+/// # Errors
+/// [`FormatError::Separator`], and [`FormatError::Io`] where the file cannot be made.
+pub fn open_table(path: &Path, columns: &[Column], csv: &CsvOptions) -> Result<Box<dyn Writer>, FormatError> {
+    csv.check()?;
+    Ok(Box::new(Checked::new(path, columns, csv::Csv::create(path, columns, None, csv)?)))
 }

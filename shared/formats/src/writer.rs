@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use crate::{Column, FormatError, Layer, Row};
+use crate::{Column, FormatError, Row};
 
 /// Bytes that are gathered before the system is called.
 pub(crate) const BUFFER_BYTES: usize = 1 << 20;
@@ -65,8 +65,8 @@ pub(crate) struct Checked<E> {
 }
 
 impl<E: Encode> Checked<E> {
-    pub(crate) fn new(path: &Path, layer: &Layer, encode: E) -> Self {
-        Self { path: path.to_owned(), columns: layer.columns.clone(), rows: 0, failed: false, encode }
+    pub(crate) fn new(path: &Path, columns: &[Column], encode: E) -> Self {
+        Self { path: path.to_owned(), columns: columns.to_vec(), rows: 0, failed: false, encode }
     }
 
     fn incomplete(&self) -> FormatError {
@@ -74,7 +74,7 @@ impl<E: Encode> Checked<E> {
     }
 
     #[cold]
-    fn explain(&self, problem: Problem, row: Option<&Row<'_>>) -> FormatError {
+    fn explain(&self, problem: Problem) -> FormatError {
         let path = self.path.clone();
         match problem {
             Problem::Io(source) => FormatError::Io { doing: "writing", path, source },
@@ -82,15 +82,7 @@ impl<E: Encode> Checked<E> {
             Problem::Geometry(reason) => FormatError::Geometry { path, row: self.rows + 1, reason },
             Problem::Value(index) => {
                 let Some(column) = self.columns.get(index) else { return self.incomplete() };
-                let text = row.and_then(|row| row.values.get(index).copied().flatten()).unwrap_or_default();
-                let shown = text.chars().take(80).flat_map(char::escape_debug).collect();
-                FormatError::Value {
-                    path,
-                    row: self.rows + 1,
-                    column: column.name.clone(),
-                    kind: column.kind,
-                    value: shown,
-                }
+                FormatError::Value { path, row: self.rows + 1, column: column.name.clone(), kind: column.kind }
             }
         }
     }
@@ -111,7 +103,7 @@ impl<E: Encode> Writer for Checked<E> {
                 found: row.values.len(),
             });
         }
-        self.encode.row(row).map_err(|problem| self.explain(problem, Some(row)))?;
+        self.encode.row(row).map_err(|problem| self.explain(problem))?;
         self.rows += 1;
         self.failed = false;
         Ok(())
@@ -121,7 +113,7 @@ impl<E: Encode> Writer for Checked<E> {
         if self.failed {
             return Err(self.incomplete());
         }
-        self.encode.end().map_err(|problem| self.explain(problem, None))?;
+        self.encode.end().map_err(|problem| self.explain(problem))?;
         Ok(self.rows)
     }
 }

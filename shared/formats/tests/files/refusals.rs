@@ -15,7 +15,7 @@ fn file(format: Format) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn a_value_that_is_not_of_its_kind_names_column_row_and_value() {
+fn a_value_that_is_not_of_its_kind_is_told_by_column_and_row_and_kept_to_itself() {
     for format in Format::ALL {
         for (kind, good, bad) in [
             (Kind::Integer, "12", "douze"),
@@ -33,11 +33,12 @@ fn a_value_that_is_not_of_its_kind_names_column_row_and_value() {
             let layer = layer(&[("a", Kind::Text), ("precision", kind)]);
             let error = sample::write(format, &path, &layer, &[row(good), row(bad)]).unwrap_err();
             assert!(
-                matches!(&error, FormatError::Value { row: 2, column, value, .. } if column == "precision" && value == bad),
+                matches!(&error, FormatError::Value { row: 2, column, .. } if column == "precision"),
                 "{format}: {error}"
             );
-            let told = format!("column `precision` of row 2 of {} holds `{bad}`, which is no {kind}; ", path.display());
+            let told = format!("column `precision` of row 2 of {} holds what is no {kind}; ", path.display());
             assert!(error.to_string().starts_with(&told), "{error}");
+            assert!(!format!("{error:?}").contains(&format!("{bad:?}")), "{error:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What was written is read back by other programs, and is the same each time.
 
-use passereau_formats::{CsvOptions, Format, Formulas, Kind};
+use passereau_formats::{Column, CsvOptions, Format, Formulas, Kind, Row, open_table};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -193,4 +193,16 @@ fn an_empty_file_is_still_one() {
     assert_eq!(json(Format::Json, &[]), json!([]));
     assert_eq!(json(Format::GeoJson, &[]), json!({"type": "FeatureCollection", "features": []}));
     assert!(written(Format::GeoJsonSeq, &CsvOptions::default(), &[]).is_empty());
+}
+
+#[test]
+fn a_table_beside_a_layer_has_the_options_of_its_csv_and_no_geometry() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("statuses");
+    let column = |name: &str| Column { name: name.to_owned(), kind: Kind::Text, definition: String::new() };
+    let options = CsvOptions { separator: b'|', byte_order_mark: true, formulas: Formulas::Guard };
+    let mut table = open_table(&path, &[column("a"), column("b")], &options).unwrap();
+    table.row(&Row { id: None, geometry: None, values: &[Some("=1+1"), None] }).unwrap();
+    assert_eq!(table.finish().unwrap(), 1);
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "\u{feff}a|b\r\n'=1+1|\r\n");
 }
