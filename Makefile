@@ -117,7 +117,7 @@ bench-flow: setup build-release ## A delivery in each format against psql and og
 .PHONY: bench-scale
 bench-scale: setup ## Loaders and upserters: 1, 2, 4 and 8 processes of each, on one broker and database, archives in a bucket
 	cargo build --release --workspace --bins
-	$(RELEASE)/passereau-platform run -- $(RELEASE)/bench_scale
+	$(RELEASE)/bench_scale
 
 # Only what the benchmarks run: optimised linking of every worker would take minutes more.
 .PHONY: build-release
