@@ -3,4 +3,7 @@
 
 mod delivery;
 mod killed;
+#[path = "../../../../shared/gate/tests/gate/move_points.rs"]
+mod move_points;
 mod platform;
+mod property;

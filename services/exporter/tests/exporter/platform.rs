@@ -38,28 +38,37 @@ pub struct Platform {
 impl Platform {
     /// Ten records that leave exactly, three that leave as a mesh of ten kilometres, one that does not leave.
     pub async fn new() -> Self {
-        let database = TestDatabase::migrated().await;
-        let taxon = SeedTaxon {
-            gbif_key: "1".into(),
-            scientific_name: "Erithacus rubecula (Linnaeus, 1758)".into(),
-            canonical_name: "Erithacus rubecula".into(),
-            kingdom: "Animalia".into(),
-            class: "Aves".into(),
-            order: "Passeriformes".into(),
-            family: "Muscicapidae".into(),
-            rank: "SPECIES".into(),
-            cd_nom: 4001,
-            cd_ref: 4001,
-            ..SeedTaxon::default()
-        };
-        seed_taxa(&database.pool, &[taxon]).await.unwrap();
-        seed_dataset(&database.pool, Uuid::from_u128(1), "Suivi de la mare").await.unwrap();
-        let platform = Self { bench: WorkerBench::on(database).await, folder: tempfile::tempdir().unwrap() };
+        let platform = Self::empty().await;
         platform.records(10, "0").await;
         platform.records(3, "2").await;
         platform.records(1, "4").await;
         platform.apply(AGREEMENT).await;
         platform
+    }
+
+    /// Two taxa and a dataset.
+    pub async fn empty() -> Self {
+        let database = TestDatabase::migrated().await;
+        let taxon = |cd_nom: i32, name: &str, class: &str, order: &str, family: &str| SeedTaxon {
+            gbif_key: cd_nom.to_string(),
+            scientific_name: format!("{name} (Linnaeus, 1758)"),
+            canonical_name: name.into(),
+            kingdom: "Animalia".into(),
+            class: class.into(),
+            order: order.into(),
+            family: family.into(),
+            rank: "SPECIES".into(),
+            cd_nom,
+            cd_ref: cd_nom,
+            ..SeedTaxon::default()
+        };
+        let taxa = [
+            taxon(4001, "Erithacus rubecula", "Aves", "Passeriformes", "Muscicapidae"),
+            taxon(65133, "Libellula depressa", "Insecta", "Odonata", "Libellulidae"),
+        ];
+        seed_taxa(&database.pool, &taxa).await.unwrap();
+        seed_dataset(&database.pool, Uuid::from_u128(1), "Suivi de la mare").await.unwrap();
+        Self { bench: WorkerBench::on(database).await, folder: tempfile::tempdir().unwrap() }
     }
 
     pub fn pool(&self) -> &PgPool {
@@ -102,7 +111,7 @@ impl Platform {
     }
 
     pub async fn apply(&self, agreement: &str) {
-        let document = Document::parse(agreement, PathBuf::new(), chrono::Utc::now())
+        let document = Document::parse(agreement, self.folder.path().to_owned(), chrono::Utc::now())
             .unwrap_or_else(|problems| panic!("{}", passereau_flow::in_lines(&problems)));
         passereau_flow::apply(self.pool(), &document, "the data manager", chrono::Utc::now()).await.unwrap();
     }
@@ -128,7 +137,13 @@ impl Platform {
     }
 
     pub async fn run(&mut self) {
-        let exporter = Exporter::new(&self.config()).unwrap();
+        self.run_in_parts_of(4).await;
+    }
+
+    pub async fn run_in_parts_of(&mut self, rows: u32) {
+        let mut config = self.config();
+        config.export.export_part_rows = NonZeroU32::new(rows).unwrap();
+        let exporter = Exporter::new(&config).unwrap();
         self.bench.run(exporter).await;
     }
 

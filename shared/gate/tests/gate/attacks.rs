@@ -90,6 +90,8 @@ async fn a_flow_without_its_row_or_with_a_territory_that_the_selection_forgets_i
     let nothing = (String::new(), String::new(), 0);
     let unknown = Selection { flow: "unknown".into(), ..everything() };
     assert_eq!(shut(platform.gate(&unknown).await), nothing);
+    let other_version = Selection { version: 2, ..everything() };
+    assert_eq!(shut(platform.gate(&other_version).await), nothing, "version 1 is in force");
     assert_eq!(shut(platform.gate(&in_territory()).await), nothing, "it has no territory");
     platform.flow("atlas", Some(MESH)).await;
     assert_eq!(shut(platform.gate(&everything()).await), nothing, "the selection forgets the territory");

@@ -148,7 +148,7 @@ pub async fn run(pool: &PgPool, seed: u64, sql: &'static str, round: i64, kind: 
         .await
         .expect("seed");
     let done = sqlx::query(sql).bind(round);
-    let done = if sql == MOVE || sql == PLANT { done.bind(kind) } else { done.bind(round + 999) };
+    let done = if sql == RECORDS { done.bind(round + 999) } else { done.bind(kind) };
     let done = done.execute(&mut *tx).await.expect("statement").rows_affected();
     tx.commit().await.expect("commit");
     done

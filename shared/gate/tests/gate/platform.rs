@@ -120,6 +120,7 @@ impl Output {
 pub fn everything() -> Selection {
     Selection {
         flow: "atlas".into(),
+        version: 1,
         licences: ["CC0-1.0", "CC-BY-4.0"].map(str::to_owned).into(),
         own_licence: Some("CC-BY-4.0".into()),
         ..Selection::default()
