@@ -103,7 +103,7 @@ impl Exporter {
         if !standing.is_active() {
             return self.failed(context, claim, &delivery, &format!("flow {name} is not delivered: {standing}")).await;
         }
-        let query = Query::new(flow.agreement.selection(), flow.agreement.fields());
+        let query = Query::new(flow.agreement.selection(flow.version), flow.agreement.fields());
         let work = Work { context, claim: &claim, flow: &flow, query: &query };
         for steps in 0_u32.. {
             // Read again after each step: what is written down is what counts.

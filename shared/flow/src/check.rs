@@ -152,6 +152,10 @@ fn files(agreement: &Agreement, found: &mut Vec<Found>) {
         let instead = "write \";\", \",\", \"|\" or \"\\t\"";
         found.push(Found::new("csv.separator", "is no separator of cells", instead));
     }
+    if agreement.statuses && !agreement.fields().iter().any(|field| field.name == "cd_ref") {
+        let problem = "needs the column cd_ref, which fields.remove takes out: the file would have no row";
+        found.push(Found::new("statuses", problem, "keep cd_ref, or take the line out"));
+    }
     if !(1..=100).contains(&agreement.keep) {
         let problem = format!("{} versions cannot be kept", agreement.keep);
         found.push(Found::new("keep", problem, "write a number from 1 to 100"));

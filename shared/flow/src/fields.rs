@@ -19,12 +19,13 @@ impl Agreement {
             .collect()
     }
 
-    /// What it selects of the synthèse.
+    /// What it selects of the synthèse, as this version of its flow.
     #[must_use]
-    pub fn selection(&self) -> Selection {
+    pub fn selection(&self, version: i32) -> Selection {
         let uuids = |list: &[uuid::Uuid]| list.iter().map(ToString::to_string).collect();
         Selection {
             flow: self.name.clone(),
+            version,
             sensitive: self.sensitive,
             has_territory: self.territory.has_shape(),
             licences: self.licences.allowed.clone(),

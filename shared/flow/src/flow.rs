@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use passereau_gate::Sensitive;
 use serde::Serialize;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{Agreement, FlowError, schedule};
 
@@ -159,6 +159,19 @@ pub async fn find<'c>(executor: impl PgExecutor<'c>, name: &str) -> Result<Optio
         .fetch_optional(executor)
         .await
         .map_err(FlowError::database(format!("reading flow {name}")))
+}
+
+/// A flow by its name, which nobody changes until the transaction ends: for what is decided by its standing. It asks for no right to write.
+///
+/// # Errors
+/// Those of the database.
+pub async fn find_held(connection: &mut PgConnection, name: &str) -> Result<Option<Flow>, FlowError> {
+    sqlx::query("SELECT pg_advisory_xact_lock_shared(hashtextextended('passereau.flow:' || $1, 0))")
+        .bind(name)
+        .execute(&mut *connection)
+        .await
+        .map_err(FlowError::database(format!("holding flow {name}")))?;
+    find(connection, name).await
 }
 
 /// All flows, by name.

@@ -21,7 +21,7 @@ pub use agreement::{
 };
 pub use document::Document;
 pub use error::FlowError;
-pub use flow::{Flow, Standing, find, list};
+pub use flow::{Flow, Standing, find, find_held, list};
 pub use history::{Delivered, History, Version, history};
 pub use passereau_formats::{CsvOptions, Format};
 pub use period::Period;

@@ -65,7 +65,8 @@ pub struct Estimate {
 /// All that is wrong with the agreement, or the database, whose time is limited.
 pub async fn plan(pool: &PgPool, document: &Document, limits: Limits) -> Result<Plan, FlowError> {
     let territory = registry::resolve(pool, document).await?;
-    run(pool, &document.agreement, Some(territory), limits).await
+    // Its row begins with that version.
+    run(pool, &document.agreement, 1, Some(territory), limits).await
 }
 
 /// What a flow would deliver as it is in force.
@@ -73,20 +74,21 @@ pub async fn plan(pool: &PgPool, document: &Document, limits: Limits) -> Result<
 /// # Errors
 /// The database, whose time is limited.
 pub async fn plan_applied(pool: &PgPool, flow: &Flow, limits: Limits) -> Result<Plan, FlowError> {
-    run(pool, &flow.agreement, None, limits).await
+    run(pool, &flow.agreement, flow.version, None, limits).await
 }
 
 /// `territory`: that of an agreement without a row of its own.
 async fn run(
     pool: &PgPool,
     agreement: &Agreement,
+    version: i32,
     territory: Option<Option<Vec<u8>>>,
     limits: Limits,
 ) -> Result<Plan, FlowError> {
     let doing = || FlowError::database(format!("planning flow {}", agreement.name));
     // Of its own: a sample that is broken off leaves a connection that nobody else can use.
     let mut connection = pool.acquire().await.map_err(doing())?.detach();
-    let planned = in_snapshot(&mut connection, agreement, territory, limits).await;
+    let planned = in_snapshot(&mut connection, agreement, version, territory, limits).await;
     let closed = connection.close_hard().await;
     let plan = planned.map_err(doing())?;
     closed.map_err(doing())?;
@@ -96,6 +98,7 @@ async fn run(
 async fn in_snapshot(
     connection: &mut PgConnection,
     agreement: &Agreement,
+    version: i32,
     territory: Option<Option<Vec<u8>>>,
     limits: Limits,
 ) -> Result<Plan, sqlx::Error> {
@@ -104,7 +107,7 @@ async fn in_snapshot(
         .bind(limits.statement_timeout.as_millis().to_string())
         .execute(&mut *connection)
         .await?;
-    let mut selection = agreement.selection();
+    let mut selection = agreement.selection(version);
     if let Some(territory) = territory {
         selection.flow = a_row(connection, agreement, territory).await?;
     }

@@ -1,6 +1,6 @@
 //! Putting agreements in force, and holding flows up.
 //!
-//! Invariants. Whoever changes a flow holds its row, or the lock of its name while there is none. A schedule runs only while its flow may be
+//! Invariants. Whoever changes a flow holds the lock of its name, and whoever decides something by its standing shares it ([`crate::find_held`]). A schedule runs only while its flow may be
 //! delivered; that it runs is no permission: each delivery looks at [`crate::Flow::standing`].
 
 use chrono::{DateTime, Utc};
@@ -76,10 +76,7 @@ async fn put(
     now: DateTime<Utc>,
 ) -> Result<Applied, sqlx::Error> {
     let name = &agreement.name;
-    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('passereau.flow:' || $1, 0))")
-        .bind(name)
-        .execute(&mut *tx)
-        .await?;
+    lock(tx, name).await?;
     let standing: Option<(i32, Json<serde_json::Value>, bool, bool)> = sqlx::query_as(
         "SELECT version, agreement, territory IS NOT DISTINCT FROM ST_GeomFromEWKB($2), suspended_at IS NOT NULL
          FROM passereau.flow WHERE name = $1 FOR UPDATE",
@@ -266,8 +263,18 @@ pub async fn resume(pool: &PgPool, name: &str, now: DateTime<Utc>) -> Result<Cha
     Ok(Changed::Done)
 }
 
-/// A flow whose row nobody else changes until the transaction ends.
+/// Takes the lock of a name until the transaction ends.
+async fn lock(tx: &mut PgConnection, name: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('passereau.flow:' || $1, 0))")
+        .bind(name)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// A flow that nobody else changes until the transaction ends.
 async fn held(tx: &mut PgConnection, name: &str) -> Result<Flow, FlowError> {
+    lock(tx, name).await.map_err(FlowError::database(format!("holding flow {name}")))?;
     sqlx::query("SELECT FROM passereau.flow WHERE name = $1 FOR UPDATE")
         .bind(name)
         .execute(&mut *tx)

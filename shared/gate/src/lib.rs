@@ -10,7 +10,7 @@
 //!   the order of rows too (blurred rows come first, in the order of names that this flow alone gives them), for membership (a blurred row is in a territory
 //!   when its area lies in it), and for the counts that a partner sees.
 //! - No text of an agreement becomes part of a statement: selections travel as one JSON setting of the transaction. Without it, without the
-//!   flow's row, or when row and selection do not agree on a territory, nothing leaves.
+//!   flow's row, or when row and selection do not agree on the version or on a territory, nothing leaves.
 //! - An area counts when it is enabled and the row meets it, whatever `cor_area_synthese` still says. A row in two takes one by a rule.
 //! - No rule of `passereau.blur_rule` keeps what is the place itself, leads to it by a look-up, or would be untrue (`never_kept` in the
 //!   dictionary).

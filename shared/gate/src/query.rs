@@ -63,13 +63,14 @@ CROSS JOIN LATERAL (
              END DESC NULLS LAST, found.area_code, found.id_area
     LIMIT 1) place";
 
-/// The flow's own row, and words of the standard in this platform's language. A flow without its row, or whose row has a territory that
-/// the selection does not know of, is not open: nothing leaves. An area lies in the territory when it does but for a metre, since
+/// The flow's own row, and words of the standard in this platform's language. A flow without its row, whose row is of another version than the
+/// selection, or has a territory that the selection does not know of, is not open: nothing leaves. An area lies in the territory when it does but for a metre, since
 /// borders of two sources differ by less.
 const FLOW: &str = "
 flow AS MATERIALIZED (
     SELECT f.territory, ST_Buffer(f.territory, 1) AS around, f.key,
-           COALESCE((f.territory IS NOT NULL) = (passereau.selection() ->> 'has_territory')::boolean, false) AS is_open
+           COALESCE(f.version = (passereau.selection() ->> 'version')::integer
+                    AND (f.territory IS NOT NULL) = (passereau.selection() ->> 'has_territory')::boolean, false) AS is_open
     FROM passereau.flow f WHERE f.name = (SELECT passereau.selection() ->> 'flow')),
 words AS MATERIALIZED (
     SELECT y.mnemonique AS type, n.label_default FROM ref_nomenclatures.t_nomenclatures n
@@ -172,6 +173,19 @@ impl Query {
             .execute(connection)
             .await?;
         Ok(())
+    }
+
+    /// Whether the version that the selection follows is in force, as the transaction sees it. Where it is not, its statements give no row: that must not
+    /// be taken for a flow without rows.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn is_in_force(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM passereau.flow WHERE name = $1 AND version = $2)")
+            .bind(&self.selection.flow)
+            .bind(self.selection.version)
+            .fetch_one(connection)
+            .await
     }
 
     fn taxa(&self) -> &'static str {

@@ -32,6 +32,8 @@ impl Sensitive {
 pub struct Selection {
     /// Name of the flow: its row holds the territory and the key of its pseudonyms.
     pub flow: String,
+    /// The version of its agreement that the rest follows. While another one is in force nothing leaves: the row's territory is that one's.
+    pub version: i32,
     /// What becomes of sensitive records.
     pub sensitive: Sensitive,
     /// Whether the flow has a territory.

@@ -22,7 +22,7 @@ fn the_least_agreement_is_right_and_blurs() {
     assert_eq!(agreement.sensitive, Sensitive::Blurred);
     assert_eq!((agreement.keep, agreement.statuses, agreement.time_zone.as_str()), (3, false, "Europe/Paris"));
     assert_eq!(agreement.expression(), "P1M");
-    let selection = agreement.selection();
+    let selection = agreement.selection(1);
     assert!(!selection.has_territory && !selection.has_taxa());
     assert_eq!(selection.licences, ["CC-BY-4.0"]);
 }
@@ -62,6 +62,12 @@ fn each_problem_is_named_with_its_key_and_what_to_write() {
         (with(&[("[\"CC-BY-4.0\"]", "[\"CC BY 4.0\"]")]), "licences.allowed[0]", "no name of SPDX", "CC-BY-4.0"),
         (with(&[("[\"CC-BY-4.0\"]", "[\"CC-BY-4.0\"], own = \"etalab-2.0\"")]), "licences.own", "not among", "add it"),
         (with(&[("in_return = \"records\"", "in_return = \" \"")]), "in_return", "empty", "in return"),
+        (
+            and("statuses = true\nfields = { remove = [\"cd_ref\"] }"),
+            "statuses",
+            "needs the column cd_ref",
+            "keep cd_ref",
+        ),
         (and("keep = 0"), "keep", "0 versions", "1 to 100"),
         (and("csv = { separator = \"x\" }"), "csv.separator", "no separator", "\";\""),
         (and("time_zone = \"Paris\""), "time_zone", "no time zone", "Europe/Paris"),

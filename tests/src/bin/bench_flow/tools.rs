@@ -16,7 +16,7 @@ pub(crate) struct Tool {
 
 /// Blurred rows and exact ones, as statements without `COPY`.
 fn statements(flow: &Flow) -> [String; 2] {
-    let query = Query::new(flow.agreement.selection(), flow.agreement.fields());
+    let query = Query::new(flow.agreement.selection(flow.version), flow.agreement.fields());
     let all = u32::try_from(i32::MAX).unwrap_or(u32::MAX);
     [query.blurred_rows().0, query.exact_rows(0, all).0].map(|sql| {
         let inner = sql.strip_prefix("COPY (").and_then(|sql| sql.strip_suffix(") TO STDOUT")).unwrap_or(&sql);
@@ -27,7 +27,8 @@ fn statements(flow: &Flow) -> [String; 2] {
 /// A command with the database and the selection in its environment.
 fn command(program: &str, database: &str, flow: &Flow) -> Result<Command> {
     let url = Url::parse(database).context("reading the database's URL")?;
-    let selection = serde_json::to_string(&flow.agreement.selection())?.replace('\\', "\\\\").replace(' ', "\\ ");
+    let selection =
+        serde_json::to_string(&flow.agreement.selection(flow.version))?.replace('\\', "\\\\").replace(' ', "\\ ");
     let mut command = Command::new(program);
     command
         .env("PGHOST", url.host_str().unwrap_or("localhost"))
