@@ -6,7 +6,7 @@ use passereau_runner::{Process, ProcessConfig};
 
 /// Fetches the archives of finished GBIF downloads into the store and verifies them.
 #[derive(Debug, Parser)]
-#[command(name = "passereau-downloader", version)]
+#[command(name = "passereau-downloader", version, after_help = passereau_telemetry::healthcheck::HELP)]
 struct Arguments {
     #[command(flatten)]
     process: ProcessConfig,
@@ -16,6 +16,9 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(answer) = passereau_telemetry::healthcheck::asked() {
+        return Ok(answer?);
+    }
     let arguments = Arguments::parse();
     let _log = passereau_telemetry::logs::init(&arguments.process.log, "passereau-downloader")?;
     let downloader = Downloader::new(&arguments.downloader)?;

@@ -6,7 +6,7 @@ use passereau_runner::{Process, ProcessConfig};
 
 /// Makes the deliveries of flows: files of what may leave the synthèse.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = passereau_telemetry::healthcheck::HELP)]
 struct Cli {
     #[command(flatten)]
     process: ProcessConfig,
@@ -16,6 +16,9 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(answer) = passereau_telemetry::healthcheck::asked() {
+        return Ok(answer?);
+    }
     let cli = Cli::parse();
     let _logs = passereau_telemetry::logs::init(&cli.process.log, "passereau-exporter")?;
     let exporter = Exporter::new(&cli.exporter)?;

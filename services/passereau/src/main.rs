@@ -6,7 +6,11 @@ use clap::Parser;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    passereau::Cli::parse().run().await.unwrap_or_else(|error| {
+    let done = match passereau_telemetry::healthcheck::asked() {
+        Some(answer) => answer.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+        None => passereau::Cli::parse().run().await,
+    };
+    done.unwrap_or_else(|error| {
         eprintln!("Error: {}", passereau::told(&error));
         ExitCode::FAILURE
     })

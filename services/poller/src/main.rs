@@ -6,7 +6,7 @@ use passereau_runner::{Process, ProcessConfig};
 
 /// Asks GBIF how downloads go, until they have ended.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = passereau_telemetry::healthcheck::HELP)]
 struct Cli {
     #[command(flatten)]
     process: ProcessConfig,
@@ -16,6 +16,9 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(answer) = passereau_telemetry::healthcheck::asked() {
+        return Ok(answer?);
+    }
     let cli = Cli::parse();
     let _logs = passereau_telemetry::logs::init(&cli.process.log, "passereau-poller")?;
     let poller = Poller::new(&cli.poller)?;

@@ -6,7 +6,7 @@ use passereau_scheduler::{Scheduler, SchedulerConfig};
 
 /// Starts what is done again and again when it is due, and takes away what has expired.
 #[derive(Debug, Parser)]
-#[command(name = "passereau-scheduler", version)]
+#[command(name = "passereau-scheduler", version, after_help = passereau_telemetry::healthcheck::HELP)]
 struct Arguments {
     #[command(flatten)]
     process: ProcessConfig,
@@ -16,6 +16,9 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(answer) = passereau_telemetry::healthcheck::asked() {
+        return Ok(answer?);
+    }
     let arguments = Arguments::parse();
     let _log = passereau_telemetry::logs::init(&arguments.process.log, "passereau-scheduler")?;
     let scheduler = Scheduler::new(&arguments.scheduler)?;

@@ -6,7 +6,7 @@ use passereau_upserter::{Upserter, UpserterConfig};
 
 /// Writes landed generations into the synthèse.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = passereau_telemetry::healthcheck::HELP)]
 struct Cli {
     #[command(flatten)]
     process: ProcessConfig,
@@ -16,6 +16,9 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    if let Some(answer) = passereau_telemetry::healthcheck::asked() {
+        return Ok(answer?);
+    }
     let cli = Cli::parse();
     let _logs = passereau_telemetry::logs::init(&cli.process.log, "passereau-upserter")?;
     let upserter = Upserter::new(&cli.upserter);

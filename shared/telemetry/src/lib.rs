@@ -6,12 +6,13 @@
 //!   names, labels and levels live in one place and cannot drift apart (the idea of Vector's internal events).
 //! - [`labels`] holds the closed sets of label values. No metric carries an identifier: no harvest, message or data set.
 //! - [`trace_context`] carries the W3C trace context in message headers.
-//! - [`health`] names what this process needs in order to work, [`http`] serves it.
+//! - [`health`] names what this process needs in order to work, [`http`] serves it, [`healthcheck`] asks for it from within a container.
 //!
 //! Nothing here is global but the subscriber of `tracing`: two fleets in one test process have two registries.
 //! Nothing here fails a message: what cannot be observed is dropped, the work goes on.
 
 pub mod health;
+pub mod healthcheck;
 pub mod http;
 pub mod labels;
 pub mod logs;

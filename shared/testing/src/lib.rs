@@ -26,7 +26,7 @@ mod worker_bench;
 pub use fixtures::fixtures;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use stranger::Stranger;
-pub use template::create_geonature;
+pub use template::{create_geonature, database_exists};
 pub use test_database::{Roles, TestDatabase, WorkerRole};
 pub use variant::Variant;
 pub use waiting::wait_until;

@@ -91,6 +91,18 @@ pub async fn create_geonature(admin_url: &str, name: &str, variant: Variant) -> 
     with_database(admin_url, name)
 }
 
+/// Whether the server has a database of that name.
+///
+/// # Errors
+/// When the server cannot be reached.
+pub async fn database_exists(admin_url: &str, name: &str) -> Result<bool> {
+    let mut admin =
+        PgConnection::connect(admin_url).await.context("connecting to the PostgreSQL server as its administrator")?;
+    let found = exists(&mut admin, name).await?;
+    admin.close().await?;
+    Ok(found)
+}
+
 async fn build(admin: &mut PgConnection, admin_url: &str, variant: Variant) -> Result<()> {
     let template = template_name(variant);
     let building = format!("{template}_building");

@@ -16,7 +16,7 @@ use passereau_store::{Store, StoreConfig};
 use passereau_upserter::{Upserter, UpserterConfig};
 
 /// Runs all workers. The workers' own settings come from the environment, under the names that each worker's `--help`
-/// shows: several workers share some of them, and one value then holds for all.
+/// shows: several workers share some of them, and one value then holds for all. `passereau --healthcheck` asks it how it is.
 #[derive(Args, Debug)]
 pub struct Up {
     #[command(flatten)]

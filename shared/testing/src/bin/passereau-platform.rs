@@ -45,6 +45,9 @@ enum Verb {
         /// Which GeoNature.
         #[arg(long, default_value = "2.17")]
         variant: Variant,
+        /// Leave a database of that name as it is, whatever is in it.
+        #[arg(long)]
+        if_absent: bool,
     },
     /// Keep servers for another process.
     #[command(hide = true)]
@@ -63,7 +66,7 @@ async fn main() -> ExitCode {
     let outcome = match Arguments::parse().verb {
         Verb::Run { command } => run(&command).await,
         Verb::Serve => serve().await,
-        Verb::Geonature { name, variant } => geonature(&name, variant).await,
+        Verb::Geonature { name, variant, if_absent } => geonature(&name, variant, if_absent).await,
         Verb::Keep { wanted } => keeper::keep(wanted).await.map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {
@@ -146,9 +149,13 @@ async fn serve() -> Result<ExitCode> {
     Ok(code)
 }
 
-async fn geonature(name: &str, variant: Variant) -> Result<ExitCode> {
+async fn geonature(name: &str, variant: Variant, if_absent: bool) -> Result<ExitCode> {
     let admin_url = std::env::var(passereau_testing::DATABASE_URL)
         .with_context(|| format!("{} is not set: it names the server", passereau_testing::DATABASE_URL))?;
+    if if_absent && passereau_testing::database_exists(&admin_url, name).await? {
+        eprintln!("passereau-platform: database {name} is there, nothing was done");
+        return Ok(ExitCode::SUCCESS);
+    }
     let url = passereau_testing::create_geonature(&admin_url, name, variant).await?;
     println!("{url}");
     Ok(ExitCode::SUCCESS)
