@@ -10,3 +10,4 @@ mod logs;
 mod pages;
 mod process;
 mod support;
+mod traps;

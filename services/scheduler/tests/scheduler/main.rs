@@ -3,6 +3,7 @@
 
 mod firing;
 mod operator;
+mod traps;
 mod worker;
 
 use chrono::{DateTime, TimeDelta, Utc};
