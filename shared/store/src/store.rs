@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::key::ObjectKey;
 use crate::s3;
 use crate::scratch::{Scratch, free_bytes};
-use crate::upload::{Stored, Upload, hash};
+use crate::upload::{Spare, Stored, Upload, hash};
 
 /// Bytes of a file that are read at once on their way into the store.
 const READ_BYTES: usize = 1 << 20;
@@ -27,6 +27,7 @@ pub struct Store {
     objects: Arc<dyn ObjectStore>,
     folder: Option<PathBuf>,
     scratch: Scratch,
+    spare: Spare,
 }
 
 /// What a store tells of an object without opening it.
@@ -54,7 +55,7 @@ impl Store {
             }
             Place::Bucket { bucket, prefix } => (s3::open(&bucket, &prefix)?, None),
         };
-        Ok(Self { objects, folder, scratch })
+        Ok(Self { objects, folder, scratch, spare: Spare::default() })
     }
 
     /// Stores a stream. The object becomes visible when the stream has ended well and all of it is on disk.
@@ -67,7 +68,7 @@ impl Store {
         E: Error + Send + Sync + 'static,
     {
         self.keeps_inside(key)?;
-        let mut upload = Upload::begin(self.objects.as_ref(), key).await?;
+        let mut upload = Upload::begin(self.objects.as_ref(), key, &self.spare).await?;
         pin_mut!(stream);
         while let Some(next) = stream.next().await {
             let pushed = match next {

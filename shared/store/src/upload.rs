@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::try_join;
@@ -23,27 +24,41 @@ pub struct Stored {
     pub sha256: String,
 }
 
+/// Memory of a block that no upload fills now. One is kept for all of them: blocks of their own would be spread over the arenas of the allocator, and stay
+/// there.
+pub(crate) type Spare = Arc<Mutex<BytesMut>>;
+
+/// Beyond so many bytes an upload takes the memory of a whole block at once.
+const SMALL_BYTES: usize = 256 * 1024;
+
 /// An object on its way. Dropped before [`Upload::finish`], it leaves nothing visible.
 pub(crate) struct Upload {
     key: ObjectKey,
     target: Box<dyn MultipartUpload>,
     waiting: BytesMut,
+    spare: Spare,
     hasher: Sha256,
     size_bytes: u64,
 }
 
 impl Upload {
-    pub(crate) async fn begin(objects: &dyn ObjectStore, key: &ObjectKey) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(objects: &dyn ObjectStore, key: &ObjectKey, spare: &Spare) -> Result<Self, StoreError> {
         let target =
             objects.put_multipart(&key.location()).await.map_err(|source| StoreError::object("begin", key, source))?;
-        Ok(Self { key: key.clone(), target, waiting: BytesMut::new(), hasher: Sha256::new(), size_bytes: 0 })
+        let waiting = std::mem::take(&mut *spare.lock().unwrap_or_else(PoisonError::into_inner));
+        let (key, spare) = (key.clone(), Arc::clone(spare));
+        Ok(Self { key, target, waiting, spare, hasher: Sha256::new(), size_bytes: 0 })
     }
 
     pub(crate) async fn push(&mut self, mut bytes: Bytes) -> Result<(), StoreError> {
         self.size_bytes += bytes.len() as u64;
         while !bytes.is_empty() {
             let room = BLOCK_BYTES.saturating_sub(self.waiting.len());
-            self.waiting.extend_from_slice(&bytes.split_to(room.min(bytes.len())));
+            let piece = bytes.split_to(room.min(bytes.len()));
+            if self.waiting.len() + piece.len() > SMALL_BYTES {
+                self.waiting.reserve(room);
+            }
+            self.waiting.extend_from_slice(&piece);
             if self.waiting.len() >= BLOCK_BYTES {
                 let block = std::mem::take(&mut self.waiting).freeze();
                 self.waiting = self.write(block).await?;
@@ -54,10 +69,11 @@ impl Upload {
 
     /// Makes the object visible.
     pub(crate) async fn finish(mut self) -> Result<Stored, StoreError> {
-        let rest = self.waiting.split().freeze();
+        let rest = std::mem::take(&mut self.waiting).freeze();
         // An empty object still needs one part: some stores refuse an upload without any.
         if !rest.is_empty() || self.size_bytes == 0 {
-            drop(self.write(rest).await?);
+            let free = self.write(rest).await?;
+            *self.spare.lock().unwrap_or_else(PoisonError::into_inner) = free;
         }
         self.target.complete().await.map_err(|source| StoreError::object("complete", &self.key, source))?;
         Ok(Stored { size_bytes: self.size_bytes, sha256: hexadecimal(self.hasher) })
@@ -69,7 +85,7 @@ impl Upload {
     }
 
     /// Hashes and writes at the same time; the hash has a thread of its own, 8 MiB keep one busy for tens of milliseconds. Gives the block's memory
-    /// back to be filled again: blocks of their own would be spread over the allocator's arenas, and stay there.
+    /// back to be filled again.
     async fn write(&mut self, block: Bytes) -> Result<BytesMut, StoreError> {
         let mut hasher = std::mem::take(&mut self.hasher);
         let hashed = block.clone();

@@ -9,8 +9,8 @@ use rusqlite::Connection;
 
 use crate::geometry::Bounds;
 
-/// Boxes of a batch: 6 MiB.
-const BATCH: usize = 1 << 17;
+/// Boxes of a batch: 3 MiB.
+const BATCH: usize = 1 << 16;
 
 /// A batch of boxes that are not inserted yet.
 #[derive(Default)]

@@ -23,7 +23,7 @@ use boxes::Boxes;
 use schema::Schema;
 
 /// What SQLite may keep of the file in memory, in KiB, as a negative number of its pragma.
-const CACHE_KIB: i32 = -8192;
+const CACHE_KIB: i32 = -4096;
 
 /// A GeoPackage that is being written.
 pub(crate) struct GeoPackage {
