@@ -48,6 +48,9 @@ struct Serve {
     /// Where GBIF's API listens. The file server takes the next port, iNaturalist's API the one after (port 0: any three).
     #[arg(long, env = "PASSEREAU_SANDBOX_LISTEN", default_value = "127.0.0.1:8700")]
     listen: SocketAddr,
+    /// Name by which clients reach it, for the links it gives, where that is another than the address it listens on: the name of its container.
+    #[arg(long, env = "PASSEREAU_SANDBOX_PUBLIC_HOST", value_name = "NAME")]
+    public_host: Option<String>,
     /// Archive to hand out; can be given several times, then they take turns.
     #[arg(long, num_args = 1.., value_name = "FILE.zip")]
     archive: Vec<PathBuf>,
@@ -113,6 +116,7 @@ async fn run(serve: Serve) -> anyhow::Result<()> {
         gbif_listen: serve.listen,
         files_listen: neighbour(serve.listen, 1)?,
         inaturalist_listen: neighbour(serve.listen, 2)?,
+        public_host: serve.public_host,
         archives: serve.archive,
         user: serve.user,
         password: serve.password,

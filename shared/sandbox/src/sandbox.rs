@@ -34,6 +34,9 @@ pub struct SandboxConfig {
     pub files_listen: SocketAddr,
     /// Where iNaturalist's API listens.
     pub inaturalist_listen: SocketAddr,
+    /// Name by which the three are reached, and which links and addresses then bear, where it is another than the address listened on: the
+    /// name of a container.
+    pub public_host: Option<String>,
     /// Archives to hand out; broken files are allowed. See [`Sandbox`] for which answers which request.
     pub archives: Vec<PathBuf>,
     /// The only GBIF account.
@@ -55,6 +58,7 @@ impl Default for SandboxConfig {
             gbif_listen: anywhere,
             files_listen: anywhere,
             inaturalist_listen: anywhere,
+            public_host: None,
             archives: Vec::new(),
             user: "passereau".to_owned(),
             password: "sandbox".to_owned(),
@@ -133,10 +137,11 @@ impl Drop for Sandbox {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, String), SandboxError> {
+async fn listen(address: SocketAddr, public_host: Option<&str>) -> Result<(TcpListener, String), SandboxError> {
     let fail = |source| SandboxError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(fail)?;
-    let url = format!("http://{}", listener.local_addr().map_err(fail)?);
+    let bound = listener.local_addr().map_err(fail)?;
+    let url = public_host.map_or_else(|| format!("http://{bound}"), |host| format!("http://{host}:{}", bound.port()));
     Ok((listener, url))
 }
 
@@ -149,9 +154,10 @@ impl Sandbox {
         if config.archives.is_empty() {
             return Err(SandboxError::NoArchive);
         }
-        let (gbif_listener, gbif_url) = listen(config.gbif_listen).await?;
-        let (files_listener, files_url) = listen(config.files_listen).await?;
-        let (inaturalist_listener, inaturalist_url) = listen(config.inaturalist_listen).await?;
+        let host = config.public_host.as_deref();
+        let (gbif_listener, gbif_url) = listen(config.gbif_listen, host).await?;
+        let (files_listener, files_url) = listen(config.files_listen, host).await?;
+        let (inaturalist_listener, inaturalist_url) = listen(config.inaturalist_listen, host).await?;
         let paths = config.archives.clone();
         let inspected =
             tokio::task::spawn_blocking(move || paths.iter().map(|path| Hosted::inspect(path)).collect::<Vec<_>>());

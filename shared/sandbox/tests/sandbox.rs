@@ -124,6 +124,17 @@ async fn a_download_from_request_to_file() {
 }
 
 #[tokio::test]
+async fn links_bear_the_name_by_which_it_is_reached() {
+    let world = world(|config| config.public_host = Some("localhost".to_owned())).await;
+    let key = world.created(&year("2020")).await;
+    let (_preparing, _running, ready) = (world.status(&key).await, world.status(&key).await, world.status(&key).await);
+    let link = ready["downloadLink"].as_str().unwrap();
+    assert!(link.starts_with("http://localhost:"), "{link}");
+    let moved = world.get(&format!("/v1/occurrence/download/request/{key}.zip")).await;
+    assert!(moved.headers()["location"].to_str().unwrap().starts_with("http://localhost:"));
+}
+
+#[tokio::test]
 async fn refusals_of_a_request() {
     let world =
         world(|config| config.pace = Pace::Elapsed { preparing: Duration::from_secs(60), running: Duration::ZERO })
