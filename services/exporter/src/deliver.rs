@@ -1,14 +1,14 @@
 //! The handler: a delivery, step by step.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::Utc;
 use passereau_contracts::ExporterTask;
-use passereau_flow::Flow;
+use passereau_flow::{Flow, Standing};
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{Store, StoreError};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -20,12 +20,16 @@ use crate::{
     ledger::{self, Delivery, StoredPart},
     making::Making,
     part::{self, Which},
-    publish, statuses,
+    publish,
+    scratch::Scratch,
+    statuses, tidy,
     write::{self, Shape},
 };
 
 /// Time between two looks at what deliveries have left.
 const TIDY_EVERY: Duration = Duration::from_secs(30);
+/// When a message looks again whether the delivery of another one has ended.
+const NEXT_AFTER: Duration = Duration::from_secs(10);
 /// How long one handling waits for one file, if its deadline lets it.
 const LONGEST_WAIT: Duration = Duration::from_secs(240);
 
@@ -64,14 +68,41 @@ enum Finish {
     Unchanged,
 }
 
+/// What became of the steps of one handling.
+enum Worked {
+    /// The message comes again for the rest.
+    Paused,
+    /// There are no more steps.
+    Finished(Delivery, Finish),
+    /// A step did not succeed.
+    Failed(Delivery, ExportError),
+}
+
+/// What became of the end of a delivery.
+enum Ended {
+    /// It is written down.
+    Done(Box<Done>),
+    /// Nothing was: the flow is another one than a moment ago.
+    Changed(Claim),
+}
+
+impl Ended {
+    fn done(tx: Transaction<'static, Postgres>) -> Self {
+        Self::Done(Box::new(Done::with(tx)))
+    }
+}
+
 impl Exporter {
     /// Opens the store.
     ///
     /// # Errors
-    /// The store cannot be opened; the error names the setting.
+    /// The store or the scratch folder cannot be opened; the error names the setting.
     pub fn new(config: &ExporterConfig) -> Result<Self, StoreError> {
+        let store = Store::open(&config.store)?;
+        let scratch = Scratch::open(&config.store.scratch)
+            .map_err(|source| StoreError::Scratch { folder: config.store.scratch.clone(), source })?;
         Ok(Self {
-            files: Files { store: Store::open(&config.store)?, scratch: config.store.scratch.clone() },
+            files: Files { store, scratch: Arc::new(scratch) },
             config: config.export.clone(),
             making: Making::default(),
             longest_wait: LONGEST_WAIT,
@@ -90,43 +121,77 @@ impl Exporter {
         {
             return Ok(Done::nothing());
         }
-        let claim = context.claim(&format!("flow {name}")).await?;
-        let Some(flow) =
-            passereau_flow::find(context.pool(), name).await.map_err(|error| ExportError::from(error).into_stop())?
-        else {
-            return Err(Stop::reject(format!(
-                "there is no flow {name}; `passereau flow list` shows those that there are"
-            )));
-        };
-        let delivery = self.taken_up(context, &claim, &flow).await?;
-        let standing = flow.standing(Utc::now());
-        if !standing.is_active() {
-            return self.failed(context, claim, &delivery, &format!("flow {name} is not delivered: {standing}")).await;
-        }
-        let query = Query::new(flow.agreement.selection(flow.version), flow.agreement.fields());
-        let work = Work { context, claim: &claim, flow: &flow, query: &query };
-        for steps in 0_u32.. {
-            // Read again after each step: what is written down is what counts.
-            let Some(delivery) = ledger::alive(context.pool(), name).await? else {
-                return Err(Stop::retry(format!("the delivery of flow {name} is gone; it is looked at again")));
+        let mut claim = context.claim(&format!("flow {name}")).await?;
+        let (mut steps, mut has_begun_again) = (0, false);
+        loop {
+            let Some(flow) = passereau_flow::find(context.pool(), name)
+                .await
+                .map_err(|error| ExportError::from(error).into_stop())?
+            else {
+                return Err(Stop::reject(format!(
+                    "there is no flow {name}; `passereau flow list` shows those that there are"
+                )));
             };
-            // The first step of a handling always fits: whatever the limits, a delivery gets on.
-            if context.must_pause() || (steps > 0 && !self.fits(context, &delivery)) {
-                break;
+            if !flow.standing(Utc::now()).is_active() {
+                match self.refuse(context, claim, &flow).await? {
+                    Ended::Done(done) => return Ok(*done),
+                    Ended::Changed(held) => claim = held,
+                }
+                continue;
             }
-            match self.step(&work, &delivery).await {
-                Ok(Next::Step) => {}
-                Ok(Next::Later) => break,
-                Ok(Next::Finish(finish)) => return self.finish(context, claim, &flow, &delivery, finish).await,
-                Err(error) if error.is_final() => {
+            let taken_up = self.taken_up(context, &claim, &flow).await?;
+            let query = Query::new(flow.agreement.selection(flow.version), flow.agreement.fields());
+            let work = Work { context, claim: &claim, flow: &flow, query: &query };
+            match self.work_on(&work, taken_up.id, &mut steps).await? {
+                Worked::Paused => break,
+                Worked::Finished(delivery, finish) => {
+                    match self.finish(context, claim, &flow, &delivery, finish).await? {
+                        Ended::Done(done) => return Ok(*done),
+                        Ended::Changed(held) => claim = held,
+                    }
+                }
+                // The flow is found again, with what is in force now, and what follows another version is given up.
+                Worked::Failed(_, ExportError::Changed { .. }) => {}
+                Worked::Failed(delivery, error) if error.is_of_the_parts() && !has_begun_again => {
+                    has_begun_again = true;
+                    let reason = format!("{error}; a delivery with rows that are read again follows");
+                    self.begin(context, &claim, &flow, Some((&delivery, &reason))).await?;
+                }
+                Worked::Failed(delivery, error) if error.is_final() => {
                     return self.failed(context, claim, &delivery, &error.to_string()).await;
                 }
-                Err(error) => return Err(error.into_stop()),
+                Worked::Failed(_, error) => return Err(error.into_stop()),
             }
         }
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         Ok(Done::with(tx).again(Duration::ZERO, "the delivery goes on"))
+    }
+
+    /// Steps of one delivery, until it ends or the handling must.
+    async fn work_on(&self, work: &Work<'_>, id: Uuid, steps: &mut u32) -> Result<Worked, Stop> {
+        let (context, name) = (work.context, &work.flow.name);
+        loop {
+            // Read again after each step: what is written down is what counts.
+            let alive = ledger::alive(context.pool(), name).await?;
+            let Some(delivery) = alive.filter(|delivery| delivery.id == id) else {
+                return Err(Stop::retry(format!("the delivery of flow {name} is gone; it is looked at again")));
+            };
+            if delivery.is_old {
+                return Ok(Worked::Failed(delivery, ExportError::Old { flow: name.clone() }));
+            }
+            // The first step of a handling always fits: whatever the limits, a delivery gets on.
+            if context.must_pause() || (*steps > 0 && !self.fits(context, &delivery)) {
+                return Ok(Worked::Paused);
+            }
+            *steps += 1;
+            match self.step(work, &delivery).await {
+                Ok(Next::Step) => {}
+                Ok(Next::Later) => return Ok(Worked::Paused),
+                Ok(Next::Finish(finish)) => return Ok(Worked::Finished(delivery, finish)),
+                Err(error) => return Ok(Worked::Failed(delivery, error)),
+            }
+        }
     }
 
     /// Whether the longest next step would end before the runner wants its message back.
@@ -138,20 +203,46 @@ impl Exporter {
         Duration::from_secs(self.config.export_snapshot_s.into())
     }
 
-    /// The delivery that is being made, or a new one. One that follows an agreement no longer in force has failed.
+    /// The delivery that this message has asked for, or a new one. One of another message is waited for, unless nothing can come of it any more.
     async fn taken_up(&self, context: &Context, claim: &Claim, flow: &Flow) -> Result<Delivery, Stop> {
-        let alive = ledger::alive(context.pool(), &flow.name).await?;
-        if let Some(delivery) = alive.as_ref().filter(|delivery| delivery.flow_version == flow.version) {
-            return Ok(delivery.clone());
-        }
+        let Some(alive) = ledger::alive(context.pool(), &flow.name).await? else {
+            return self.begin(context, claim, flow, None).await;
+        };
+        let given_up = if alive.flow_version != flow.version {
+            "the agreement has changed meanwhile; a delivery of the new version follows".to_owned()
+        } else if alive.is_old {
+            format!(
+                "{}; a delivery with rows that are read again follows",
+                ExportError::Old { flow: flow.name.clone() }
+            )
+        } else if alive.asked_by == context.message_id() {
+            ledger::worked_on(context.pool(), alive.id).await?;
+            return Ok(alive);
+        } else if alive.is_idle {
+            "its message has not come again; another one's delivery follows".to_owned()
+        } else {
+            let because =
+                format!("delivery {} of flow {} is being made, the next one comes after it", alive.id, flow.name);
+            return Err(Stop::snooze(NEXT_AFTER, because));
+        };
+        self.begin(context, claim, flow, Some((&alive, &given_up))).await
+    }
+
+    /// Begins a delivery, in the transaction that gives another one up: the message has one that goes on, or none, at any time.
+    async fn begin(
+        &self,
+        context: &Context,
+        claim: &Claim,
+        flow: &Flow,
+        instead_of: Option<(&Delivery, &str)>,
+    ) -> Result<Delivery, Stop> {
         let mut tx = context.begin_early().await?;
         claim.check(&mut tx).await?;
-        if let Some(old) = alive {
-            ledger::fail(&mut tx, &old, "the agreement has changed meanwhile; a delivery of the new version follows")
-                .await?;
+        if let Some((old, reason)) = instead_of {
+            tracing::warn!(flow = flow.name, delivery_id = %old.id, reason, "the delivery is given up");
+            ledger::fail(&mut tx, old, reason).await?;
         }
-        let id = context.message_id().unwrap_or_else(Uuid::now_v7);
-        let delivery = ledger::begin(&mut tx, id, &flow.name, flow.version).await?;
+        let delivery = ledger::begin(&mut tx, context.message_id(), &flow.name, flow.version).await?;
         tx.commit().await?;
         Ok(delivery)
     }
@@ -163,7 +254,7 @@ impl Exporter {
         }
     }
 
-    /// Reads the next part; after the last one decides whether files are to be written.
+    /// Reads the next part; after the last one files follow.
     async fn read_part(&self, work: &Work<'_>, delivery: &Delivery) -> Result<Next, ExportError> {
         let limit = self.config.export_part_rows.get();
         let which = delivery.cursor.map_or(Which::Blurred, |after| Which::Exact { after, limit });
@@ -171,14 +262,22 @@ impl Exporter {
         let key = publish::part_key(delivery, delivery.parts)?;
         let until = Instant::now() + self.longest_snapshot();
         let read = async {
-            let mut tx = part::snapshot(work.context.pool(), work.query, self.longest_snapshot()).await?;
+            let longest = self.longest_snapshot();
+            let mut connection = part::snapshot(work.context.pool(), work.query, &delivery.flow, longest).await?;
             if which == Which::Blurred {
-                summary.withheld = work.query.tally(&mut tx).await?;
+                summary.withheld = work.query.tally(&mut connection).await?;
                 summary.withheld.retain(|tally| tally.outcome == "withheld");
                 // Both statements share the time of one snapshot.
-                part::limit(&mut tx, until.saturating_duration_since(Instant::now())).await?;
+                part::limit(&mut connection, until.saturating_duration_since(Instant::now())).await?;
             }
-            part::read(&mut tx, &self.files.store, work.query, which, &key, &delivery.flow, &mut summary).await
+            let store = &self.files.store;
+            let read =
+                part::read(&mut connection, store, work.query, which, &key, &delivery.flow, &mut summary).await?;
+            // All of it was read: the server is told goodbye.
+            if let Err(error) = connection.close().await {
+                tracing::debug!(%error, "a connection could not be closed");
+            }
+            Ok(read)
         };
         let read = read.await.map_err(|error| self.too_slow(error, &delivery.flow))?;
         let cursor = read.last_id.or(delivery.cursor).unwrap_or(-1);
@@ -190,7 +289,6 @@ impl Exporter {
             sha256: read.stored.sha256,
         };
         let references = publish::references(work.context.pool()).await?;
-        let current = ledger::current_digest(work.context.pool(), &delivery.flow).await?;
         let mut parts = ledger::parts(work.context.pool(), delivery.id).await?;
         let mut tx = work.context.begin_early().await?;
         work.claim.check(&mut tx).await?;
@@ -201,7 +299,6 @@ impl Exporter {
         }
         parts.push(stored);
         let digest = publish::digest(work.flow, &parts, &references);
-        let is_unchanged = current.as_deref() == Some(&*digest);
         ledger::write_next(
             &mut tx,
             delivery.id,
@@ -210,16 +307,23 @@ impl Exporter {
         )
         .await?;
         tx.commit().await?;
-        Ok(if is_unchanged { Next::Finish(Finish::Unchanged) } else { Next::Step })
+        Ok(Next::Step)
     }
 
-    /// Writes the next file; after the last one the manifest.
+    /// Writes the next file; after the last one the manifest. The statuses come first: whether they have changed decides whether the others are made.
     async fn write_file(&self, work: &Work<'_>, delivery: &Delivery) -> Result<Next, ExportError> {
-        let current = ledger::current_digest(work.context.pool(), &delivery.flow).await?;
-        if current.is_some() && current == delivery.digest {
+        let (pool, agreement) = (work.context.pool(), &work.flow.agreement);
+        if agreement.statuses && !delivery.files.contains_key(statuses::EXTENSION) && statuses::are_known(pool).await? {
+            let (files, pool, of) = (self.files.clone(), pool.clone(), delivery.clone());
+            let (fields, longest) = (work.query.fields().to_vec(), self.longest_snapshot());
+            let csv = agreement.csv.options();
+            return self
+                .made(work, delivery, statuses::EXTENSION, |stop| files.statuses(pool, of, fields, csv, longest, stop))
+                .await;
+        }
+        if publish::is_current(pool, &self.files.store, delivery).await? {
             return Ok(Next::Finish(Finish::Unchanged));
         }
-        let agreement = &work.flow.agreement;
         let missing = agreement.formats.iter().find(|format| !delivery.files.contains_key(format.extension()));
         if let Some(format) = missing {
             let shape = Shape {
@@ -229,20 +333,10 @@ impl Exporter {
                 fields: work.query.fields().len(),
                 flow: delivery.flow.clone(),
             };
-            let (files, pool, of) = (self.files.clone(), work.context.pool().clone(), delivery.clone());
+            let (files, pool, of) = (self.files.clone(), pool.clone(), delivery.clone());
             return self.made(work, delivery, format.extension(), |stop| files.format(pool, of, shape, stop)).await;
         }
-        if agreement.statuses
-            && !delivery.files.contains_key(statuses::EXTENSION)
-            && statuses::are_known(work.context.pool()).await?
-        {
-            let (files, pool, of) = (self.files.clone(), work.context.pool().clone(), delivery.clone());
-            let (fields, longest) = (work.query.fields().to_vec(), self.longest_snapshot());
-            return self
-                .made(work, delivery, statuses::EXTENSION, |stop| files.statuses(pool, of, fields, longest, stop))
-                .await;
-        }
-        let manifest = publish::manifest(work.context.pool(), work.flow, delivery, work.query.fields()).await?;
+        let manifest = publish::manifest(pool, work.flow, delivery, work.query.fields()).await?;
         Ok(Next::Finish(Finish::Delivered(Box::new(manifest))))
     }
 
@@ -268,6 +362,7 @@ impl Exporter {
         Ok(Next::Step)
     }
 
+    /// Ends a delivery whose files are there. Whether it may be published is asked again, of the flow as nobody changes it until then.
     async fn finish(
         &self,
         context: &Context,
@@ -275,12 +370,21 @@ impl Exporter {
         flow: &Flow,
         delivery: &Delivery,
         finish: Finish,
-    ) -> Outcome {
+    ) -> Result<Ended, Stop> {
         if let Finish::Delivered(manifest) = &finish {
             publish::store_manifest(&self.files.store, manifest).await.map_err(ExportError::into_stop)?;
         }
         let mut tx = context.begin().await?;
+        let now = held(&mut tx, &flow.name).await?;
+        if now.version != flow.version {
+            return Ok(Ended::Changed(claim));
+        }
         claim.release(&mut tx).await?;
+        let standing = now.standing(Utc::now());
+        if !standing.is_active() {
+            refused(&mut tx, &now, &standing, delivery).await?;
+            return Ok(Ended::done(tx));
+        }
         match &finish {
             Finish::Delivered(manifest) => {
                 ledger::deliver(&mut tx, delivery, manifest).await?;
@@ -292,7 +396,28 @@ impl Exporter {
             }
         }
         // The version is published when this transaction is; what it replaces is tidied away at the next look out.
-        Ok(Done::with(tx))
+        Ok(Ended::done(tx))
+    }
+
+    /// Ends what a flow that may not be delivered has: the delivery of whatever message, and that of this one.
+    async fn refuse(&self, context: &Context, claim: Claim, flow: &Flow) -> Result<Ended, Stop> {
+        let alive = ledger::alive(context.pool(), &flow.name).await?;
+        let mut tx = context.begin().await?;
+        let now = held(&mut tx, &flow.name).await?;
+        let standing = now.standing(Utc::now());
+        if standing.is_active() {
+            return Ok(Ended::Changed(claim));
+        }
+        claim.release(&mut tx).await?;
+        let asked_by = context.message_id();
+        if let Some(alive) = &alive {
+            refused(&mut tx, &now, &standing, alive).await?;
+        }
+        if alive.is_none_or(|alive| alive.asked_by != asked_by) {
+            let own = ledger::begin(&mut tx, asked_by, &now.name, now.version).await?;
+            refused(&mut tx, &now, &standing, &own).await?;
+        }
+        Ok(Ended::done(tx))
     }
 
     /// Ends a delivery that a person has to do something about. The message is done: the next one makes a new delivery.
@@ -304,16 +429,34 @@ impl Exporter {
         Ok(Done::with(tx))
     }
 
-    /// PostgreSQL says 57014 for a statement that ran into its limit.
     fn too_slow(&self, error: ExportError, flow: &str) -> ExportError {
         let seconds = self.config.export_snapshot_s;
         match error {
-            ExportError::Stop(Stop::Retry { error, .. }) if error.contains("statement timeout") => {
-                ExportError::TooSlow { flow: flow.to_owned(), seconds }
-            }
+            ExportError::Cancelled(_) => ExportError::TooSlow { flow: flow.to_owned(), seconds },
             other => other,
         }
     }
+}
+
+/// A flow that nobody changes until the transaction ends.
+async fn held(tx: &mut PgConnection, name: &str) -> Result<Flow, Stop> {
+    let found = passereau_flow::find_held(tx, name).await.map_err(|error| ExportError::from(error).into_stop())?;
+    found.ok_or_else(|| Stop::retry(format!("flow {name} is gone; it is looked at again")))
+}
+
+/// Ends a delivery of a flow that may not be delivered. One that has ended is not asked for again, until an agreement with a later end is applied.
+async fn refused(
+    tx: &mut PgConnection,
+    flow: &Flow,
+    standing: &Standing,
+    delivery: &Delivery,
+) -> Result<(), sqlx::Error> {
+    tracing::warn!(flow = flow.name, %standing, "the flow is not delivered");
+    ledger::fail(tx, delivery, &format!("flow {} is not delivered: {standing}", flow.name)).await?;
+    if matches!(standing, Standing::Ended { .. } | Standing::AuthorisationEnded { .. }) {
+        ledger::suspend_schedule(tx, &flow.name, &standing.to_string()).await?;
+    }
+    Ok(())
 }
 
 impl Worker for Exporter {
@@ -329,11 +472,9 @@ impl Worker for Exporter {
         if !self.making.is_empty() {
             self.making.keep(&ledger::all_alive(pool).await?);
         }
-        for name in ledger::untidy(pool).await? {
+        for name in tidy::untidy(pool).await? {
             let Ok(Some(claim)) = Claim::take(pool, &format!("flow {name}")).await else { continue };
-            if let Some(flow) = passereau_flow::find(pool, &name).await.ok().flatten()
-                && let Err(error) = publish::tidy(pool, &self.files.store, &flow).await
-            {
+            if let Err(error) = tidy::tidy(pool, &self.files.store, &name).await {
                 tracing::warn!(flow = name, %error, "what deliveries have left could not be taken away, the next look tries again");
             }
             drop(claim);

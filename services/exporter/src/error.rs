@@ -1,10 +1,13 @@
 //! Why a delivery stops.
 
 use passereau_flow::FlowError;
-use passereau_formats::FormatError;
+use passereau_formats::{Format, FormatError};
 use passereau_gate::RowError;
 use passereau_runner::Stop;
 use passereau_store::StoreError;
+
+/// What PostgreSQL says of a statement that ran into its limit of time (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const QUERY_CANCELED: &str = "57014";
 
 /// Why a step did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +33,31 @@ pub(crate) enum ExportError {
         /// What it said.
         source: Box<StoreError>,
     },
+    /// A statement was cancelled (57014): it ran into its limit of time.
+    #[error("PostgreSQL: {0}")]
+    Cancelled(sqlx::Error),
+    /// Another version of the agreement is in force than the one that is delivered.
+    #[error("the agreement of flow {flow} has changed")]
+    Changed {
+        /// The flow.
+        flow: String,
+    },
+    /// The rows were read too long ago.
+    #[error(
+        "the rows of flow {flow} were read more than {} ago: records may have become sensitive since, and nothing of them is published",
+        crate::ledger::OLD_AFTER
+    )]
+    Old {
+        /// The flow.
+        flow: String,
+    },
     /// A file could not be written.
-    #[error("writing a file of flow {flow}: {source}")]
+    #[error("writing a file of flow {flow}{}: {source}", of_record(*.record))]
     Format {
         /// The flow.
         flow: String,
+        /// Where one row is to blame, its id_synthese, if it leaves exactly: nothing may tell which record a blurred row is.
+        record: Option<i32>,
         /// What was wrong.
         source: Box<FormatError>,
     },
@@ -49,7 +72,7 @@ pub(crate) enum ExportError {
         source: std::io::Error,
     },
     /// A part is not what was written.
-    #[error("part {part} of a delivery of flow {flow} cannot be read: {problem}; run the flow again")]
+    #[error("part {part} of the delivery of flow {flow} is not what was read: {problem}; look after the store")]
     Part {
         /// The flow.
         flow: String,
@@ -57,6 +80,18 @@ pub(crate) enum ExportError {
         part: i32,
         /// What is wrong.
         problem: String,
+    },
+    /// A file does not hold what was read.
+    #[error("the {format} of flow {flow} has {written} rows, but {read} were read; this is a defect")]
+    Rows {
+        /// The flow.
+        flow: String,
+        /// Which file.
+        format: Format,
+        /// Its rows.
+        written: u64,
+        /// Those of the parts.
+        read: i64,
     },
     /// What the gate gave is no row.
     #[error("reading the rows of flow {flow}: {source}; this is a defect")]
@@ -68,8 +103,16 @@ pub(crate) enum ExportError {
     },
 }
 
+fn of_record(record: Option<i32>) -> String {
+    record.map_or_else(String::new, |id| format!(", record {id} of gn_synthese.synthese"))
+}
+
 impl From<sqlx::Error> for ExportError {
     fn from(error: sqlx::Error) -> Self {
+        // The code, and not the words: those are in the server's language.
+        if error.as_database_error().and_then(|error| error.code()).as_deref() == Some(QUERY_CANCELED) {
+            return Self::Cancelled(error);
+        }
         Self::Stop(error.into())
     }
 }
@@ -86,8 +129,16 @@ impl From<FlowError> for ExportError {
 impl ExportError {
     /// Whether nothing but a person's decision can help: the delivery has failed.
     pub(crate) fn is_final(&self) -> bool {
-        matches!(self, Self::TooSlow { .. } | Self::Part { .. } | Self::Row { .. })
-            || matches!(self, Self::Format { source, .. } if !matches!(**source, FormatError::Io { .. }))
+        match self {
+            Self::TooSlow { .. } | Self::Old { .. } | Self::Row { .. } => true,
+            Self::Format { source, .. } => !source.is_transient(),
+            _ => self.is_of_the_parts(),
+        }
+    }
+
+    /// Whether it is final for a delivery whose rows would have to be read again.
+    pub(crate) fn is_of_the_parts(&self) -> bool {
+        matches!(self, Self::Part { .. } | Self::Rows { .. })
     }
 
     /// What the runner does about one that is not.

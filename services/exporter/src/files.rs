@@ -1,15 +1,11 @@
 //! Makes the files of a delivery from its parts, and puts them into the store.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use passereau_formats::CsvOptions;
 use passereau_gate::Field;
 use passereau_runner::Stop;
-use passereau_store::{ObjectKey, Store, Stored};
+use passereau_store::{ObjectKey, Store, StoreError, Stored};
 use sqlx::PgPool;
 use tempfile::TempPath;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +14,10 @@ use crate::{
     error::ExportError,
     ledger::{self, Delivery},
     manifest::FileEntry,
-    part, publish, statuses,
-    write::{self, Shape},
+    part, publish,
+    scratch::Scratch,
+    statuses,
+    write::{self, OpenPart, Shape},
 };
 
 /// Files by extension.
@@ -29,7 +27,7 @@ pub(crate) type Made = BTreeMap<String, FileEntry>;
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     pub store: Store,
-    pub scratch: PathBuf,
+    pub scratch: Arc<Scratch>,
 }
 
 impl Files {
@@ -44,15 +42,21 @@ impl Files {
         let (flow, format) = (&delivery.flow, shape.format);
         let parts = self.parts(&pool, &delivery).await?;
         let (path, gz) = (self.scratch_path(flow)?, self.scratch_path(flow)?);
-        let (path, gz) = blocking(flow, move || {
-            write::write(&shape, parts, &path, &stop)?;
-            if format.is_text() {
-                passereau_formats::gzip(&path, &gz, || !stop.is_cancelled())
-                    .map_err(|source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) })?;
-            }
-            Ok((path, gz))
-        })
-        .await?;
+        let read = delivery.rows;
+        let (path, gz) =
+            blocking(flow, move || {
+                let written = write::write(&shape, parts, &path, &stop)?;
+                if i64::try_from(written) != Ok(read) {
+                    return Err(ExportError::Rows { flow: shape.flow, format, written, read });
+                }
+                if format.is_text() {
+                    passereau_formats::gzip(&path, &gz, || !stop.is_cancelled()).map_err(|source| {
+                        ExportError::Format { flow: shape.flow, record: None, source: Box::new(source) }
+                    })?;
+                }
+                Ok((path, gz))
+            })
+            .await?;
         let extension = format.extension();
         let mut files = Made::new();
         files.insert(extension.to_owned(), self.put(&delivery, extension, &path).await?);
@@ -69,6 +73,7 @@ impl Files {
         pool: PgPool,
         delivery: Delivery,
         fields: Vec<&'static Field>,
+        csv: CsvOptions,
         longest: Duration,
         stop: CancellationToken,
     ) -> Result<Made, ExportError> {
@@ -77,9 +82,11 @@ impl Files {
         let taxa = blocking(&delivery.flow, move || statuses::taxa(&flow, &fields, parts, &stop)).await?;
         let mut tx = pool.begin().await?;
         part::limit(&mut tx, longest).await?;
-        let key = key(&delivery, statuses::EXTENSION)?;
-        let stored = statuses::store(&mut tx, &self.store, &key, &delivery.flow, &taxa).await?;
-        Ok(Made::from([(statuses::EXTENSION.to_owned(), entry(&key, stored))]))
+        let path = self.scratch_path(&delivery.flow)?;
+        statuses::write(&mut tx, &path, csv, &delivery.flow, taxa).await?;
+        tx.rollback().await?;
+        let file = self.put(&delivery, statuses::EXTENSION, &path).await?;
+        Ok(Made::from([(statuses::EXTENSION.to_owned(), file)]))
     }
 
     async fn put(&self, delivery: &Delivery, extension: &str, path: &Path) -> Result<FileEntry, ExportError> {
@@ -92,28 +99,22 @@ impl Files {
     }
 
     /// The parts, open.
-    async fn parts(&self, pool: &PgPool, delivery: &Delivery) -> Result<Vec<(i32, File)>, ExportError> {
+    async fn parts(&self, pool: &PgPool, delivery: &Delivery) -> Result<Vec<OpenPart>, ExportError> {
         let mut open = Vec::new();
         for part in ledger::parts(pool, delivery.id).await? {
             let broken = |problem: String| ExportError::Part { flow: delivery.flow.clone(), part: part.part, problem };
             let key = ObjectKey::parse(&part.object_key).map_err(|error| broken(error.to_string()))?;
-            let file = self.store.open_seekable(&key).await;
-            open.push((
-                part.part,
-                file.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
-            ));
+            let file = self.store.open_seekable(&key).await.map_err(|error| match error {
+                lost @ StoreError::NotFound { .. } => broken(lost.to_string()),
+                source => ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) },
+            })?;
+            open.push(OpenPart { part: part.part, file, sha256: part.sha256 });
         }
         Ok(open)
     }
 
-    /// A scratch file with a name, which SQLite needs. It goes when it is dropped; what a killed process leaves is taken away at the next start
-    /// of one.
     fn scratch_path(&self, flow: &str) -> Result<TempPath, ExportError> {
-        tempfile::Builder::new()
-            .prefix("passereau-export-")
-            .tempfile_in(&self.scratch)
-            .map(tempfile::NamedTempFile::into_temp_path)
-            .map_err(|source| ExportError::Scratch { flow: flow.to_owned(), source })
+        self.scratch.path().map_err(|source| ExportError::Scratch { flow: flow.to_owned(), source })
     }
 }
 

@@ -41,6 +41,12 @@ pub(crate) struct Delivery {
     pub folder: Option<String>,
     #[sqlx(json)]
     pub files: BTreeMap<String, FileEntry>,
+    /// The message that asked for it.
+    pub asked_by: Option<Uuid>,
+    /// Whether its first rows were read too long ago to be published: records may have become sensitive since.
+    pub is_old: bool,
+    /// Whether its message has not come for so long that it will come no more.
+    pub is_idle: bool,
 }
 
 /// A part of one.
@@ -52,12 +58,23 @@ pub(crate) struct StoredPart {
     pub sha256: String,
 }
 
-const COLUMNS: &str = "id, flow, flow_version, state, read_at, cursor, rows, parts, tally, digest, folder, files";
+/// Longest time from the first rows of a delivery to its end.
+pub(crate) const OLD_AFTER: &str = "6 hours";
+/// Time without a step after which nobody is taken to work on a delivery: thrice the longest delay of the runner between two attempts.
+const IDLE_AFTER: &str = "30 minutes";
+
+fn columns() -> String {
+    format!(
+        "id, flow, flow_version, state, read_at, cursor, rows, parts, tally, digest, folder, files, asked_by,
+         COALESCE(read_at < now() - interval '{OLD_AFTER}', false) AS is_old, worked_at < now() - interval '{IDLE_AFTER}' AS is_idle"
+    )
+}
 
 /// The delivery of a flow that is being made.
 pub(crate) async fn alive(pool: &PgPool, flow: &str) -> Result<Option<Delivery>, sqlx::Error> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "SELECT {COLUMNS} FROM passereau.delivery WHERE flow = $1 AND state IN ('reading', 'writing')"
+        "SELECT {} FROM passereau.delivery WHERE flow = $1 AND state IN ('reading', 'writing')",
+        columns()
     )))
     .bind(flow)
     .fetch_optional(pool)
@@ -69,27 +86,40 @@ pub(crate) async fn all_alive(pool: &PgPool) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar("SELECT id FROM passereau.delivery WHERE state IN ('reading', 'writing')").fetch_all(pool).await
 }
 
-/// Begins one.
+/// Begins one. It has the id of its message, unless one has that already: the message begins again.
 pub(crate) async fn begin(
     connection: &mut PgConnection,
-    id: Uuid,
+    asked_by: Option<Uuid>,
     flow: &str,
     flow_version: i32,
 ) -> Result<Delivery, sqlx::Error> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "INSERT INTO passereau.delivery (id, flow, flow_version, state, read_at) VALUES ($1, $2, $3, 'reading', now()) RETURNING {COLUMNS}"
+        "INSERT INTO passereau.delivery (id, asked_by, flow, flow_version, state, read_at)
+         SELECT CASE WHEN $1 IS NULL OR EXISTS (SELECT FROM passereau.delivery x WHERE x.id = $1) THEN $2 ELSE $1 END, $1, $3, $4, 'reading', now()
+         RETURNING {}",
+        columns()
     )))
-    .bind(id)
+    .bind(asked_by)
+    .bind(Uuid::now_v7())
     .bind(flow)
     .bind(flow_version)
     .fetch_one(connection)
     .await
 }
 
-/// Whether the message that has this id made a delivery that has ended: it came again.
+/// Its message has come: somebody works on it.
+pub(crate) async fn worked_on(pool: &PgPool, delivery: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE passereau.delivery SET worked_at = now() WHERE id = $1")
+        .bind(delivery)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}
+
+/// Whether the message that has this id made a delivery that has ended, and none that goes on: it came again.
 pub(crate) async fn has_ended(pool: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM passereau.delivery WHERE id = $1 AND state NOT IN ('reading', 'writing'))",
+        "SELECT COALESCE(bool_and(state NOT IN ('reading', 'writing')), false) FROM passereau.delivery WHERE asked_by = $1",
     )
     .bind(id)
     .fetch_one(pool)
@@ -115,7 +145,7 @@ pub(crate) async fn note_part(
     .execute(&mut *connection)
     .await?;
     sqlx::query(
-        "UPDATE passereau.delivery SET cursor = $2, rows = rows + $3, parts = parts + 1, tally = $4 WHERE id = $1",
+        "UPDATE passereau.delivery SET cursor = $2, rows = rows + $3, parts = parts + 1, tally = $4, worked_at = now() WHERE id = $1",
     )
     .bind(delivery.id)
     .bind(cursor)
@@ -136,16 +166,24 @@ pub(crate) async fn parts(pool: &PgPool, delivery: Uuid) -> Result<Vec<StoredPar
     .await
 }
 
-/// The digest of the version that is fetched now; none when there is none, or its files are gone.
-pub(crate) async fn current_digest(pool: &PgPool, flow: &str) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar::<_, Option<String>>(
-        "SELECT digest FROM passereau.delivery WHERE flow = $1 AND state = 'delivered' AND erased_at IS NULL
+/// The version that is fetched now.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct Current {
+    pub digest: Option<String>,
+    pub folder: Option<String>,
+    #[sqlx(json)]
+    pub files: BTreeMap<String, FileEntry>,
+}
+
+/// The version that is fetched now; none when there is none, or its files are gone.
+pub(crate) async fn current(pool: &PgPool, flow: &str) -> Result<Option<Current>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT digest, folder, files FROM passereau.delivery WHERE flow = $1 AND state = 'delivered' AND erased_at IS NULL
          ORDER BY finished_at DESC LIMIT 1",
     )
     .bind(flow)
     .fetch_optional(pool)
     .await
-    .map(Option::flatten)
 }
 
 /// All rows are read: files follow.
@@ -155,13 +193,15 @@ pub(crate) async fn write_next(
     digest: &str,
     folder: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE passereau.delivery SET state = 'writing', digest = $2, folder = $3 WHERE id = $1")
-        .bind(delivery)
-        .bind(digest)
-        .bind(folder)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    sqlx::query(
+        "UPDATE passereau.delivery SET state = 'writing', digest = $2, folder = $3, worked_at = now() WHERE id = $1",
+    )
+    .bind(delivery)
+    .bind(digest)
+    .bind(folder)
+    .execute(connection)
+    .await
+    .map(|_| ())
 }
 
 /// Writes files down.
@@ -170,7 +210,7 @@ pub(crate) async fn note_files(
     delivery: Uuid,
     files: &BTreeMap<String, FileEntry>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE passereau.delivery SET files = files || $2 WHERE id = $1")
+    sqlx::query("UPDATE passereau.delivery SET files = files || $2, worked_at = now() WHERE id = $1")
         .bind(delivery)
         .bind(Json(files))
         .execute(connection)
@@ -243,57 +283,18 @@ async fn announce(
     enqueue(connection, &[OutboxRow::new(Exchange::Events, kind.as_str(), DeliveryEvent::VERSION, body, None)]).await
 }
 
-/// Flows whose deliveries have left something: parts, or more versions than are kept.
-pub(crate) async fn untidy(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT f.name FROM passereau.flow f
-         WHERE EXISTS (SELECT FROM passereau.delivery d JOIN passereau.delivery_part p ON p.delivery_id = d.id
-                       WHERE d.flow = f.name AND d.state NOT IN ('reading', 'writing'))
-            OR (SELECT count(*) FROM passereau.delivery d WHERE d.flow = f.name AND d.state = 'delivered' AND d.erased_at IS NULL)
-               > COALESCE((f.agreement ->> 'keep')::integer, 3)
-         ORDER BY f.name",
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// Versions of a flow beyond those that are kept, the newest first, whose files are still there.
-pub(crate) async fn superseded(pool: &PgPool, flow: &str, keep: u16) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT id, folder FROM passereau.delivery WHERE flow = $1 AND state = 'delivered' AND erased_at IS NULL AND folder IS NOT NULL
-         ORDER BY finished_at DESC OFFSET $2",
+/// The schedule of a flow that has ended asks for no further delivery. Applying a later end lets it go on.
+pub(crate) async fn suspend_schedule(
+    connection: &mut PgConnection,
+    flow: &str,
+    because: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE passereau.schedule SET suspended_at = now(), suspended_because = $2 WHERE name = 'flow:' || $1 AND suspended_at IS NULL",
     )
     .bind(flow)
-    .bind(i64::from(keep))
-    .fetch_all(pool)
+    .bind(because)
+    .execute(connection)
     .await
-}
-
-/// Its files are about to go.
-pub(crate) async fn erased(pool: &PgPool, delivery: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE passereau.delivery SET erased_at = now() WHERE id = $1")
-        .bind(delivery)
-        .execute(pool)
-        .await
-        .map(|_| ())
-}
-
-/// Deliveries of a flow that have ended and still have parts.
-pub(crate) async fn with_parts(pool: &PgPool, flow: &str) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(
-        "SELECT d.id FROM passereau.delivery d WHERE d.flow = $1 AND d.state NOT IN ('reading', 'writing')
-           AND EXISTS (SELECT FROM passereau.delivery_part p WHERE p.delivery_id = d.id)",
-    )
-    .bind(flow)
-    .fetch_all(pool)
-    .await
-}
-
-/// Forgets the parts of a delivery, whose objects are gone.
-pub(crate) async fn forget_parts(pool: &PgPool, delivery: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM passereau.delivery_part WHERE delivery_id = $1")
-        .bind(delivery)
-        .execute(pool)
-        .await
-        .map(|_| ())
+    .map(|_| ())
 }

@@ -26,7 +26,9 @@ mod making;
 mod manifest;
 mod part;
 mod publish;
+mod scratch;
 mod statuses;
+mod tidy;
 mod write;
 
 pub use config::{ExportConfig, ExporterConfig};

@@ -82,17 +82,24 @@ impl Counter {
     }
 }
 
-/// Opens a transaction that reads one state of the database, for a time, and knows what the query selects.
+/// Opens a connection with a transaction that reads one state of the database, for a time, and knows what the query selects.
+///
+/// It is no connection of the pool's any more: a `COPY` that is broken off (the store fails, the handling takes too long) leaves answers unread
+/// that the next one on it would take for its own. Dropped, it is closed, and the transaction with it.
 pub(crate) async fn snapshot(
     pool: &PgPool,
     query: &Query,
+    flow: &str,
     longest: Duration,
-) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
-    limit(&mut tx, longest).await?;
-    query.begin(&mut tx).await?;
-    Ok(tx)
+) -> Result<PgConnection, ExportError> {
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut connection).await?;
+    limit(&mut connection, longest).await?;
+    query.begin(&mut connection).await?;
+    if !query.is_in_force(&mut connection).await? {
+        return Err(ExportError::Changed { flow: flow.to_owned() });
+    }
+    Ok(connection)
 }
 
 /// Has each further statement of a transaction take so long at most. PostgreSQL takes 0 for no limit.

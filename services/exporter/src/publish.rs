@@ -1,4 +1,4 @@
-//! The manifest, and what is taken away when a version has taken its place.
+//! What a version says of itself: its name, its digest and its manifest.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,7 @@ use crate::{
     error::ExportError,
     ledger::{self, Delivery, StoredPart, Summary},
     manifest::{Clause, Explained, FileEntry, Manifest},
+    statuses,
 };
 
 /// Changes when the same rows become other files.
@@ -48,7 +49,33 @@ pub(crate) fn digest(flow: &Flow, parts: &[StoredPart], references: &Value) -> S
     for part in parts.iter().filter(|part| part.rows > 0) {
         hasher.update(&part.sha256);
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize())
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a delivery says what the version that is fetched now says, and all of that version is in the store: files that were lost are made again.
+pub(crate) async fn is_current(pool: &PgPool, store: &Store, delivery: &Delivery) -> Result<bool, ExportError> {
+    let Some(current) = ledger::current(pool, &delivery.flow).await? else { return Ok(false) };
+    let statuses = |files: &BTreeMap<String, FileEntry>| files.get(statuses::EXTENSION).map(|file| file.sha256.clone());
+    if current.digest.is_none()
+        || current.digest != delivery.digest
+        || statuses(&current.files) != statuses(&delivery.files)
+    {
+        return Ok(false);
+    }
+    let failed = |source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) };
+    for file in current.files.values() {
+        let Ok(key) = ObjectKey::parse(&file.key) else { return Ok(false) };
+        if store.head(&key).await.map_err(failed)?.is_none_or(|found| found.size_bytes != file.size_bytes) {
+            return Ok(false);
+        }
+    }
+    let manifest = key(&delivery.flow, current.folder.as_deref().unwrap_or_default(), MANIFEST)?;
+    Ok(store.head(&manifest).await.map_err(failed)?.is_some())
 }
 
 /// The versions of what the rows refer to: TAXREF and, where the role may read them, the sensitivity rules.
@@ -164,25 +191,4 @@ pub(crate) async fn store_manifest(store: &Store, manifest: &Manifest) -> Result
         .await
         .map_err(|source| ExportError::Store { flow: manifest.flow.clone(), source: Box::new(source) })?;
     Ok(FileEntry { key: key.to_string(), size_bytes: stored.size_bytes, sha256: stored.sha256 })
-}
-
-/// Takes away the parts of deliveries that have ended, and the files of versions beyond those that are kept. What fails is left for the next delivery.
-pub(crate) async fn tidy(pool: &PgPool, store: &Store, flow: &Flow) -> Result<(), ExportError> {
-    let failed = |source| ExportError::Store { flow: flow.name.clone(), source: Box::new(source) };
-    for delivery in ledger::with_parts(pool, &flow.name).await? {
-        for part in ledger::parts(pool, delivery).await? {
-            if let Ok(key) = ObjectKey::parse(&part.object_key) {
-                store.delete(&key).await.map_err(failed)?;
-            }
-        }
-        ledger::forget_parts(pool, delivery).await?;
-    }
-    for (delivery, folder) in ledger::superseded(pool, &flow.name, flow.agreement.keep).await? {
-        // First in the database: what is named there can be fetched.
-        ledger::erased(pool, delivery).await?;
-        for (key, _size) in store.list(&format!("flows/{}/{folder}", flow.name)).await.map_err(failed)? {
-            store.delete(&key).await.map_err(failed)?;
-        }
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -10,9 +10,10 @@ use passereau_flow::Flow;
 use passereau_formats::{Column, CsvOptions, Format, Kind, Layer, Row, Writer};
 use passereau_gate::{CopyRow, Field};
 use passereau_runner::Stop;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::ExportError, ledger::Delivery};
+use crate::{error::ExportError, ledger::Delivery, publish::hex};
 
 /// Bytes that are read of a part at a time.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -65,28 +66,53 @@ fn geometry_column(dialect: passereau_gate::Dialect) -> &'static str {
 /// Writes a file at a path. It blocks, until it is stopped at the latest.
 pub(crate) fn write(
     shape: &Shape,
-    parts: Vec<(i32, File)>,
+    parts: Vec<OpenPart>,
     path: &Path,
     stop: &CancellationToken,
 ) -> Result<u64, ExportError> {
-    let failed = |source| ExportError::Format { flow: shape.flow.clone(), source: Box::new(source) };
-    let mut writer = passereau_formats::open(shape.format, path, &shape.layer, &shape.csv).map_err(failed)?;
-    for_each_row(&shape.flow, shape.fields, parts, stop, |row| row_into(writer.as_mut(), row).map_err(failed))?;
-    writer.finish().map_err(failed)
+    let failed =
+        |record| move |source| ExportError::Format { flow: shape.flow.clone(), record, source: Box::new(source) };
+    let mut writer = passereau_formats::open(shape.format, path, &shape.layer, &shape.csv).map_err(failed(None))?;
+    for_each_row(&shape.flow, shape.fields, parts, stop, |row| {
+        row_into(writer.as_mut(), row).map_err(failed(row.id_synthese))
+    })?;
+    writer.finish().map_err(failed(None))
 }
 
-/// Calls for each row of the parts, in their order, until it is stopped.
+/// A part, open.
+#[derive(Debug)]
+pub(crate) struct OpenPart {
+    pub part: i32,
+    pub file: File,
+    pub sha256: String,
+}
+
+/// Bytes on their way, and their digest.
+struct Hashed<R> {
+    inner: R,
+    hasher: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.hasher.update(&into[..read]);
+        Ok(read)
+    }
+}
+
+/// Calls for each row of the parts, in their order, until it is stopped. A part that is not what was stored is an error, at its end at the latest.
 pub(crate) fn for_each_row(
     flow: &str,
     fields: usize,
-    parts: Vec<(i32, File)>,
+    parts: Vec<OpenPart>,
     stop: &CancellationToken,
     mut with: impl FnMut(&CopyRow<'_>) -> Result<(), ExportError>,
 ) -> Result<(), ExportError> {
     let mut line = String::new();
-    for (part, file) in parts {
+    for OpenPart { part, file, sha256 } in parts {
         let broken = |problem: String| ExportError::Part { flow: flow.to_owned(), part, problem };
-        let mut reader = BufReader::with_capacity(BLOCK_BYTES, file);
+        let mut reader = BufReader::with_capacity(BLOCK_BYTES, Hashed { inner: file, hasher: Sha256::new() });
         loop {
             if stop.is_cancelled() {
                 return Err(Stop::retry(format!("making a file of flow {flow} was stopped")).into());
@@ -96,6 +122,9 @@ pub(crate) fn for_each_row(
                 break;
             }
             with(&CopyRow::parse(&line, fields).map_err(|error| broken(error.to_string()))?)?;
+        }
+        if hex(&reader.into_inner().hasher.finalize()) != sha256 {
+            return Err(broken("its SHA-256 is another one".to_owned()));
         }
     }
     Ok(())

@@ -132,11 +132,22 @@ const PARTS: &[Group] = &[
             Table("passereau.blur_rule"),
             Table("passereau.licence"),
             Table("passereau.flow"),
-            Table("passereau.schedule"),
             Table("passereau.written"),
             Table("passereau.download"),
             Table("pinv_gbif.dataset"),
         ],
+    },
+    Group {
+        feature: Feature::Exporter,
+        doing: "knowing which versions hold sensitive records at their precision, and until when they may be fetched",
+        privileges: &["SELECT (flow)", "SELECT (version)", "SELECT (agreement)"],
+        on: &[Table("passereau.flow_version")],
+    },
+    Group {
+        feature: Feature::Exporter,
+        doing: "knowing when a flow is due, and holding up the schedule of one that has ended",
+        privileges: &["SELECT", "UPDATE (suspended_at)", "UPDATE (suspended_because)"],
+        on: &[Table("passereau.schedule")],
     },
     Group {
         feature: Feature::Exporter,
