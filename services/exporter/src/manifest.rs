@@ -1,14 +1,15 @@
-//! `manifest.json`: what a version of a flow holds.
+//! `manifest.json`: what a version of a flow holds. Partners' programs read it: `docs/flows/manifest.schema.json` is made of these types.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_gate::Tally;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A file of a version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileEntry {
     /// Where it stands in the store.
     pub key: String,
@@ -19,7 +20,7 @@ pub struct FileEntry {
 }
 
 /// A column, explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// Its name in the files.
     pub name: String,
@@ -32,7 +33,7 @@ pub struct Explained {
 }
 
 /// What may be redistributed, in both languages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Clause {
     /// In French.
     pub fr: String,
@@ -50,7 +51,7 @@ impl Default for Clause {
 }
 
 /// What a version holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// Name of the flow.
     pub flow: String,

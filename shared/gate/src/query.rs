@@ -131,7 +131,7 @@ pub struct Query {
 }
 
 /// How many records become what.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema, sqlx::FromRow)]
 pub struct Tally {
     /// The level, as the platform names it; none when it has none.
     pub level: Option<String>,

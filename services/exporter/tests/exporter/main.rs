@@ -3,7 +3,9 @@
 
 mod delivery;
 mod killed;
+mod manifest;
 #[path = "../../../../shared/gate/tests/gate/move_points.rs"]
 mod move_points;
 mod platform;
 mod property;
+mod traps;
