@@ -12,10 +12,15 @@
 //! - Blurred rows are read before exact ones. A record that becomes sensitive in between is in neither, and no record is in both but one that has
 //!   ceased to be sensitive.
 //! - A reader sees a version whole or not at all: files and manifest stand in a folder of their own, and the row that names them is written last.
-//! - A delivery that says the same as the one before it makes no new version.
+//! - A delivery follows one version of its agreement: the gate gives it no row while another one is in force, and the transaction that publishes it asks
+//!   again whether it may, of a flow that nobody changes until then. Rows that were read long ago are not published.
+//! - A message has a delivery that goes on, or one that has ended; a delivery of another message is waited for.
+//! - A delivery that says the same as the one before it makes no new version, as long as that one is in the store as a whole.
+//! - Nothing else stays in the store (`tidy`).
 //!
 //! How it fails. After any crash the work goes on at the part or the file that was being made. A flow that may not be delivered (suspended, ended, not
-//! approved), and a selection that takes too long to read, end the delivery with a reason and an event; the version before stays.
+//! approved), and a selection that takes too long to read, end the delivery with a reason and an event; the version before stays. A delivery whose parts
+//! are lost, which is too old or follows an agreement that is no longer in force ends so too, and its message makes another one.
 
 mod config;
 mod deliver;
