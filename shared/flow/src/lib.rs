@@ -27,4 +27,4 @@ pub use passereau_formats::{CsvOptions, Format};
 pub use period::Period;
 pub use plan::{Estimate, Limits, Plan, plan, plan_applied};
 pub use problem::{Problem, in_lines};
-pub use registry::{Applied, Changed, apply, approve, resume, suspend};
+pub use registry::{Applied, Changed, apply, approve, look_up, resume, suspend};

@@ -53,6 +53,14 @@ pub(crate) async fn resolve(pool: &PgPool, document: &Document) -> Result<Option
     Err(FlowError::Problems(document.locate(found)))
 }
 
+/// Looks up everything that a document names, and writes nothing.
+///
+/// # Errors
+/// All that the platform does not know, or the database.
+pub async fn look_up(pool: &PgPool, document: &Document) -> Result<(), FlowError> {
+    resolve(pool, document).await.map(drop)
+}
+
 /// Puts an agreement in force. `by` is who does it.
 ///
 /// # Errors

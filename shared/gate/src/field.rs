@@ -46,6 +46,8 @@ pub struct Field {
     pub occtax: Option<&'static str>,
     /// How its values are read.
     pub kind: Kind,
+    /// The nomenclature whose labels are its values (`ref_nomenclatures.bib_nomenclatures_types.mnemonique`).
+    pub nomenclature: Option<&'static str>,
     /// Whether it is in the basic preset.
     pub is_basic: bool,
     /// What it is, in French.
@@ -115,6 +117,7 @@ impl Field {
             name,
             occtax: None,
             kind,
+            nomenclature: None,
             is_basic: false,
             fr,
             en,
@@ -127,6 +130,11 @@ impl Field {
 
     pub(crate) const fn basic(mut self) -> Self {
         self.is_basic = true;
+        self
+    }
+
+    pub(crate) const fn of(mut self, nomenclature: &'static str) -> Self {
+        self.nomenclature = Some(nomenclature);
         self
     }
 

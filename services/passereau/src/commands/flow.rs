@@ -10,18 +10,19 @@ use passereau_broker::BrokerConfig;
 use passereau_contracts::FlowDeliver;
 use passereau_database::DatabaseConfig;
 use passereau_flow::{
-    Applied, Changed, Document, Flow as Known, FlowError, History, apply, approve, find, history, list, resume, suspend,
+    Applied, Changed, Document, Flow as Known, FlowError, History, apply, approve, find, history, list, look_up,
+    resume, suspend,
 };
 use passereau_gate::Sensitive;
 use serde_json::json;
 
-use super::{flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
+use super::{at_hand::AtHand, flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
 use crate::publish::publish;
 
 /// Recurring exports for partners.
 #[derive(Debug, Subcommand)]
 pub enum Flow {
-    /// Say all that is wrong with an agreement, as far as its files alone can tell.
+    /// Say all that is wrong with an agreement: as far as its files can tell and, where a database is at hand, whether all that it names is there.
     Check(Check),
     /// What an agreement, or a flow that is in force, would deliver now: rows by level, columns, bytes.
     Plan(Plan),
@@ -56,6 +57,8 @@ pub struct Check {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    database: AtHand,
 }
 
 /// What to put in force.
@@ -164,7 +167,7 @@ impl Flow {
     /// In words for the operator.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
-            Self::Check(check) => check.run(),
+            Self::Check(check) => check.run().await,
             Self::Plan(plan) => plan.run().await,
             Self::Apply(apply) => apply.run().await,
             Self::Approve(approve) => approve.run().await,
@@ -174,20 +177,34 @@ impl Flow {
             Self::Suspend(suspend) => suspend.run().await,
             Self::Resume(resume) => resume.run().await,
             Self::History(past) => past.run().await,
-            Self::Fields(fields) => fields.run(),
+            Self::Fields(fields) => fields.run().await,
             Self::Token(token) => token.run().await,
         }
     }
 }
 
 impl Check {
-    fn run(self) -> anyhow::Result<()> {
-        let read = Document::read(&self.file, Utc::now()).and_then(|read| read.territory_file().map(|()| read));
+    async fn run(self) -> anyhow::Result<()> {
+        let mut read = Document::read(&self.file, Utc::now()).and_then(|read| read.territory_file().map(|()| read));
+        let mut looked_up = false;
+        // The file is judged before anybody waits for a database.
+        if let Ok(document) = &read
+            && let Some(pool) = self.database.open().await?
+        {
+            looked_up = true;
+            if let Err(error) = look_up(&pool, document).await {
+                read = Err(error);
+            }
+        }
         match read {
-            Ok(document) if self.json => show_json(&json!({ "problems": [], "agreement": document.agreement })),
+            Ok(document) if self.json => {
+                show_json(&json!({ "problems": [], "looked_up": looked_up, "agreement": document.agreement }))
+            }
             Ok(document) => {
-                show(&format!("{} is right as far as it alone can tell\n", self.file.display()))?;
                 let file = self.file.display();
+                let told =
+                    if looked_up { "and the platform knows all that it names" } else { "as far as it alone can tell" };
+                show(&format!("{file} is right {told}\n"))?;
                 eprintln!(
                     "`passereau flow plan {file}` asks the database what flow {} would deliver",
                     document.agreement.name

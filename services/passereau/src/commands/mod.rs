@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 pub mod approve;
+mod at_hand;
 pub mod check;
 pub mod cite;
 pub mod dead;

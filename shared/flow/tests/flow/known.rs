@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use passereau_flow::apply;
+use passereau_flow::{apply, look_up};
 use passereau_testing::seed_sandbox;
 
 use crate::support::{and, database, document, now, with};
@@ -44,4 +44,28 @@ async fn a_synonym_is_answered_with_its_accepted_name() {
     let text = with(&[("period", &format!("taxa = {{ cd_ref = [{synonym}] }}\nperiod"))]);
     let said = apply(&database.pool, &document(&text), "Anne", now()).await.unwrap_err().to_string();
     assert!(said.contains(&format!("{synonym} is a synonym in TAXREF; write {accepted}, its accepted name")), "{said}");
+}
+
+/// What `passereau flow check` does where a database is at hand.
+#[tokio::test]
+async fn looking_up_tells_of_areas_and_names_together_and_writes_nothing() {
+    let database = database().await;
+    seed_sandbox(&database.pool).await.unwrap();
+    let text = with(&[(
+        "territory = { description = \"Everywhere\" }",
+        "territory = { description = \"x\", areas = [{ type = \"DEP\", codes = [\"38\", \"999\"] }] }",
+    )]);
+    let text = text.replace("period", "datasets = { exclude = [\"00000000-0000-4000-8000-000000000000\"] }\nsources = { include = [\"Nowhere\"] }\nperiod");
+    let said = look_up(&database.pool, &document(&text)).await.unwrap_err().to_string();
+    for problem in [
+        "there is no DEP 999 in ref_geo",
+        "datasets.exclude[0] there is no dataset",
+        "sources.include[0] there is no source Nowhere",
+    ] {
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
+    assert!(!said.contains("DEP 38 "), "{said}");
+    look_up(&database.pool, &document(&with(&[]))).await.unwrap();
+    let flows: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.flow").fetch_one(&database.pool).await.unwrap();
+    assert_eq!(flows, 0);
 }

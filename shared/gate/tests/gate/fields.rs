@@ -128,6 +128,24 @@ async fn every_rule_is_of_a_field_and_every_reason_is_given() {
     }
 }
 
+/// The dictionary names the vocabulary that GeoNature itself checks the column by.
+#[tokio::test]
+async fn the_nomenclature_of_a_field_is_that_of_its_column() {
+    let platform = Platform::new().await;
+    let checks: Vec<String> = sqlx::query_scalar(
+        "SELECT pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE c.conrelid = 'gn_synthese.synthese'::regclass AND c.contype = 'c'",
+    )
+    .fetch_all(&platform.database.pool)
+    .await
+    .expect("constraints");
+    let fields: Vec<_> = Field::all().iter().filter_map(|field| Some((field, field.nomenclature?))).collect();
+    assert!(fields.len() > 20, "{}", fields.len());
+    for (field, nomenclature) in fields {
+        let of = checks.iter().filter(|check| check.contains(&format!("'{nomenclature}'"))).count();
+        assert_eq!(of, 1, "{} is of {nomenclature}: {checks:#?}", field.name);
+    }
+}
+
 #[test]
 fn names_are_unique_in_both_dialects() {
     for dialect in [Dialect::GeoNature, Dialect::OccTax] {
