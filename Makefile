@@ -37,7 +37,7 @@ fmt: ## Format the sources
 	cargo fmt --all
 
 .PHONY: check
-check: check-format check-lints check-docs check-contracts check-dependencies ## Format, lints, documentation, contracts, dependencies; warnings are errors
+check: check-format check-lints check-docs check-contracts check-dependencies check-deploy ## Format, lints, documentation, contracts, dependencies, deployment; warnings are errors
 
 .PHONY: check-format
 check-format:
@@ -63,6 +63,11 @@ $(CONTRACTS_TOOLS)/node_modules/.package-lock.json: scripts/contracts/package.js
 	cp $^ $(CONTRACTS_TOOLS)/
 	npm ci --prefix $(CONTRACTS_TOOLS) --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
+
+# Without a container engine and without a cluster; it says what it leaves out.
+.PHONY: check-deploy
+check-deploy: ## Dockerfile, compose file and Kubernetes' manifests, by the tools of others and against the sources
+	scripts/check-deploy.sh
 
 # Bans, licences and sources need nothing but the lock file. The advisories stand in a repository of their own; a machine that
 # cannot reach it says so and goes on.

