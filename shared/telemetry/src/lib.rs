@@ -4,6 +4,7 @@
 //! - [`logs`] starts logging and tracing, once per process.
 //! - [`metrics`] holds the process's [`Metrics`]: *events* as methods. One call writes the log line **and** moves the counter, so
 //!   names, labels and levels live in one place and cannot drift apart (the idea of Vector's internal events).
+//! - [`catalogue`] lists every metric of the fleet: what is registered and `docs/metrics.md` are made from it.
 //! - [`labels`] holds the closed sets of label values. No metric carries an identifier: no harvest, message or data set.
 //! - [`trace_context`] carries the W3C trace context in message headers.
 //! - [`health`] names what this process needs in order to work, [`http`] serves it.
@@ -11,6 +12,7 @@
 //! Nothing here is global but the subscriber of `tracing`: two fleets in one test process have two registries.
 //! Nothing here fails a message: what cannot be observed is dropped, the work goes on.
 
+pub mod catalogue;
 pub mod health;
 pub mod http;
 pub mod labels;
