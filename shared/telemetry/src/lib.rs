@@ -13,15 +13,21 @@
 //! Nothing here fails a message: what cannot be observed is dropped, the work goes on.
 
 pub mod catalogue;
+mod domain;
 pub mod health;
 pub mod http;
 pub mod labels;
 pub mod logs;
 pub mod metrics;
+mod shown;
 pub mod trace_context;
 
 pub use health::{Health, Light};
 pub use http::{HttpListenConfig, ListenAddress, ServeError, Server};
-pub use labels::{Connection, DeadLetterReason, MessageOutcome, RecordOutcome, Stage};
+pub use labels::{
+    Api, CallOutcome, Connection, DeadLetterReason, DeliveryOutcome, GbifStatus, Leaving, MessageOutcome, Moved,
+    RecordOutcome, Stage,
+};
 pub use logs::{LogConfig, LogError, LogFormat, LogGuard};
 pub use metrics::Metrics;
+pub use shown::Sample;

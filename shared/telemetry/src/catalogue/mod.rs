@@ -9,6 +9,7 @@ mod document;
 mod flow;
 mod harvest;
 mod machinery;
+mod register;
 
 pub use document::document;
 pub use flow::*;
