@@ -297,6 +297,7 @@ async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<Me
     enqueue(&mut tx, &rows).await?;
     // An error here leaves open whether the commit happened; the next attempt asks the inbox.
     tx.commit().await?;
+    done.told.into_iter().for_each(|tell| tell(&context.metrics));
     Ok(outcome)
 }
 

@@ -35,6 +35,7 @@ mod process;
 mod relay;
 mod replay;
 mod retry;
+mod rounds;
 mod worker;
 
 pub use claim::{Claim, ClaimLost};
