@@ -1,6 +1,6 @@
 //! A worker: one type, one queue.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error, future::Future, time::Duration};
 
 use passereau_contracts::Task;
 use passereau_telemetry::Metrics;
@@ -45,7 +45,11 @@ pub trait Worker: Send + Sync + 'static {
 
     /// Reads what stands in the database and shows it ([`Metrics::show`]). Every process of the worker does it and shows the same. An error is
     /// counted, and what is shown stays as it was.
-    fn observe(&self, _pool: &PgPool, _metrics: &Metrics) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
+    fn observe(
+        &self,
+        _pool: &PgPool,
+        _metrics: &Metrics,
+    ) -> impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send {
         async { Ok(()) }
     }
 

@@ -64,8 +64,8 @@ pub const HARVEST_PROGRESS: Family = Family {
     name: "passereau_harvest_progress_timestamp_seconds",
     kind: Kind::Gauge,
     labels: &["subscription", "state"],
-    help: "When the harvest on its way of a subscription last did something (a slice, a part of an archive, a look at GBIF). Not shown for what \
-           waits on purpose: paused harvests, awaiting_approval, upserting outside the platform's hours, enriching while the day's calls are used up.",
+    help: "When the harvest on its way of a subscription last did something (a slice, a part of an archive, a look at GBIF), or when it means to go on, \
+           if that is later: by the platform's hours, the day's calls, a place at GBIF. Not shown for paused harvests and awaiting_approval.",
     by: By::State,
 };
 /// See its help.

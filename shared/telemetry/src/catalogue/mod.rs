@@ -109,7 +109,7 @@ pub const LABELS: &[(&str, &str)] = &[
     ),
     (
         "subscription",
-        "name of a subscription, as its operator gave it; all one-off harvests together are `(one-off)`. At most 500: those harvested last",
+        "name of a subscription, as its operator gave it; all one-off harvests together are `(one-off)`. At most 500: those changed last; harvests on their way of the others are `(other)`",
     ),
     ("version", "version of the program"),
     ("worker", "name of a worker; its queue is `passereau.<worker>`"),
