@@ -36,6 +36,7 @@ mod relay;
 mod replay;
 mod retry;
 mod rounds;
+mod subject;
 mod worker;
 
 pub use claim::{Claim, ClaimLost};

@@ -219,7 +219,9 @@ impl Process {
     /// Registers a worker: it consumes its queue from now on.
     pub fn work<W: Worker>(&mut self, worker: W) -> &mut Self {
         let worker = Arc::new(worker);
+        let queue = queue_name(self.broker.prefix(), W::NAME);
         let surroundings = Surroundings {
+            queue: queue.clone(),
             pool: self.pool.clone(),
             metrics: self.metrics.for_worker(W::NAME),
             retry: self.config.retry.clone(),
@@ -228,7 +230,7 @@ impl Process {
         };
         for _ in 0..self.config.concurrency.max(1) {
             // One message in hand: prefetched ones would age towards the consumer timeout behind long work.
-            let consumer = self.broker.consumer(queue_name(self.broker.prefix(), W::NAME), 1);
+            let consumer = self.broker.consumer(queue.clone(), 1);
             self.workers.spawn(consume::work(Arc::clone(&worker), surroundings.clone(), consumer));
         }
         if let Some(period) = worker.looks_out_every() {

@@ -6,6 +6,7 @@
 //!   names, labels and levels live in one place and cannot drift apart (the idea of Vector's internal events).
 //! - [`catalogue`] lists every metric of the fleet: what is registered and `docs/metrics.md` are made from it.
 //! - [`labels`] holds the closed sets of label values. No metric carries an identifier: no harvest, message or data set.
+//! - [`traces`] sends spans to a receiver, if one is named; [`spans`] makes those of messages and of the database; [`subject`] is what they are about.
 //! - [`trace_context`] carries the W3C trace context in message headers.
 //! - [`health`] names what this process needs in order to work, [`http`] serves it.
 //!
@@ -17,10 +18,16 @@ mod domain;
 pub mod health;
 pub mod http;
 pub mod labels;
+mod line;
 pub mod logs;
 pub mod metrics;
+mod receiver;
+mod sampling;
 mod shown;
+pub mod spans;
+pub mod subject;
 pub mod trace_context;
+pub mod traces;
 
 pub use health::{Health, Light};
 pub use http::{HttpListenConfig, ListenAddress, ServeError, Server};
@@ -31,3 +38,5 @@ pub use labels::{
 pub use logs::{LogConfig, LogError, LogFormat, LogGuard};
 pub use metrics::Metrics;
 pub use shown::Sample;
+pub use subject::Subject;
+pub use traces::{TraceConfig, TraceError};
