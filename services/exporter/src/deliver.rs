@@ -14,6 +14,7 @@ use passereau_formats::Format;
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{ObjectKey, Store, StoreError, Stored};
+use passereau_telemetry::{DeliveryOutcome, Leaving, Metrics, Moved};
 use sqlx::PgPool;
 use tempfile::TempPath;
 use uuid::Uuid;
@@ -255,21 +256,27 @@ impl Exporter {
         .await?;
         let extension = format.extension();
         let mut files = BTreeMap::new();
-        files.insert(extension.to_owned(), self.put(delivery, extension, &path).await?);
+        files.insert(extension.to_owned(), self.put(work, delivery, extension, &path).await?);
         if format.is_text() {
             let extension = format!("{extension}.gz");
-            files.insert(extension.clone(), self.put(delivery, &extension, &gz).await?);
+            files.insert(extension.clone(), self.put(work, delivery, &extension, &gz).await?);
         }
         Ok(files)
     }
 
-    async fn put(&self, delivery: &Delivery, extension: &str, path: &Path) -> Result<FileEntry, ExportError> {
+    async fn put(
+        &self,
+        work: &Work<'_>,
+        delivery: &Delivery,
+        extension: &str,
+        path: &Path,
+    ) -> Result<FileEntry, ExportError> {
         let key = self.key(delivery, extension)?;
         let stored = self.store.put_file(&key, path).await;
-        Ok(entry(
-            &key,
-            stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?,
-        ))
+        let stored =
+            stored.map_err(|source| ExportError::Store { flow: delivery.flow.clone(), source: Box::new(source) })?;
+        work.context.metrics().bytes(Moved::Exported, stored.size_bytes);
+        Ok(entry(&key, stored))
     }
 
     async fn statuses(&self, work: &Work<'_>, delivery: &Delivery) -> Result<BTreeMap<String, FileEntry>, ExportError> {
@@ -336,7 +343,8 @@ impl Exporter {
             }
         }
         // The version is published when this transaction is; what it replaces is tidied away at the next look out.
-        Ok(Done::with(tx))
+        let name = flow.name.clone();
+        Ok(Done::with(tx).count(move |metrics| finish.tell(metrics, &name)))
     }
 
     /// Ends a delivery that a person has to do something about. The message is done: the next one makes a new delivery.
@@ -345,7 +353,8 @@ impl Exporter {
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         ledger::fail(&mut tx, delivery, reason).await?;
-        Ok(Done::with(tx))
+        let flow = delivery.flow.clone();
+        Ok(Done::with(tx).count(move |metrics| metrics.delivered(&flow, DeliveryOutcome::Failed)))
     }
 
     /// PostgreSQL says 57014 for a statement that ran into its limit.
@@ -356,6 +365,19 @@ impl Exporter {
                 ExportError::TooSlow { flow: flow.to_owned(), seconds }
             }
             other => other,
+        }
+    }
+}
+
+impl Finish {
+    /// Counts a delivery that is committed.
+    fn tell(&self, metrics: &Metrics, flow: &str) {
+        let Self::Delivered(manifest) = self else { return metrics.delivered(flow, DeliveryOutcome::Unchanged) };
+        metrics.delivered(flow, DeliveryOutcome::Delivered);
+        for tally in manifest.delivered.iter().chain(&manifest.withheld) {
+            if let Ok(leaving) = tally.outcome.parse::<Leaving>() {
+                metrics.delivered_records(flow, leaving, u64::try_from(tally.records).unwrap_or(0));
+            }
         }
     }
 }

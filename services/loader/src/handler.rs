@@ -6,7 +6,6 @@ use passereau_contracts::{DatasetDescribe, HarvestPlan, InatEnrich, LoaderTask};
 use passereau_harvest::{Harvest, Stage, State, advance, cut_batches, fan_out, in_state};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker, is_database_absent};
 use passereau_store::{ObjectKey, Store, StoreConfig, StoreError};
-use passereau_telemetry::{RecordOutcome, Stage as CountedStage};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -58,6 +57,7 @@ impl Loader {
             cancel: context.shutdown().clone(),
             fence: Some(fence.clone()),
             config: self.landing.clone(),
+            metrics: Some(context.metrics().clone()),
         };
         let counts = match land(context.pool(), input).await.map_err(landing_stop)? {
             Landed::Finished { counts, report } => {
@@ -85,7 +85,6 @@ impl Loader {
         if !advance(&mut tx, harvest.id, State::Loading, next).await? {
             return Ok(Done::with(tx));
         }
-        count(context, &counts);
         let harvest_id = harvest.id;
         if batches.is_empty() {
             return Done::with(tx).send(&HarvestPlan { harvest_id });
@@ -168,18 +167,6 @@ async fn record(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn count(context: &Context, counts: &LandedCounts) {
-    let told = [
-        (RecordOutcome::Read, counts.read),
-        (RecordOutcome::Landed, counts.landed),
-        (RecordOutcome::Duplicate, counts.duplicate),
-        (RecordOutcome::Malformed, counts.malformed),
-    ];
-    for (outcome, records) in told {
-        context.metrics().records(CountedStage::Landed, outcome, records);
-    }
 }
 
 fn store_stop(error: StoreError) -> Stop {
