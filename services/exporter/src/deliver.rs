@@ -14,9 +14,10 @@ use passereau_formats::Format;
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{ObjectKey, Store, StoreError, Stored};
-use passereau_telemetry::{DeliveryOutcome, Leaving, Metrics, Moved};
+use passereau_telemetry::{DeliveryOutcome, Leaving, Metrics, Moved, spans::database};
 use sqlx::PgPool;
 use tempfile::TempPath;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -159,7 +160,8 @@ impl Exporter {
             }
             part::read(&mut tx, &self.store, work.query, which, &key, &delivery.flow, &mut summary).await
         };
-        let read = read.await.map_err(|error| self.too_slow(error, &delivery.flow))?;
+        let read =
+            read.instrument(database("read part")).await.map_err(|error| self.too_slow(error, &delivery.flow))?;
         let cursor = read.last_id.or(delivery.cursor).unwrap_or(-1);
         let is_last = which != Which::Blurred && read.rows < i64::from(limit);
         let stored = StoredPart {

@@ -8,9 +8,10 @@ use passereau_harvest::{State, end_batch, in_state, pace};
 use passereau_http::{HttpClient, chain};
 use passereau_inaturalist::{InaturalistClient, InaturalistError, Lookup, MOST_IDS};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
-use passereau_telemetry::{Api, CallOutcome, Metrics, RecordOutcome, Stage as Counted, catalogue};
+use passereau_telemetry::{Api, CallOutcome, Metrics, RecordOutcome, Stage as Counted, catalogue, spans::database};
 use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The worker.
 #[derive(Clone, Debug)]
@@ -58,7 +59,7 @@ impl Enricher {
             Ok(lookup) => {
                 context.metrics().api_called(Api::Inaturalist, CallOutcome::Answered);
                 let mut tx = context.begin().await?;
-                answers::keep(&mut tx, &lookup, fields).await?;
+                answers::keep(&mut tx, &lookup, fields).instrument(database("keep answers")).await?;
                 pace::succeeded(&mut tx, &self.budget).await?;
                 if is_last_call {
                     Ok(finish(tx, message, ordinal).await?.count(looked_up(&lookup)))

@@ -5,8 +5,9 @@ use std::time::Duration;
 use passereau_contracts::{HarvestApprove, HarvestFinish, HarvestPlan, SyntheseUpsert, UpserterTask};
 use passereau_harvest::{Due, State, advance, approve, await_approval, due_reconversions, find, in_state, reconvert};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
-use passereau_telemetry::{Metrics, RecordOutcome, Stage as Counted};
+use passereau_telemetry::{Metrics, RecordOutcome, Stage as Counted, spans::database};
 use sqlx::{PgPool, Postgres, Transaction};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::bounded;
@@ -34,7 +35,8 @@ impl Upserter {
         }
         loop {
             let (records, seconds) = (self.config.plan_chunk_records, self.config.transaction_s);
-            let chunk = bounded::plan(context.pool(), harvest_id, records, seconds).await?;
+            let chunk =
+                bounded::plan(context.pool(), harvest_id, records, seconds).instrument(database("make plan")).await?;
             tracing::info!(%harvest_id, read = chunk.read, planned = chunk.planned, done = chunk.done, "a chunk is planned");
             let unchanged = u64::try_from(chunk.read - chunk.planned).unwrap_or(0);
             context.metrics().records(Counted::Planned, RecordOutcome::Unchanged, unchanged);
@@ -117,7 +119,7 @@ impl Upserter {
             return Ok(Done::with(tx));
         }
         bounded::set(&mut tx, self.config.transaction_s).await?;
-        let applied = match functions::apply(&mut *tx, harvest_id, ordinal).await {
+        let applied = match functions::apply(&mut *tx, harvest_id, ordinal).instrument(database("write slice")).await {
             Err(error) if took_too_long(&error) => {
                 tx.rollback().await?;
                 return bounded::cut(context, message, ordinal, self.config.transaction_s).await;
@@ -140,7 +142,7 @@ impl Upserter {
             return Ok(Done::nothing());
         }
         let mut tx = context.begin().await?;
-        functions::finish(&mut *tx, harvest_id).await.map_err(stop)?;
+        functions::finish(&mut *tx, harvest_id).instrument(database("finish harvest")).await.map_err(stop)?;
         advance(&mut tx, harvest_id, State::Finishing, State::Completed).await?;
         Ok(Done::with(tx))
     }
