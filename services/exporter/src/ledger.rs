@@ -58,7 +58,7 @@ pub(crate) struct StoredPart {
     pub sha256: String,
 }
 
-/// Longest time from the first rows of a delivery to its end.
+/// Longest time from the beginning of a delivery, when its first rows are read, to its end.
 pub(crate) const OLD_AFTER: &str = "6 hours";
 /// Time without a step after which nobody is taken to work on a delivery: thrice the longest delay of the runner between two attempts.
 const IDLE_AFTER: &str = "30 minutes";
@@ -66,7 +66,7 @@ const IDLE_AFTER: &str = "30 minutes";
 fn columns() -> String {
     format!(
         "id, flow, flow_version, state, read_at, cursor, rows, parts, tally, digest, folder, files, asked_by,
-         COALESCE(read_at < now() - interval '{OLD_AFTER}', false) AS is_old, worked_at < now() - interval '{IDLE_AFTER}' AS is_idle"
+         requested_at < now() - interval '{OLD_AFTER}' AS is_old, worked_at < now() - interval '{IDLE_AFTER}' AS is_idle"
     )
 }
 

@@ -165,13 +165,34 @@ async fn statuses_of_the_delivered_taxa_are_a_file_beside_the_others() {
     .execute(platform.pool())
     .await
     .unwrap();
-    platform.apply_with("keep = 2", "keep = 2\nstatuses = true").await;
+    platform
+        .apply_with("keep = 2", "keep = 2\nstatuses = true\ncsv = { separator = \"|\", byte_order_mark = true }")
+        .await;
     platform.run().await;
     assert_eq!(platform.deliver().await.0, "delivered");
     let manifest = platform.manifest().await;
     let text = String::from_utf8(platform.read(&manifest.files["statuts.csv"].key)).unwrap();
-    assert_eq!(text.lines().count(), 2, "the header and the one taxon that was delivered: {text}");
-    assert!(text.contains("Arrêté du 29 octobre 2009"));
+    assert_eq!(
+        text,
+        "\u{feff}cd_ref|cd_nom|cd_type_statut|lb_type_statut|regroupement_type|code_statut|label_statut|rq_statut|cd_sig|niveau_admin|full_citation|doc_url\r\n\
+         4001|4001|PN|Protection nationale|Protection|NO3|Article 3||TERFXFR|État|Arrêté du 29 octobre 2009|https://inpn.mnhn.fr\r\n",
+        "the header and the one taxon that was delivered, as the agreement wants its CSV files"
+    );
+    assert_eq!(platform.deliver().await.0, "unchanged");
+    // Another list, and a text that a spreadsheet would compute.
+    sqlx::raw_sql(
+        "CREATE OR REPLACE VIEW taxonomie.v_bdc_status AS
+         SELECT 4001 AS cd_nom, 4001 AS cd_ref, 'LRR' AS cd_type_statut, 'Liste rouge régionale' AS lb_type_statut, 'Liste rouge' AS regroupement_type,
+                'VU' AS code_statut, 'Vulnérable' AS label_statut, '=1+1'::text AS rq_statut, 'INSEER84' AS cd_sig,
+                'Région'::text AS niveau_admin, NULL::text AS full_citation, NULL::text AS doc_url",
+    )
+    .execute(platform.pool())
+    .await
+    .unwrap();
+    assert_eq!(platform.deliver().await.0, "delivered", "a new red list makes a new version");
+    let manifest = platform.manifest().await;
+    let text = String::from_utf8(platform.read(&manifest.files["statuts.csv"].key)).unwrap();
+    assert!(text.ends_with("|VU|Vulnérable|'=1+1|INSEER84|Région||\r\n"), "{text}");
     platform.bench.finish().await;
 }
 

@@ -88,11 +88,11 @@ async fn delivered(platform: &Platform, position: usize, flow: &str) -> Files {
     .await
     .unwrap();
     let _ = std::fs::remove_dir_all(platform.store_folder().join("flows").join(flow));
-    sqlx::query(
-        "INSERT INTO passereau.delivery (id, flow, flow_version, state, read_at) VALUES ($1, $2, 1, 'reading', '2026-06-01 03:00:00+00')",
-    )
-    .bind(id)
-    .bind(flow)
+    sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
+        "CREATE OR REPLACE FUNCTION the_same_delivery() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN NEW.id := '{id}'; NEW.read_at := '2026-06-01 03:00:00+00'; RETURN NEW; END $$;
+         CREATE OR REPLACE TRIGGER the_same_delivery BEFORE INSERT ON passereau.delivery FOR EACH ROW EXECUTE FUNCTION the_same_delivery()"
+    )))
     .execute(platform.pool())
     .await
     .unwrap();

@@ -40,7 +40,8 @@ async fn trap_a_delivery_whose_exporter_died_is_in_process_for_ever() {
     let mut platform = Platform::new().await;
     let left = Uuid::now_v7();
     sqlx::query(
-        "INSERT INTO passereau.delivery (id, flow, flow_version, state, read_at) VALUES ($1, 'atlas', 1, 'reading', now() - interval '3 days')",
+        "INSERT INTO passereau.delivery (id, flow, flow_version, state, requested_at, read_at)
+         VALUES ($1, 'atlas', 1, 'reading', now() - interval '3 days', now() - interval '3 days')",
     )
     .bind(left)
     .execute(platform.pool())
