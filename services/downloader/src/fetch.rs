@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use passereau_http::{Call, HttpClient, Streamed, Url, Validator};
 use passereau_store::{ObjectKey, Store};
+use passereau_telemetry::{Metrics, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -86,6 +87,8 @@ pub struct Fetch<'a, L> {
     pub announced_bytes: Option<u64>,
     /// Size of the parts of a fetch that begins, in bytes.
     pub part_bytes: u64,
+    /// Where bytes are counted as they come.
+    pub metrics: Option<&'a Metrics>,
 }
 
 impl<L: Ledger> Fetch<'_, L> {
@@ -135,6 +138,9 @@ impl<L: Ledger> Fetch<'_, L> {
             match step {
                 Step::Stored { number, size_bytes } => {
                     present.insert(number, size_bytes);
+                    if let Some(metrics) = self.metrics {
+                        metrics.bytes(Moved::Fetched, size_bytes);
+                    }
                     progress.steps += 1;
                 }
                 Step::Changed(why) => {

@@ -86,6 +86,7 @@ impl Downloader {
             harvest_id: job.harvest_id,
             announced_bytes: job.announced_bytes,
             part_bytes: self.config.fetch_part_bytes,
+            metrics: Some(context.metrics()),
         };
         if let Some(stored) = self.already_there(job).await? {
             fetch.drop_parts().await?;

@@ -8,9 +8,11 @@ use passereau_flow::{Flow, Standing};
 use passereau_gate::Query;
 use passereau_runner::{Claim, Context, Done, Outcome, Stop, Worker};
 use passereau_store::{Store, StoreError};
+use passereau_telemetry::{DeliveryOutcome, Leaving, Metrics, Moved, spans::database};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -87,8 +89,9 @@ enum Ended {
 }
 
 impl Ended {
-    fn done(tx: Transaction<'static, Postgres>) -> Self {
-        Self::Done(Box::new(Done::with(tx)))
+    fn failed(tx: Transaction<'static, Postgres>, flow: &str) -> Self {
+        let flow = flow.to_owned();
+        Self::Done(Box::new(Done::with(tx).count(move |metrics| metrics.delivered(&flow, DeliveryOutcome::Failed))))
     }
 }
 
@@ -279,7 +282,8 @@ impl Exporter {
             }
             Ok(read)
         };
-        let read = read.await.map_err(|error| self.too_slow(error, &delivery.flow))?;
+        let read =
+            read.instrument(database("read part")).await.map_err(|error| self.too_slow(error, &delivery.flow))?;
         let cursor = read.last_id.or(delivery.cursor).unwrap_or(-1);
         let is_last = which != Which::Blurred && read.rows < i64::from(limit);
         let stored = StoredPart {
@@ -355,6 +359,7 @@ impl Exporter {
         let made = self.making.wait((delivery.id, extension), until, work.context.shutdown(), begin).await;
         let Some(made) = made else { return Ok(Next::Later) };
         let files = made.map_err(|error| self.too_slow(error, &delivery.flow))?;
+        work.context.metrics().bytes(Moved::Exported, files.values().map(|file| file.size_bytes).sum());
         let mut tx = work.context.begin_early().await?;
         work.claim.check(&mut tx).await?;
         ledger::note_files(&mut tx, delivery.id, &files).await?;
@@ -383,7 +388,7 @@ impl Exporter {
         let standing = now.standing(Utc::now());
         if !standing.is_active() {
             refused(&mut tx, &now, &standing, delivery).await?;
-            return Ok(Ended::done(tx));
+            return Ok(Ended::failed(tx, &flow.name));
         }
         match &finish {
             Finish::Delivered(manifest) => {
@@ -396,7 +401,9 @@ impl Exporter {
             }
         }
         // The version is published when this transaction is; what it replaces is tidied away at the next look out.
-        Ok(Ended::done(tx))
+        let name = flow.name.clone();
+        let done = Done::with(tx).count(move |metrics| finish.tell(metrics, &name));
+        Ok(Ended::Done(Box::new(done)))
     }
 
     /// Ends what a flow that may not be delivered has: the delivery of whatever message, and that of this one.
@@ -417,7 +424,7 @@ impl Exporter {
             let own = ledger::begin(&mut tx, asked_by, &now.name, now.version).await?;
             refused(&mut tx, &now, &standing, &own).await?;
         }
-        Ok(Ended::done(tx))
+        Ok(Ended::failed(tx, &flow.name))
     }
 
     /// Ends a delivery that a person has to do something about. The message is done: the next one makes a new delivery.
@@ -426,7 +433,8 @@ impl Exporter {
         let mut tx = context.begin().await?;
         claim.release(&mut tx).await?;
         ledger::fail(&mut tx, delivery, reason).await?;
-        Ok(Done::with(tx))
+        let flow = delivery.flow.clone();
+        Ok(Done::with(tx).count(move |metrics| metrics.delivered(&flow, DeliveryOutcome::Failed)))
     }
 
     fn too_slow(&self, error: ExportError, flow: &str) -> ExportError {
@@ -434,6 +442,19 @@ impl Exporter {
         match error {
             ExportError::Cancelled(_) => ExportError::TooSlow { flow: flow.to_owned(), seconds },
             other => other,
+        }
+    }
+}
+
+impl Finish {
+    /// Counts a delivery that is committed.
+    fn tell(&self, metrics: &Metrics, flow: &str) {
+        let Self::Delivered(manifest) = self else { return metrics.delivered(flow, DeliveryOutcome::Unchanged) };
+        metrics.delivered(flow, DeliveryOutcome::Delivered);
+        for tally in manifest.delivered.iter().chain(&manifest.withheld) {
+            if let Ok(leaving) = tally.outcome.parse::<Leaving>() {
+                metrics.delivered_records(flow, leaving, u64::try_from(tally.records).unwrap_or(0));
+            }
         }
     }
 }

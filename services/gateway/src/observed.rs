@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use passereau_telemetry::Metrics;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
+use passereau_telemetry::{Metrics, catalogue as list};
+use prometheus::{IntCounter, IntCounterVec, IntGauge};
 use uuid::Uuid;
 
 /// The metrics of the gateway; clones share them.
@@ -19,40 +19,17 @@ pub(crate) struct Observed {
     too_slow: IntCounter,
 }
 
-fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
-    metric
-        .and_then(|metric| registry.register(Box::new(metric.clone())).map(|()| metric))
-        .expect("metric names are constants, valid and unique")
-}
-
 impl Observed {
     /// Registers the metrics of one gateway.
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let r = metrics.registry();
-        let counters = |name, help, labels: &[&str]| add(r, IntCounterVec::new(Opts::new(name, help), labels));
         Self {
-            requests: counters(
-                "passereau_gateway_requests_total",
-                "Requests answered, by route and status.",
-                &["route", "status"],
-            ),
-            sent: counters("passereau_gateway_sent_bytes_total", "Bytes of files that were sent, by flow.", &["flow"]),
-            downloads: add(r, IntGauge::new("passereau_gateway_downloads", "Files being sent now.")),
-            connections: add(r, IntGauge::new("passereau_gateway_connections", "Connections open now.")),
-            broken_off: add(
-                r,
-                IntCounter::new(
-                    "passereau_gateway_broken_downloads_total",
-                    "Downloads that ended before their last byte.",
-                ),
-            ),
-            too_slow: add(
-                r,
-                IntCounter::new(
-                    "passereau_gateway_slow_clients_total",
-                    "Connections cut because the client took nothing for too long.",
-                ),
-            ),
+            requests: list::GATEWAY_REQUESTS.counters(r),
+            sent: list::GATEWAY_SENT.counters(r),
+            downloads: list::GATEWAY_DOWNLOADS.gauge(r),
+            connections: list::GATEWAY_CONNECTIONS.gauge(r),
+            broken_off: list::GATEWAY_BROKEN.counter(r),
+            too_slow: list::GATEWAY_SLOW.counter(r),
         }
     }
 

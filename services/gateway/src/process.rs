@@ -90,7 +90,7 @@ impl GatewayProcess {
     /// [`GatewayError`], each naming the setting or the command that mends it.
     pub async fn start(config: &GatewayProcessConfig) -> Result<Option<Self>, GatewayError> {
         let mut signals = Signals::listen()?;
-        let metrics = Metrics::new("gateway");
+        let metrics = Metrics::without_messages("gateway");
         let health = Health::new();
         let postgres = health.light("postgres", "not asked yet");
         let stored = health.light("store", "not asked yet");

@@ -8,9 +8,10 @@ use passereau_harvest::{State, end_batch, in_state, pace};
 use passereau_http::{HttpClient, chain};
 use passereau_inaturalist::{InaturalistClient, InaturalistError, Lookup, MOST_IDS};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
-use passereau_telemetry::{RecordOutcome, Stage as Counted};
-use sqlx::{Postgres, Transaction};
+use passereau_telemetry::{Api, CallOutcome, Metrics, RecordOutcome, Stage as Counted, catalogue, spans::database};
+use sqlx::{PgPool, Postgres, Transaction};
 use std::time::Duration;
+use tracing::Instrument;
 
 /// The worker.
 #[derive(Clone, Debug)]
@@ -50,22 +51,25 @@ impl Enricher {
         let is_last_call = ids.len() <= MOST_IDS;
         ids.truncate(MOST_IDS);
         let Some(failures) = context.turn(&self.budget, &self.config.lookup.limits()).await? else {
+            context.metrics().api_called(Api::Inaturalist, CallOutcome::Resting);
             tracing::info!(%harvest_id, batch, ids = ids.len(), "iNaturalist rests, going on without these UUIDs");
             return finish(context.begin().await?, message, ordinal).await;
         };
         match self.client.lookup(&ids, fields).await {
             Ok(lookup) => {
+                context.metrics().api_called(Api::Inaturalist, CallOutcome::Answered);
                 let mut tx = context.begin().await?;
-                answers::keep(&mut tx, &lookup, fields).await?;
+                answers::keep(&mut tx, &lookup, fields).instrument(database("keep answers")).await?;
                 pace::succeeded(&mut tx, &self.budget).await?;
-                count(context, &lookup);
                 if is_last_call {
-                    finish(tx, message, ordinal).await
+                    Ok(finish(tx, message, ordinal).await?.count(looked_up(&lookup)))
                 } else {
-                    Ok(Done::with(tx).again(Duration::ZERO, "the batch has more ids than a call"))
+                    let done = Done::with(tx).count(looked_up(&lookup));
+                    Ok(done.again(Duration::ZERO, "the batch has more ids than a call"))
                 }
             }
             Err(error) => {
+                context.metrics().api_called(Api::Inaturalist, CallOutcome::Failed);
                 let failures = self.count_failure(context, &error, failures).await?;
                 let failures = failures.max(context.attempt().saturating_add(1));
                 match judge(&error, failures, self.config.lookup.inaturalist_attempts) {
@@ -109,9 +113,13 @@ async fn finish(mut tx: Transaction<'static, Postgres>, message: &InatEnrich, or
     if is_last { done.send(&HarvestPlan { harvest_id }) } else { Ok(done) }
 }
 
-fn count(context: &Context, lookup: &Lookup) {
-    context.metrics().records(Counted::Enriched, RecordOutcome::Found, lookup.found.len() as u64);
-    context.metrics().records(Counted::Enriched, RecordOutcome::Absent, lookup.absent.len() as u64);
+/// Tells what became of the ids of a call.
+fn looked_up(lookup: &Lookup) -> impl FnOnce(&Metrics) + Send + 'static {
+    let (found, absent) = (lookup.found.len() as u64, lookup.absent.len() as u64);
+    move |metrics| {
+        metrics.records(Counted::Enriched, RecordOutcome::Found, found);
+        metrics.records(Counted::Enriched, RecordOutcome::Absent, absent);
+    }
 }
 
 impl Worker for Enricher {
@@ -121,6 +129,20 @@ impl Worker for Enricher {
     /// One more than the handler's own budget, so that it is the handler that gives up.
     fn max_attempts(&self) -> i32 {
         self.config.lookup.inaturalist_attempts.saturating_add(1)
+    }
+
+    fn observes(&self) -> bool {
+        true
+    }
+
+    /// Only the enrichers know how many calls a day may have.
+    async fn observe(&self, pool: &PgPool, metrics: &Metrics) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let used = pace::used_today(pool, &self.budget).await?;
+        let per_day = self.config.lookup.inaturalist_per_day;
+        let api = || vec![Api::Inaturalist.as_str().to_owned()];
+        metrics.show(&catalogue::API_CALLS_PER_DAY, [(api(), f64::from(per_day))]);
+        metrics.show(&catalogue::API_CALLS_LEFT, [(api(), f64::from(per_day.saturating_sub(used)))]);
+        Ok(())
     }
 
     async fn handle(&self, context: &Context, task: EnricherTask) -> Outcome {

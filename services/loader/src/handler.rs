@@ -6,8 +6,9 @@ use passereau_contracts::{DatasetDescribe, HarvestPlan, InatEnrich, LoaderTask};
 use passereau_harvest::{Harvest, Stage, State, advance, cut_batches, fan_out, in_state};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker, is_database_absent};
 use passereau_store::{ObjectKey, Store, StoreConfig, StoreError};
-use passereau_telemetry::{RecordOutcome, Stage as CountedStage};
+use passereau_telemetry::spans::database;
 use sqlx::PgConnection;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -58,8 +59,10 @@ impl Loader {
             cancel: context.shutdown().clone(),
             fence: Some(fence.clone()),
             config: self.landing.clone(),
+            metrics: Some(context.metrics().clone()),
         };
-        let counts = match land(context.pool(), input).await.map_err(landing_stop)? {
+        let landed = land(context.pool(), input).instrument(database("land archive")).await;
+        let counts = match landed.map_err(landing_stop)? {
             Landed::Finished { counts, report } => {
                 tracing::info!(
                     generation_id,
@@ -85,7 +88,6 @@ impl Loader {
         if !advance(&mut tx, harvest.id, State::Loading, next).await? {
             return Ok(Done::with(tx));
         }
-        count(context, &counts);
         let harvest_id = harvest.id;
         if batches.is_empty() {
             return Done::with(tx).send(&HarvestPlan { harvest_id });
@@ -110,7 +112,9 @@ impl Loader {
         let file = self.store.open_seekable(key).await.map_err(store_stop)?;
         let limits = self.landing.limits.clone();
         let pause = || context.must_pause();
-        let read = read_documents(context.pool(), generation_id, file, limits, Some(fence), pause).await;
+        let read = read_documents(context.pool(), generation_id, file, limits, Some(fence), pause)
+            .instrument(database("read documents"))
+            .await;
         let Some(documents) = read.map_err(landing_stop)? else {
             return Err(Stop::snooze(Duration::ZERO, "some documents of datasets are still to be read"));
         };
@@ -168,18 +172,6 @@ async fn record(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn count(context: &Context, counts: &LandedCounts) {
-    let told = [
-        (RecordOutcome::Read, counts.read),
-        (RecordOutcome::Landed, counts.landed),
-        (RecordOutcome::Duplicate, counts.duplicate),
-        (RecordOutcome::Malformed, counts.malformed),
-    ];
-    for (outcome, records) in told {
-        context.metrics().records(CountedStage::Landed, outcome, records);
-    }
 }
 
 fn store_stop(error: StoreError) -> Stop {

@@ -18,6 +18,7 @@ use passereau_dwca::{Archive, ArchiveError, Table};
 use passereau_record::TableKind;
 use passereau_record::columns::{Column, LAST_INTERPRETED, MULTIMEDIA_COLUMNS, OCCURRENCE_COLUMNS, resolve};
 use passereau_record::copy_binary::{HEADER, TRAILER};
+use passereau_telemetry::{Metrics, RecordOutcome, Stage};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -45,6 +46,8 @@ pub struct LandingInput {
     pub fence: Option<Fence>,
     /// Settings.
     pub config: LandingConfig,
+    /// Where records are counted as they are committed.
+    pub metrics: Option<Metrics>,
 }
 
 /// A claim's name and token: a row of `passereau.claim` that must still stand when a part is committed.
@@ -109,7 +112,7 @@ pub async fn land(pool: &PgPool, input: LandingInput) -> Result<Landed, LandingE
         .map_err(database("making its tables"))?;
     transaction.commit().await.map_err(database("making its tables"))?;
 
-    let LandingInput { file, multimedia, deadline, cancel, fence, config, .. } = input;
+    let LandingInput { file, multimedia, deadline, cancel, fence, config, metrics, .. } = input;
     let limits = config.limits.clone();
     let mut archive = tokio::task::spawn_blocking(move || Archive::open(file, limits))
         .await
@@ -117,7 +120,7 @@ pub async fn land(pool: &PgPool, input: LandingInput) -> Result<Landed, LandingE
         .map_err(|source| LandingError::Archive { generation: id, source })?;
     let core = archive.core().clone();
     let extension = archive.multimedia().filter(|_| multimedia).cloned();
-    let mut landing = Landing { pool, generation, deadline, cancel, fence, config };
+    let mut landing = Landing { pool, generation, deadline, cancel, fence, config, metrics };
     landing.describe(&archive, &core, extension.as_ref());
 
     if !landing.generation.report.occurrence_done {
@@ -148,9 +151,26 @@ struct Landing<'p> {
     cancel: CancellationToken,
     fence: Option<Fence>,
     config: LandingConfig,
+    metrics: Option<Metrics>,
 }
 
 impl Landing<'_> {
+    /// What has been committed since it was counted last.
+    fn tell(&self, after: &LandedCounts, outcomes: &[RecordOutcome]) {
+        let Some(metrics) = &self.metrics else { return };
+        let before = &self.generation.counts;
+        for outcome in outcomes {
+            let (before, after) = match outcome {
+                RecordOutcome::Read => (before.read, after.read),
+                RecordOutcome::Malformed => (before.malformed, after.malformed),
+                RecordOutcome::Duplicate => (before.duplicate, after.duplicate),
+                // Known at the end alone, once duplicates are gone.
+                _ => (0, after.landed),
+            };
+            metrics.records(Stage::Landed, *outcome, after.saturating_sub(before));
+        }
+    }
+
     fn database(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> LandingError + use<> {
         let generation = self.generation.id;
         move |source| LandingError::Database { generation, doing, source }
@@ -257,6 +277,7 @@ impl Landing<'_> {
             return Err(LandingError::ClaimLost { generation: id });
         }
         transaction.commit().await.map_err(self.database("committing a part"))?;
+        self.tell(&after.counts, &[RecordOutcome::Read, RecordOutcome::Malformed]);
         self.generation = after;
         Ok(end)
     }
@@ -295,6 +316,7 @@ impl Landing<'_> {
             return Err(LandingError::ClaimLost { generation: id });
         }
         transaction.commit().await.map_err(self.database("committing its key"))?;
+        self.tell(&after.counts, &[RecordOutcome::Landed, RecordOutcome::Duplicate]);
         self.generation = after;
         Ok(())
     }

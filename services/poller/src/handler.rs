@@ -10,6 +10,7 @@ use passereau_gbif::{Download, DownloadKey, DownloadStatus, GbifClient, GbifErro
 use passereau_harvest::{Harvest, State, advance, fail, in_state, shares_download, stays_paused};
 use passereau_http::{HttpClient, HttpError, chain};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
+use passereau_telemetry::{GbifStatus, Metrics};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -79,12 +80,12 @@ impl Poller {
                 }
                 ledger::succeeded(&mut tx, harvest_id, download).await?;
                 tracing::info!(%harvest_id, download_key = %download.key, records = download.total_records, "GBIF has made the download");
-                Done::with(tx).send(&ArchiveFetch { harvest_id })
+                Done::with(tx).count(over(wait, download)).send(&ArchiveFetch { harvest_id })
             }
             Verdict::TooLate(reason) | Verdict::Failed(reason) => {
                 tracing::warn!(%harvest_id, reason, "the harvest has failed");
                 fail(&mut tx, harvest_id, &reason).await?;
-                Ok(Done::with(tx))
+                Ok(Done::with(tx).count(over(wait, download)))
             }
         }
     }
@@ -105,7 +106,7 @@ impl Poller {
             let reason = format!("{reason} (it was asked for {} times)", wait.renewals + 1);
             tracing::warn!(%harvest_id, reason, "the harvest has failed");
             fail(&mut tx, harvest_id, &reason).await?;
-            return Ok(Done::with(tx));
+            return Ok(Done::with(tx).count(over(wait, download)));
         }
         if !advance(&mut tx, harvest_id, State::Preparing, State::Requesting).await? {
             return Ok(Done::with(tx));
@@ -113,7 +114,7 @@ impl Poller {
         tracing::warn!(%harvest_id, reason, "cancelled, and asked for once more");
         // In other words: GBIF might give the old download back.
         ledger::renew(&mut tx, harvest_id, &rephrase::wrap(&wait.body)).await?;
-        Done::with(tx).send(&DownloadRequest { harvest_id })
+        Done::with(tx).count(over(wait, download)).send(&DownloadRequest { harvest_id })
     }
 
     /// GBIF is away: the wait goes on at no cost, up to the deadline.
@@ -146,6 +147,12 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// Tells that a wait has ended, and in what state the download was then.
+fn over(wait: &Wait, download: &Download) -> impl FnOnce(&Metrics) + Send + 'static {
+    let (status, waited) = (GbifStatus::of(&download.status.to_string()), wait.waited());
+    move |metrics| metrics.gbif_waited(status, waited)
 }
 
 /// Whether GBIF cannot be reached or asks for patience, as opposed to giving an answer that is none.

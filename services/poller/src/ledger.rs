@@ -18,12 +18,19 @@ pub(crate) struct Wait {
     pub body: Value,
     /// How often it was asked for again because it took too long.
     pub renewals: i32,
+    /// Seconds since it was asked for.
+    pub waited_seconds: f64,
 }
 
 impl Wait {
     /// Whether it has taken too long.
     pub(crate) fn is_late(&self) -> bool {
         self.left_seconds <= 0.0
+    }
+
+    /// Time since it was asked for.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::try_from_secs_f64(self.waited_seconds).unwrap_or(Duration::ZERO)
     }
 
     /// Time to the deadline.
@@ -37,7 +44,8 @@ pub(crate) async fn read(pool: &PgPool, harvest_id: Uuid, deadline: Duration) ->
     sqlx::query_as(
         "UPDATE passereau.download SET deadline_at = coalesce(deadline_at, now() + make_interval(secs => $2))
          WHERE harvest_id = $1 AND key IS NOT NULL
-         RETURNING key, polls, extract(epoch FROM deadline_at - now())::float8 AS left_seconds, body, renewals",
+         RETURNING key, polls, extract(epoch FROM deadline_at - now())::float8 AS left_seconds, body, renewals,
+                   extract(epoch FROM now() - coalesce(asked_at, intended_at))::float8 AS waited_seconds",
     )
     .bind(harvest_id)
     .bind(deadline.as_secs_f64())

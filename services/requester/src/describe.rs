@@ -13,6 +13,7 @@ use passereau_harvest::dataset::{self, DocumentSource, RegistryAnswer, Unasked};
 use passereau_harvest::{State, end_batch, in_state, pace};
 use passereau_http::chain;
 use passereau_runner::{Context, Done, Outcome, Stop};
+use passereau_telemetry::{Api, CallOutcome};
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -126,7 +127,7 @@ impl Registry<'_> {
 
     async fn describe(&mut self, wanted: &Unasked) -> Result<(), Trouble> {
         self.turn().await?;
-        let answer = match self.gbif.dataset(wanted.key).await? {
+        let answer = match self.told(self.gbif.dataset(wanted.key).await)? {
             Some(found) => Some(self.answer(found).await?),
             None => None,
         };
@@ -170,7 +171,7 @@ impl Registry<'_> {
             return Ok(Some(name.clone()));
         }
         self.turn().await?;
-        let organization = self.gbif.organization(key).await?;
+        let organization = self.told(self.gbif.organization(key).await)?;
         let name = organization.and_then(|organization| passereau_eml::line(&organization.title?));
         if let Some(name) = &name {
             self.publishers.insert(key, name.clone());
@@ -181,7 +182,7 @@ impl Registry<'_> {
     /// A document that cannot be used is as good as none: the registry's own fields say the most of it.
     async fn document(&mut self, key: Uuid) -> Result<Option<Eml>, Trouble> {
         self.turn().await?;
-        let read = match self.gbif.dataset_document(key).await {
+        let read = match self.told(self.gbif.dataset_document(key).await) {
             Ok(None) => return Ok(None),
             Ok(Some(document)) => Eml::parse(&document).map_err(|error| error.to_string()),
             Err(error) if is_of_one_dataset(&error) => Err(chain(&error)),
@@ -199,8 +200,22 @@ impl Registry<'_> {
                 self.failures = failures;
                 Ok(())
             }
-            None => Err(Trouble::Resting),
+            None => {
+                self.context.metrics().api_called(Api::GbifRegistry, CallOutcome::Resting);
+                Err(Trouble::Resting)
+            }
         }
+    }
+
+    /// Counts a call.
+    fn told<T>(&self, result: Result<T, GbifError>) -> Result<T, GbifError> {
+        let outcome = match &result {
+            Ok(_) => CallOutcome::Answered,
+            Err(error) if is_of_one_dataset(error) => CallOutcome::Answered,
+            Err(_) => CallOutcome::Failed,
+        };
+        self.context.metrics().api_called(Api::GbifRegistry, outcome);
+        result
     }
 
     /// A failed call: tried again within the attempts, then done without.

@@ -15,6 +15,7 @@ use passereau_gbif::{Download, DownloadKey, GbifClient};
 use passereau_harvest::{Harvest, NewHarvest, Started, State, advance, in_state, start};
 use passereau_http::HttpClient;
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
+use passereau_telemetry::{Metrics, catalogue};
 use serde_json::Value;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -257,6 +258,18 @@ impl Worker for Requester {
     /// GBIF's maintenance may last hours; with ten minutes between attempts this is more than three.
     fn max_attempts(&self) -> i32 {
         25
+    }
+
+    fn observes(&self) -> bool {
+        self.config.gbif.has_account()
+    }
+
+    /// Only the requesters know how many places the account has.
+    async fn observe(&self, pool: &PgPool, metrics: &Metrics) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let (places, taken) = slot::count(pool, self.gbif.user(), self.config.request.gbif_places).await?;
+        metrics.show_one(&catalogue::GBIF_PLACES, f64::from(places));
+        metrics.show_one(&catalogue::GBIF_PLACES_TAKEN, f64::from(i32::try_from(taken).unwrap_or(i32::MAX)));
+        Ok(())
     }
 
     async fn handle(&self, context: &Context, task: RequesterTask) -> Outcome {

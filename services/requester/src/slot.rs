@@ -54,6 +54,19 @@ pub(crate) async fn take(pool: &PgPool, harvest_id: Uuid, account: &str, places:
     Ok(Place::Taken)
 }
 
+/// Places that an account has, and how many are taken.
+pub(crate) async fn count(pool: &PgPool, account: &str, places: u32) -> Result<(i32, i64), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT LEAST($2, (SELECT lowered.places + (lowered.until <= clock_timestamp())::integer FROM passereau.gbif_places lowered
+                           WHERE lowered.account = $1 AND lowered.until > clock_timestamp() - interval '1 hour')),
+                (SELECT count(*) FROM passereau.harvest WHERE account = $1 AND state IN ('requesting', 'preparing'))",
+    )
+    .bind(account)
+    .bind(i32::try_from(places).unwrap_or(i32::MAX))
+    .fetch_one(pool)
+    .await
+}
+
 /// Remembers that GBIF refused a place to this harvest: nobody of the fleet asks for more than the account has now, for `wait`.
 pub(crate) async fn lower(
     connection: &mut PgConnection,

@@ -1,14 +1,16 @@
 //! The worker: looks for what is due; `retention.run` takes away what has expired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use passereau_contracts::SchedulerTask;
 use passereau_retention::{CLAIM, RetentionError, Run, run_while};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
 use passereau_store::Store;
+use passereau_telemetry::Metrics;
 use sqlx::PgPool;
 
-use crate::{ScheduleConfig, SchedulerConfig, fire};
+use crate::{ScheduleConfig, SchedulerConfig, fire, state::StateReader};
 
 /// How soon a retention that did not get everything done is tried again: who reads a table for long has ended by then.
 const AGAIN: Duration = Duration::from_secs(3600);
@@ -18,6 +20,7 @@ const AGAIN: Duration = Duration::from_secs(3600);
 pub struct Scheduler {
     store: Store,
     config: ScheduleConfig,
+    state: Arc<StateReader>,
 }
 
 impl Scheduler {
@@ -26,7 +29,7 @@ impl Scheduler {
     /// # Errors
     /// A setting is wrong; the error names it.
     pub fn new(config: &SchedulerConfig) -> anyhow::Result<Self> {
-        Ok(Self { store: Store::open(&config.store)?, config: config.schedule.clone() })
+        Ok(Self { store: Store::open(&config.store)?, config: config.schedule.clone(), state: Arc::default() })
     }
 }
 
@@ -41,6 +44,14 @@ impl Worker for Scheduler {
     async fn look_out(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
         let now = fire::now(pool).await?;
         fire::fire_due(pool, now).await.map(|_| ())
+    }
+
+    fn observes(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, pool: &PgPool, metrics: &Metrics) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.state.read(pool, metrics).await
     }
 
     async fn handle(&self, context: &Context, _task: SchedulerTask) -> Outcome {

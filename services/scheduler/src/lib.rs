@@ -7,6 +7,8 @@
 //! Every scheduler looks for due schedules every few seconds ([`fire`]). The clock is PostgreSQL's, one for the whole fleet; the functions take
 //! the moment as an argument, so that tests say what time it is.
 //!
+//! Every scheduler also reads what stands in the database, for metrics ([`state`]).
+//!
 //! Invariants. A due schedule fires once however many schedulers look: its row is locked, and the message's row and the next moment are written in
 //! one transaction. The message's id is derived from the schedule's name and the moment that was due, so that even a row that somebody has set
 //! back sends what the receiver has seen. What was missed while nobody looked fires once and not once for each time. A suspended
@@ -21,6 +23,7 @@ mod error;
 pub mod fire;
 mod handler;
 mod message;
+pub mod state;
 mod subject;
 pub mod table;
 

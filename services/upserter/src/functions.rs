@@ -1,6 +1,6 @@
 //! The SQL functions, as Rust calls them. What they do is written at the head of their files in `migrations/functions`.
 
-use sqlx::{FromRow, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 /// What one chunk of a plan came to.
@@ -79,6 +79,42 @@ pub async fn apply(executor: impl PgExecutor<'_>, harvest_id: Uuid, slice: i32) 
         .bind(slice)
         .fetch_one(executor)
         .await
+}
+
+/// What metrics tell of a slice beside [`Applied`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Records that no current generation holds any more.
+    pub vanished: i32,
+    /// Rejects by reason.
+    pub rejects: Vec<(String, i64)>,
+}
+
+/// Tells a slice that was applied in the same transaction by reason: the rejects of its range that this harvest has written.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn beside(connection: &mut PgConnection, harvest_id: Uuid, slice: i32) -> Result<Beside, sqlx::Error> {
+    let vanished: Option<i32> = sqlx::query_scalar(
+        "SELECT vanished FROM passereau.slice WHERE harvest_id = $1 AND stage = 'upsert' AND ordinal = $2",
+    )
+    .bind(harvest_id)
+    .bind(slice)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let rejects = sqlx::query_as(
+        "SELECT r.reason, count(*)
+         FROM passereau.harvest h
+         JOIN passereau.slice s ON s.harvest_id = h.id AND s.stage = 'upsert' AND s.ordinal = $2
+         JOIN pinv_gbif.reject r ON r.subscription = h.subscription AND r.gbif_id BETWEEN s.first_gbif_id AND s.last_gbif_id
+                                AND r.harvest_id = h.id
+         WHERE h.id = $1 GROUP BY r.reason",
+    )
+    .bind(harvest_id)
+    .bind(slice)
+    .fetch_all(connection)
+    .await?;
+    Ok(Beside { vanished: vanished.unwrap_or(0), rejects })
 }
 
 /// Checks the sums and makes the generation current; a second call changes nothing.

@@ -5,14 +5,15 @@ use std::time::Duration;
 use passereau_contracts::{HarvestApprove, HarvestFinish, HarvestPlan, SyntheseUpsert, UpserterTask};
 use passereau_harvest::{Due, State, advance, approve, await_approval, due_reconversions, find, in_state, reconvert};
 use passereau_runner::{Context, Done, Outcome, Stop, Worker};
-use passereau_telemetry::{RecordOutcome, Stage as Counted};
+use passereau_telemetry::{Metrics, RecordOutcome, Stage as Counted, spans::database};
 use sqlx::{PgPool, Postgres, Transaction};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::bounded;
 use crate::config::UpserterConfig;
 use crate::error::{stop, took_too_long};
-use crate::functions::{self, Applied};
+use crate::functions::{self, Applied, Beside};
 
 /// The worker.
 #[derive(Clone, Debug)]
@@ -34,10 +35,16 @@ impl Upserter {
         }
         loop {
             let (records, seconds) = (self.config.plan_chunk_records, self.config.transaction_s);
-            let chunk = bounded::plan(context.pool(), harvest_id, records, seconds).await?;
+            let chunk =
+                bounded::plan(context.pool(), harvest_id, records, seconds).instrument(database("make plan")).await?;
             tracing::info!(%harvest_id, read = chunk.read, planned = chunk.planned, done = chunk.done, "a chunk is planned");
             let unchanged = u64::try_from(chunk.read - chunk.planned).unwrap_or(0);
             context.metrics().records(Counted::Planned, RecordOutcome::Unchanged, unchanged);
+            context.metrics().records(
+                Counted::Planned,
+                RecordOutcome::Planned,
+                u64::try_from(chunk.planned).unwrap_or(0),
+            );
             if chunk.done {
                 break;
             }
@@ -112,7 +119,7 @@ impl Upserter {
             return Ok(Done::with(tx));
         }
         bounded::set(&mut tx, self.config.transaction_s).await?;
-        let applied = match functions::apply(&mut *tx, harvest_id, ordinal).await {
+        let applied = match functions::apply(&mut *tx, harvest_id, ordinal).instrument(database("write slice")).await {
             Err(error) if took_too_long(&error) => {
                 tx.rollback().await?;
                 return bounded::cut(context, message, ordinal, self.config.transaction_s).await;
@@ -123,11 +130,11 @@ impl Upserter {
         if applied.already {
             return Ok(Done::with(tx));
         }
-        count(context, &applied);
+        let beside = functions::beside(&mut tx, harvest_id, ordinal).await?;
         if applied.slices_left == 0 && advance(&mut tx, harvest_id, State::Upserting, State::Finishing).await? {
-            return Done::with(tx).send(&HarvestFinish { harvest_id });
+            return Done::with(tx).count(tell(applied, beside)).send(&HarvestFinish { harvest_id });
         }
-        Ok(Done::with(tx))
+        Ok(Done::with(tx).count(tell(applied, beside)))
     }
 
     async fn finish(&self, context: &Context, harvest_id: Uuid) -> Outcome {
@@ -135,7 +142,7 @@ impl Upserter {
             return Ok(Done::nothing());
         }
         let mut tx = context.begin().await?;
-        functions::finish(&mut *tx, harvest_id).await.map_err(stop)?;
+        functions::finish(&mut *tx, harvest_id).instrument(database("finish harvest")).await.map_err(stop)?;
         advance(&mut tx, harvest_id, State::Finishing, State::Completed).await?;
         Ok(Done::with(tx))
     }
@@ -163,15 +170,22 @@ async fn convert_again(pool: &PgPool, due: &Due) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-fn count(context: &Context, applied: &Applied) {
-    let told = [
-        (RecordOutcome::Inserted, applied.inserted),
-        (RecordOutcome::Updated, applied.updated),
-        (RecordOutcome::Rejected, applied.rejected),
-        (RecordOutcome::Kept, applied.kept),
-    ];
-    for (outcome, count) in told {
-        context.metrics().records(Counted::Upserted, outcome, u64::try_from(count).unwrap_or(0));
+/// Tells what a slice came to.
+fn tell(applied: Applied, beside: Beside) -> impl FnOnce(&Metrics) + Send + 'static {
+    let known = |count: i32| u64::try_from(count).unwrap_or(0);
+    move |metrics| {
+        for (outcome, count) in [
+            (RecordOutcome::Inserted, applied.inserted),
+            (RecordOutcome::Updated, applied.updated),
+            (RecordOutcome::Rejected, applied.rejected),
+            (RecordOutcome::Kept, applied.kept),
+            (RecordOutcome::Vanished, beside.vanished),
+        ] {
+            metrics.records(Counted::Upserted, outcome, known(count));
+        }
+        for (reason, count) in beside.rejects {
+            metrics.rejected(&reason, u64::try_from(count).unwrap_or(0));
+        }
     }
 }
 

@@ -48,6 +48,10 @@ pub struct Health {
     pub apart: bool,
     /// How often a consumer had to subscribe again since the start (its queue deleted, its channel closed, its connection lost).
     pub resubscriptions: u64,
+    /// Consumers that this process wants, and those of them that are subscribed now; without those that have a connection of their own.
+    pub wanted_consumers: u64,
+    /// See `wanted_consumers`.
+    pub active_consumers: u64,
 }
 
 impl Health {
@@ -148,6 +152,8 @@ impl Broker {
             reconnections: publishing.reconnections + consuming.reconnections,
             apart: self.apart_subscriptions.all_active(),
             resubscriptions: self.subscriptions.resubscriptions(),
+            wanted_consumers: self.subscriptions.wanted(),
+            active_consumers: self.subscriptions.active(),
         }
     }
 

@@ -44,6 +44,14 @@ impl Subscriptions {
         self.active.load(Ordering::Relaxed) >= self.wanted.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn wanted(&self) -> u64 {
+        self.wanted.load(Ordering::Relaxed) as u64
+    }
+
+    pub(crate) fn active(&self) -> u64 {
+        self.active.load(Ordering::Relaxed) as u64
+    }
+
     pub(crate) fn resubscriptions(&self) -> u64 {
         self.repeated.load(Ordering::Relaxed)
     }

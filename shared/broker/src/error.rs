@@ -178,6 +178,22 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// What kind of failure it is, in one word: for spans, which group failures and hold nobody's words.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "too_large",
+            Self::Property { .. } => "property",
+            Self::DuplicateId => "duplicate_id",
+            Self::NotConnected { .. } => "not_connected",
+            Self::Blocked { .. } => "blocked",
+            Self::Unroutable { .. } => "unroutable",
+            Self::Refused { .. } => "refused",
+            Self::NotAttempted => "not_attempted",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// Whether publishing the same message again can succeed. An unroutable or refused one can, once the topology is there.
     #[must_use]
     pub fn is_transient(&self) -> bool {

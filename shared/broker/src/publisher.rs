@@ -65,6 +65,12 @@ impl Publisher {
         Self { shared: Arc::new(shared) }
     }
 
+    /// The name of an exchange of this fleet, with its prefix.
+    #[must_use]
+    pub fn exchange_name(&self, exchange: Exchange) -> String {
+        exchange.name(&self.shared.prefix)
+    }
+
     /// Publishes all messages and waits for every confirmation; the answers come in the order of the messages.
     ///
     /// Messages of one exchange do not fail because another exchange is missing. Dropping the future leaves the outcome of what was
@@ -145,7 +151,7 @@ impl Publisher {
         flight: &mut Flight,
         deadline: Instant,
     ) {
-        let exchange = flight.exchange.name(&self.shared.prefix);
+        let exchange = self.exchange_name(flight.exchange);
         let mut confirms = Vec::with_capacity(part.len());
         for (place, ready) in part.iter().enumerate() {
             let message = &batch[ready.index];

@@ -3,10 +3,13 @@
 //! The row's id is the `message_id`. A row whose `due_at` lies ahead is a delay: nothing waits in RabbitMQ, so a delay is
 //! exact, visible and can be cancelled. A row whose `due_at` is `infinity` is *parked*: its harvest is paused, and somebody
 //! has to resume it. The relay that publishes due rows is part of the runner.
+//!
+//! A row carries the trace of whoever writes it, so that the handling of its message can be linked to it.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use passereau_telemetry::trace_context;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
@@ -56,7 +59,7 @@ pub struct OutboxRow {
 }
 
 impl OutboxRow {
-    /// A message that was not sent before: under an id of its own, without headers, due at once.
+    /// A message that was not sent before: under an id of its own, without headers, due at once. The trace is added when it is written.
     pub fn new(
         exchange: Exchange,
         kind: impl Into<String>,
@@ -87,10 +90,7 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     if rows.is_empty() {
         return Ok(());
     }
-    let headers: Vec<Value> = rows
-        .iter()
-        .map(|row| Value::Object(row.headers.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect()))
-        .collect();
+    let headers: Vec<_> = rows.iter().map(|row| Json(traced(row.headers.clone()))).collect();
     sqlx::query(
         "INSERT INTO passereau.outbox
              (id, exchange, routing_key, version, body, raw, headers, harvest_id, attempt, due_at)
@@ -114,6 +114,14 @@ pub async fn enqueue(connection: &mut PgConnection, rows: &[OutboxRow]) -> Resul
     Ok(())
 }
 
+/// Headers with the trace of whoever writes the row, unless they bring one.
+fn traced(mut headers: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    if !headers.contains_key(trace_context::TRACEPARENT) {
+        trace_context::inject(&mut headers);
+    }
+    headers
+}
+
 /// Puts a message that was published back among the rows, under its own id and for its `due_at`. Where the row still stands there, because the relay
 /// that has published it has not committed, this waits for it: an insert that gave way would be lost with the relay's deletion.
 /// For what may be handled by another copy meanwhile, whose handling is then what counts.
@@ -133,7 +141,7 @@ pub async fn postpone(pool: &PgPool, row: OutboxRow) -> Result<(), sqlx::Error> 
     .bind(i32::from(row.version))
     .bind(row.body)
     .bind(row.raw)
-    .bind(Json(row.headers))
+    .bind(Json(traced(row.headers)))
     .bind(row.harvest_id)
     .bind(row.attempt)
     .bind(row.due_at)

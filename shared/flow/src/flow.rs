@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use passereau_gate::Sensitive;
 use serde::Serialize;
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{Agreement, FlowError, schedule};
 
@@ -134,8 +134,14 @@ impl Flow {
     /// its hour waits one more when summer time ends: an hour later is not late.
     #[must_use]
     pub fn is_late(&self, now: DateTime<Utc>) -> bool {
+        self.late_from(now).is_some_and(|late| late < now)
+    }
+
+    /// When it is late unless it is delivered before; none while it is not to be delivered.
+    #[must_use]
+    pub fn late_from(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let since = self.delivered_at.unwrap_or(self.applied_at);
-        self.standing(now).is_active() && self.agreement.period.after(since) + schedule::tolerance() < now
+        self.standing(now).is_active().then(|| self.agreement.period.after(since) + schedule::tolerance())
     }
 }
 
@@ -178,6 +184,6 @@ pub async fn find_held(connection: &mut PgConnection, name: &str) -> Result<Opti
 ///
 /// # Errors
 /// Those of the database.
-pub async fn list(pool: &PgPool) -> Result<Vec<Flow>, FlowError> {
-    sqlx::query_as(SELECT).bind(None::<String>).fetch_all(pool).await.map_err(FlowError::database("listing flows"))
+pub async fn list<'c>(executor: impl PgExecutor<'c>) -> Result<Vec<Flow>, FlowError> {
+    sqlx::query_as(SELECT).bind(None::<String>).fetch_all(executor).await.map_err(FlowError::database("listing flows"))
 }

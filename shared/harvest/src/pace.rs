@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 /// The limits of a service.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +136,20 @@ pub async fn failed(
     .fetch_optional(connection)
     .await
     .map(|failures: Option<i32>| failures.unwrap_or(0))
+}
+
+/// Calls of today (UTC) that are used up.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn used_today(pool: &PgPool, name: &str) -> Result<u32, sqlx::Error> {
+    let used: Option<i32> = sqlx::query_scalar(
+        "SELECT used FROM passereau.pace WHERE name = $1 AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date",
+    )
+    .bind(name)
+    .fetch_optional(pool)
+    .await?;
+    Ok(used.and_then(|used| u32::try_from(used).ok()).unwrap_or(0))
 }
 
 /// Ends a row of failures.

@@ -6,12 +6,13 @@ use crate::config::HttpConfig;
 use crate::error::{HttpError, SafeUrl};
 use crate::reach::{LeadsInside, Reach};
 use crate::stream::{Streamed, header_text};
-use crate::{retry_after, user_agent};
+use crate::{retry_after, span, user_agent};
 use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::{Instrument, Span};
 use url::Url;
 
 /// Tells the present time; needed to read a `Retry-After` that is a date.
@@ -70,6 +71,19 @@ impl HttpClient {
 
     /// Sends one call and reads its whole answer, whatever the status. A redirect is an answer.
     pub async fn send(&self, call: Call) -> Result<Answer, HttpError> {
+        let span = span::of(&call);
+        let answer = self.send_timed(call).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => {
+                span::answered(&span, answer.status);
+                span::received(&span, answer.body.len() as u64);
+            }
+            Err(error) => span::failed(&span, error),
+        }
+        answer
+    }
+
+    async fn send_timed(&self, call: Call) -> Result<Answer, HttpError> {
         let url = SafeUrl::from(&call.url);
         self.reach.check(&call.url)?;
         let after = self.total_timeout;
@@ -107,6 +121,16 @@ impl HttpClient {
     /// Sends one call and gives its body as it comes, whatever the status. Asks for no compression, so that lengths
     /// and ranges are those of the file.
     pub async fn stream(&self, call: Call) -> Result<Streamed, HttpError> {
+        let span = span::of(&call);
+        let streamed = self.stream_in(span.clone(), call).instrument(span.clone()).await;
+        match &streamed {
+            Ok(streamed) => span::answered(&span, streamed.status()),
+            Err(error) => span::failed(&span, error),
+        }
+        streamed
+    }
+
+    async fn stream_in(&self, span: Span, call: Call) -> Result<Streamed, HttpError> {
         let url = call.url.clone();
         let shown = SafeUrl::from(&url);
         self.reach.check(&url)?;
@@ -117,7 +141,7 @@ impl HttpClient {
             .await
             .map_err(|_| HttpError::Timeout { url: shown.clone(), after })?
             .map_err(|source| sending_failed(&shown, source))?;
-        Ok(Streamed::new(url, response, after, (self.clock)(), secrets))
+        Ok(Streamed::new(url, response, after, (self.clock)(), secrets, span))
     }
 
     /// Streams a call and follows one redirect by hand, without the call's credentials. A second redirect is refused, as

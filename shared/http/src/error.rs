@@ -150,6 +150,26 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// What kind of failure it is, in one word: for spans, which group failures and hold nobody's words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::UserAgent(_) => "user_agent",
+            Self::Build(_) => "build",
+            Self::BadUrl { .. } => "bad_url",
+            Self::Inside { .. } => "inside",
+            Self::Connect { .. } => "connect",
+            Self::Timeout { .. } => "timeout",
+            Self::Stalled { .. } => "stalled",
+            Self::Broken { .. } => "broken",
+            Self::Status { .. } => "status",
+            Self::TooLarge { .. } => "too_large",
+            Self::Html { .. } => "html",
+            Self::CutJson { .. } => "cut_json",
+            Self::Json { .. } => "json",
+            Self::Redirect { .. } => "redirect",
+        }
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     pub fn is_transient(&self) -> bool {
         match self {

@@ -12,6 +12,7 @@
 //!   streamed one has a time without a byte after which it is called stalled ([`Streamed`]);
 //! - **every failure decides for itself whether trying later makes sense**: [`HttpError::is_transient`] and
 //!   [`HttpError::retry_after`];
+//! - **every call is a span** of the handling that makes it;
 //! - **nothing secret is ever shown**: an `Authorization` header is marked as sensitive, an address is shown without
 //!   its user, password and query.
 //!
@@ -29,6 +30,7 @@ mod networks;
 mod reach;
 pub mod retry_after;
 mod secrets;
+mod span;
 mod stream;
 pub mod user_agent;
 

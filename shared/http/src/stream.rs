@@ -4,6 +4,7 @@ use crate::call::Validator;
 use crate::error::{HttpError, SafeUrl};
 use crate::retry_after;
 use crate::secrets::Secrets;
+use crate::span;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, Stream};
@@ -11,6 +12,7 @@ use reqwest::header::{
     CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER,
 };
 use std::time::Duration;
+use tracing::Span;
 use url::Url;
 
 /// A streamed answer. Every chunk is waited for at most the stall timeout; there is no total time, since a large archive
@@ -23,6 +25,8 @@ pub struct Streamed {
     received_bytes: u64,
     now: DateTime<Utc>,
     secrets: Secrets,
+    /// The call's, which ends with the body.
+    span: Span,
 }
 
 impl Streamed {
@@ -32,8 +36,9 @@ impl Streamed {
         stall_timeout: Duration,
         now: DateTime<Utc>,
         secrets: Secrets,
+        span: Span,
     ) -> Self {
-        Self { url, response, stall_timeout, received_bytes: 0, now, secrets }
+        Self { url, response, stall_timeout, received_bytes: 0, now, secrets, span }
     }
 
     /// The HTTP status.
@@ -84,7 +89,7 @@ impl Streamed {
     /// The next piece, or `None` at the end. An end before the announced length is an error.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
         let after = self.stall_timeout;
-        match tokio::time::timeout(after, self.response.chunk()).await {
+        let chunk = match tokio::time::timeout(after, self.response.chunk()).await {
             Err(_) => Err(HttpError::Stalled { url: self.shown(), after, received_bytes: self.received_bytes }),
             Ok(Err(source)) => Err(HttpError::Broken {
                 url: self.shown(),
@@ -95,7 +100,13 @@ impl Streamed {
                 self.received_bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
                 Ok(chunk)
             }
+        };
+        match &chunk {
+            Ok(Some(_)) => {}
+            Ok(None) => span::received(&self.span, self.received_bytes),
+            Err(error) => span::failed(&self.span, error),
         }
+        chunk
     }
 
     /// The body as a stream of pieces; ends after the first error.

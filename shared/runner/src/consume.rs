@@ -2,14 +2,17 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use chrono::Utc;
 use futures_util::FutureExt;
 use passereau_broker::{Broker, Consumer, Delivery, Settled, dead_queue_name};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::{
     Worker, dead,
-    deliver::{Settlement, Surroundings, WAIT_FOR_DATABASE, deliver},
+    deliver::{Settlement, Surroundings, WAIT_FOR_DATABASE, deliver, process_span},
+    envelope::Envelope,
     outcome::is_database_absent,
 };
 
@@ -48,11 +51,14 @@ fn ended(consumer: &str, shutdown: &CancellationToken, defect: &CancellationToke
 /// Moves what the broker itself gave up into the table of dead letters. On a connection of its own: the dead queue is where a message
 /// ends that no client can read, and each attempt at it costs the connection.
 pub(crate) async fn adopt_dead(pool: PgPool, broker: Broker, shutdown: CancellationToken, defect: CancellationToken) {
+    let queue = dead_queue_name(broker.prefix());
     loop {
-        let mut consumer = broker.consumer_apart(dead_queue_name(broker.prefix()));
+        let mut consumer = broker.consumer_apart(queue.clone());
         loop {
             let Some(delivery) = consumer.next().await else { return ended("dead", &shutdown, &defect) };
-            if !adopt(&pool, delivery, &shutdown).await {
+            let envelope = Envelope::new(&delivery.message, Utc::now());
+            let span = process_span("dead", &queue, &delivery.message, &envelope);
+            if !adopt(&pool, delivery, &shutdown).instrument(span).await {
                 break;
             }
         }

@@ -7,11 +7,11 @@ use futures_util::FutureExt;
 use passereau_broker::Incoming;
 use passereau_contracts::{DecodeError, Task};
 use passereau_database::outbox::{Exchange, OutboxRow, enqueue, park, postpone};
-use passereau_telemetry::{DeadLetterReason, MessageOutcome, Metrics, trace_context};
+use passereau_telemetry::{DeadLetterReason, MessageOutcome, Metrics, spans};
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{
@@ -38,6 +38,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What deliveries of one worker share.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
+    /// The worker's queue, with the fleet's prefix.
+    pub queue: String,
     pub pool: PgPool,
     pub metrics: Metrics,
     pub retry: RetryConfig,
@@ -58,22 +60,30 @@ pub(crate) enum Settlement {
 /// Handles one delivery. Never fails: whatever happens is an outcome in the database, or the message goes back.
 pub(crate) async fn deliver<W: Worker>(worker: &W, surroundings: &Surroundings, incoming: &Incoming) -> Settlement {
     let envelope = Envelope::new(incoming, Utc::now());
-    let span = tracing::info_span!(
-        "process",
-        otel.name = format!("process passereau.{}", W::NAME),
-        otel.kind = "consumer",
-        messaging.system = "rabbitmq",
-        messaging.operation.type = "process",
-        messaging.message.id = %envelope.message_id,
-        kind = envelope.kind,
-        attempt = envelope.attempt,
-        harvest_id = field::Empty,
-    );
-    if let Some(harvest_id) = envelope.harvest_id {
-        span.record("harvest_id", field::display(harvest_id));
-    }
-    trace_context::link(&span, &envelope.headers);
+    let span = process_span(W::NAME, &surroundings.queue, incoming, &envelope);
     deliver_in_span(worker, surroundings, envelope).instrument(span).await
+}
+
+/// The span of one handling.
+pub(crate) fn process_span(worker: &'static str, queue: &str, incoming: &Incoming, envelope: &Envelope) -> Span {
+    let handled = spans::Handled {
+        worker,
+        queue,
+        exchange: &incoming.exchange,
+        kind: &envelope.kind,
+        message_id: envelope.message_id,
+        attempt: envelope.attempt,
+        body_bytes: envelope.body.len(),
+        headers: &envelope.headers,
+    };
+    spans::process(&handled, &envelope.subject())
+}
+
+/// Says in the metrics and in the span how the handling ended.
+fn handled(surroundings: &Surroundings, kind: &'static str, outcome: MessageOutcome, started: Instant) {
+    surroundings.metrics.message_handled(kind, outcome, started.elapsed());
+    let failed = matches!(outcome, MessageOutcome::Retried | MessageOutcome::Rejected | MessageOutcome::Returned);
+    spans::ended(&Span::current(), outcome.as_str(), failed.then(|| outcome.as_str()));
 }
 
 async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut envelope: Envelope) -> Settlement {
@@ -90,14 +100,14 @@ async fn deliver_in_span<W: Worker>(worker: &W, surroundings: &Surroundings, mut
         };
         match settled {
             Ok((kind, outcome)) => {
-                surroundings.metrics.message_handled(kind, outcome, started.elapsed());
+                handled(surroundings, kind, outcome, started);
                 return Settlement::Acknowledge;
             }
             Err(trouble) => {
                 surroundings.metrics.postgres_connected(false);
                 tracing::warn!(reason = trouble.reason(), "postgresql takes no outcome, the delivery waits for it");
                 if !database_is_back(surroundings, pause, gone_after).await {
-                    surroundings.metrics.message_handled("unknown", MessageOutcome::Returned, started.elapsed());
+                    handled(surroundings, "unknown", MessageOutcome::Returned, started);
                     return Settlement::HandBack;
                 }
                 surroundings.metrics.postgres_connected(true);
@@ -201,9 +211,6 @@ async fn attempt<W: Worker>(worker: &W, surroundings: &Surroundings, envelope: &
     // What the body says counts, whatever the correlation id is.
     envelope.harvest_id = task.harvest_id();
     context.harvest_id = envelope.harvest_id;
-    if let Some(harvest_id) = envelope.harvest_id {
-        Span::current().record("harvest_id", field::display(harvest_id));
-    }
     let met = meet::<W>(&context, envelope).await?;
     if met.known {
         return Ok((kind, MessageOutcome::Duplicate));
@@ -279,11 +286,8 @@ async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<Me
     };
     let mut rows: Vec<OutboxRow> = Vec::with_capacity(done.next.len() + 1);
     for next in done.next {
-        let mut headers = std::collections::BTreeMap::new();
-        trace_context::inject(&mut headers);
         let harvest_id = harvest_of(&next.body).or(envelope.harvest_id);
-        let row = OutboxRow::new(Exchange::Work, next.kind, next.version, next.body, harvest_id);
-        rows.push(OutboxRow { headers, ..row });
+        rows.push(OutboxRow::new(Exchange::Work, next.kind, next.version, next.body, harvest_id));
     }
     let outcome = match &done.again {
         Some((after, because)) => {
@@ -297,6 +301,7 @@ async fn finish(context: &Context, envelope: &Envelope, done: Done) -> Result<Me
     enqueue(&mut tx, &rows).await?;
     // An error here leaves open whether the commit happened; the next attempt asks the inbox.
     tx.commit().await?;
+    done.told.into_iter().for_each(|tell| tell(&context.metrics));
     Ok(outcome)
 }
 

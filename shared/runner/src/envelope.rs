@@ -9,8 +9,11 @@ use passereau_contracts::{
     HarvestCancel, HarvestRequest, LAST_ERROR_CHARS, LAST_ERROR_HEADER as LAST_ERROR, Message, ORIGIN_HEADER as ORIGIN,
 };
 use passereau_database::outbox::{Exchange, OutboxRow};
+use passereau_telemetry::{Subject, trace_context};
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::subject::subject;
 
 /// More attempts than any budget.
 const MOST_ATTEMPTS: i32 = 1_000;
@@ -72,6 +75,11 @@ impl Envelope {
         }
     }
 
+    /// What the message is about.
+    pub fn subject(&self) -> Subject {
+        subject(&self.kind, self.has_own_id.then_some(self.origin), self.harvest_id, &self.body)
+    }
+
     /// Notes that the message did not come out of our outbox. A header, so that it is known after a retry and a replay, too.
     pub fn mark_foreign(&mut self) {
         self.headers.insert(FOREIGN.to_owned(), "true".to_owned());
@@ -82,7 +90,8 @@ impl Envelope {
         self.harvest_id.filter(|_| !self.headers.contains_key(FOREIGN))
     }
 
-    /// The same message again, under a new `message_id`, because the inbox knows the old one.
+    /// The same message again, under a new `message_id`, because the inbox knows the old one. Its sender is the handling that wants it again: so each attempt
+    /// is linked to the one before, and the first to whoever sent the message.
     pub fn again(
         &self,
         attempt: i32,
@@ -91,6 +100,8 @@ impl Envelope {
     ) -> Result<OutboxRow, serde_json::Error> {
         let body: Value = serde_json::from_slice(&self.body)?;
         let mut headers = self.headers.clone();
+        headers.remove(trace_context::TRACEPARENT);
+        headers.remove(trace_context::TRACESTATE);
         headers.insert(ATTEMPT.to_owned(), attempt.to_string());
         headers.insert(ORIGIN.to_owned(), self.origin.to_string());
         headers.insert(FIRST_PUBLISHED_AT.to_owned(), self.first_published_at.to_rfc3339());

@@ -35,6 +35,8 @@ mod process;
 mod relay;
 mod replay;
 mod retry;
+mod rounds;
+mod subject;
 mod worker;
 
 pub use claim::{Claim, ClaimLost};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use passereau_broker::{Broker, queue_name, topology};
 use passereau_contracts::WORKERS;
+use passereau_telemetry::Metrics;
 use sqlx::PgPool;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Looks until it is told to stop.
-pub(crate) async fn run(pool: PgPool, broker: Broker, after: Duration, stop: CancellationToken) {
+pub(crate) async fn run(pool: PgPool, broker: Broker, metrics: Metrics, after: Duration, stop: CancellationToken) {
     let mut timer = tokio::time::interval(LOOK_EVERY.min(after));
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -25,10 +26,7 @@ pub(crate) async fn run(pool: PgPool, broker: Broker, after: Duration, stop: Can
             _ = timer.tick() => {}
         }
         match look(&pool, &broker, after).await {
-            Ok(0) => {}
-            Ok(messages) => {
-                tracing::warn!(messages, "rabbitmq has lost messages that it had confirmed, they are published again")
-            }
+            Ok(messages) => metrics.messages_resent(messages),
             Err(error) => tracing::debug!(%error, "lost messages could not be looked for, once more at the next look"),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use passereau_contracts::Message;
+use passereau_telemetry::Metrics;
 use serde_json::Value;
 use sqlx::{
     Postgres, Transaction,
@@ -20,25 +21,39 @@ pub(crate) struct Next {
     pub body: Value,
 }
 
+/// What is told once the work has committed.
+type Told = Box<dyn FnOnce(&Metrics) + Send>;
+
 /// The work is done (or part of it, with the wish to come again).
-#[derive(Debug)]
 pub struct Done {
     pub(crate) tx: Option<Transaction<'static, Postgres>>,
     pub(crate) next: Vec<Next>,
     pub(crate) again: Option<(Duration, String)>,
+    pub(crate) told: Vec<Told>,
+}
+
+impl std::fmt::Debug for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Done")
+            .field("tx", &self.tx)
+            .field("next", &self.next)
+            .field("again", &self.again)
+            .field("told", &self.told.len())
+            .finish()
+    }
 }
 
 impl Done {
     /// There was nothing to do: the message came late.
     #[must_use]
     pub fn nothing() -> Self {
-        Self { tx: None, next: Vec::new(), again: None }
+        Self { tx: None, next: Vec::new(), again: None, told: Vec::new() }
     }
 
     /// The effects stand in the transaction of [`crate::Context::begin`].
     #[must_use]
     pub fn with(tx: Transaction<'static, Postgres>) -> Self {
-        Self { tx: Some(tx), next: Vec::new(), again: None }
+        Self { tx: Some(tx), next: Vec::new(), again: None, told: Vec::new() }
     }
 
     /// Sends a message along the harvest's way, after the commit.
@@ -50,6 +65,13 @@ impl Done {
             .map_err(|error| Stop::reject(format!("writing a {} message: {error}; this is a defect", M::KIND)))?;
         self.next.push(Next { kind: M::KIND, version: M::VERSION, body });
         Ok(self)
+    }
+
+    /// Counts what the work came to, once it has committed: what is rolled back and done again counts once.
+    #[must_use]
+    pub fn count(mut self, tell: impl FnOnce(&Metrics) + Send + 'static) -> Self {
+        self.told.push(Box::new(tell));
+        self
     }
 
     /// Part of the work is done: commits the effects and brings the same message again after a while, with a fresh budget

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     RetryConfig, Worker, consume, deliver::Surroundings, fleet::fleet_topology, lost, outcome::is_database_absent,
-    relay,
+    relay, rounds,
 };
 
 /// How long the end waits for statements of handlers that did not come back in time.
@@ -76,6 +76,10 @@ pub struct ProcessConfig {
     /// says at `/healthz` that it should be restarted.
     #[arg(long, env = "PASSEREAU_SILENT_SECONDS", default_value_t = 300)]
     pub silent_seconds: u64,
+    /// Seconds between two readings of what metrics show of the database: ages, states, what is left. Schedulers, requesters and
+    /// enrichers read.
+    #[arg(long, env = "PASSEREAU_STATE_READ_S", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub state_read_seconds: u64,
 }
 
 /// Why a process cannot start or go on.
@@ -237,7 +241,9 @@ impl Process {
     /// Registers a worker: it consumes its queue from now on.
     pub fn work<W: Worker>(&mut self, worker: W) -> &mut Self {
         let worker = Arc::new(worker);
+        let queue = queue_name(self.broker.prefix(), W::NAME);
         let surroundings = Surroundings {
+            queue: queue.clone(),
             pool: self.pool.clone(),
             metrics: self.metrics.for_worker(W::NAME),
             retry: self.config.retry.clone(),
@@ -246,11 +252,16 @@ impl Process {
         };
         for _ in 0..self.config.concurrency.max(1) {
             // One message in hand: prefetched ones would age towards the consumer timeout behind long work.
-            let consumer = self.broker.consumer(queue_name(self.broker.prefix(), W::NAME), 1);
+            let consumer = self.broker.consumer(queue.clone(), 1);
             self.workers.spawn(consume::work(Arc::clone(&worker), surroundings.clone(), consumer));
         }
         if let Some(period) = worker.looks_out_every() {
-            self.workers.spawn(look_out(worker, period, self.pool.clone(), self.shutdown.clone()));
+            self.workers.spawn(rounds::look_out(Arc::clone(&worker), period, self.pool.clone(), self.shutdown.clone()));
+        }
+        if worker.observes() {
+            let period = Duration::from_secs(self.config.state_read_seconds.max(1));
+            let metrics = self.metrics.for_worker(W::NAME);
+            self.workers.spawn(rounds::observe(worker, period, self.pool.clone(), metrics, self.shutdown.clone()));
         }
         self
     }
@@ -284,7 +295,13 @@ impl Process {
             Duration::from_millis(self.config.broker.confirm_timeout_ms),
         ));
         let after = Duration::from_secs(self.config.resend_seconds.max(1));
-        self.workers.spawn(lost::run(self.pool.clone(), self.broker.clone(), after, self.shutdown.clone()));
+        self.workers.spawn(lost::run(
+            self.pool.clone(),
+            self.broker.clone(),
+            self.metrics.clone(),
+            after,
+            self.shutdown.clone(),
+        ));
         self.workers.spawn(consume::adopt_dead(
             self.pool.clone(),
             self.broker.clone(),
@@ -380,6 +397,7 @@ impl Process {
                 // Not in readiness: what ends this connection for a while stops no work, and restarting the process would not help.
                 metrics.amqp_connected(Connection::Dead, health.apart);
                 metrics.amqp_blocked(health.blocked.is_some());
+                metrics.consumers(health.wanted_consumers, health.active_consumers, health.resubscriptions);
                 match &health.blocked {
                     Some(reason) => rabbitmq.red(format!("RabbitMQ takes no messages: {reason}")),
                     None if health.is_ready() => rabbitmq.green(),
@@ -432,29 +450,6 @@ fn enough_connections(name: &str, config: &ProcessConfig) -> DatabaseConfig {
         }
     }
     database
-}
-
-async fn look_out<W: Worker>(worker: Arc<W>, period: Duration, pool: PgPool, shutdown: CancellationToken) {
-    let mut timer = tokio::time::interval(period);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = timer.tick() => {}
-        }
-        // In a task of its own: a panic must not end the loop behind a worker that looks alive.
-        let (looking, pool) = (Arc::clone(&worker), pool.clone());
-        let looked =
-            tokio::spawn(async move { looking.look_out(&pool).await.map_err(|error| error.to_string()) }).await;
-        if let Err(error) = looked.unwrap_or_else(|panic| Err(panic.to_string())) {
-            tracing::warn!(
-                worker = W::NAME,
-                error,
-                "looking out has not succeeded, once more in {} s",
-                period.as_secs()
-            );
-        }
-    }
 }
 
 /// Waits while PostgreSQL is away; an absent or old schema is an error at once.

@@ -9,20 +9,25 @@
 //! or full queue of a stranger leaves it unconfirmed. That must hold up no work, and the other listeners get the event again with each
 //! attempt; so the attempts become rarer. Nothing is given up: a queue that is mended gets what it missed.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use passereau_broker::{Exchange, Outgoing, PublishError, Publisher};
 use sqlx::{FromRow, PgPool, postgres::PgListener, types::Json};
 use tokio::{sync::Notify, time::timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 use uuid::Uuid;
 
-use passereau_contracts::ATTEMPT_HEADER;
-use passereau_telemetry::{DeadLetterReason, Light, Metrics};
+use passereau_contracts::{ATTEMPT_HEADER, ORIGIN_HEADER};
+use passereau_telemetry::{DeadLetterReason, Light, Metrics, spans};
 
 use crate::{
     dead,
     fault::{self, Boundary, Disorder},
+    subject::subject,
 };
 
 /// Rows published at once.
@@ -210,6 +215,20 @@ fn until_next(state: Result<Waiting, sqlx::Error>, metrics: &Metrics, postgres: 
     }
 }
 
+/// The span of a message that is published, in the trace of whoever wrote it; the message carries it.
+fn span_of(publisher: &Publisher, message: &mut Outgoing) -> Span {
+    let origin = message.headers.get(ORIGIN_HEADER).and_then(|text| text.parse().ok()).unwrap_or(message.message_id);
+    let subject = subject(&message.kind, Some(origin), message.correlation_id, &message.body);
+    let exchange = publisher.exchange_name(message.exchange);
+    let published = spans::Published {
+        exchange: &exchange,
+        kind: &message.kind,
+        message_id: message.message_id,
+        body_bytes: message.body.len(),
+    };
+    spans::publish(&published, &subject, &mut message.headers)
+}
+
 /// Publishes one batch for one exchange; `true` when there may be more.
 async fn relay_once(
     pool: &PgPool,
@@ -232,6 +251,8 @@ async fn relay_once(
     let full = due.len() as i64 == BATCH;
     let (mut sent, mut held, mut unconfirmed, mut unsendable) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut batch: Vec<Outgoing> = due.into_iter().map(Due::into_outgoing).collect();
+    let spans: HashMap<Uuid, Span> =
+        batch.iter_mut().map(|message| (message.message_id, span_of(publisher, message))).collect();
     match fault::disorder() {
         Some(Disorder::Twice) => drop(publisher.publish(batch.clone()).await),
         Some(Disorder::Shuffled) => batch.sort_by_key(|message| message.message_id.as_bytes()[15]),
@@ -242,6 +263,9 @@ async fn relay_once(
         batch.iter().for_each(|message| fault::reached(Boundary::Confirmed, &message.kind));
     }
     for (message, (id, result)) in batch.into_iter().zip(answers) {
+        if let (Some(span), Err(error)) = (spans.get(&id), &result) {
+            spans::failed_with(span, Some(error.kind()));
+        }
         match result {
             Ok(()) => sent.push(id),
             Err(error) if !error.is_transient() && message.exchange == Exchange::Events => {

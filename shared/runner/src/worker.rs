@@ -1,8 +1,9 @@
 //! A worker: one type, one queue.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error, future::Future, time::Duration};
 
 use passereau_contracts::Task;
+use passereau_telemetry::Metrics;
 use sqlx::PgPool;
 
 use crate::{Context, Outcome};
@@ -33,6 +34,22 @@ pub trait Worker: Send + Sync + 'static {
     /// Looks after what no message announces, such as an edit of a table. Every process of the worker does it, at the same
     /// time perhaps: what it starts is made once by the database. An error is logged; the next time comes.
     fn look_out(&self, _pool: &PgPool) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Whether this worker shows in its metrics what stands in the database: then [`Worker::observe`] is called every
+    /// `PASSEREAU_STATE_READ_S` seconds.
+    fn observes(&self) -> bool {
+        false
+    }
+
+    /// Reads what stands in the database and shows it ([`Metrics::show`]). Every process of the worker does it and shows the same. An error is
+    /// counted, and what is shown stays as it was.
+    fn observe(
+        &self,
+        _pool: &PgPool,
+        _metrics: &Metrics,
+    ) -> impl Future<Output = Result<(), Box<dyn Error + Send + Sync>>> + Send {
         async { Ok(()) }
     }
 

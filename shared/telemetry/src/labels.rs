@@ -89,6 +89,8 @@ label! {
         Found => "found",
         /// iNaturalist does not know it (any more).
         Absent => "absent",
+        /// Stands in the plan: new, changed, rejected, kept or vanished.
+        Planned => "planned",
         /// New in the synthèse.
         Inserted => "inserted",
         /// Changed in the synthèse.
@@ -131,5 +133,93 @@ label! {
         Consuming => "consuming",
         /// Empties the dead queue; red, it stops no work.
         Dead => "dead",
+    }
+}
+
+label! {
+    /// Where bytes were moved.
+    Moved {
+        /// Parts of archives, from GBIF into the store.
+        Fetched => "fetched",
+        /// Files of flows, into the store.
+        Exported => "exported",
+    }
+}
+
+label! {
+    /// A service that the whole fleet calls under one budget.
+    Api {
+        /// Identifiers of observations.
+        Inaturalist => "inaturalist",
+        /// Datasets and their publishers.
+        GbifRegistry => "gbif_registry",
+    }
+}
+
+label! {
+    /// What became of a call, or of the wish to make one.
+    CallOutcome {
+        /// It was answered, whatever the answer says.
+        Answered => "answered",
+        /// It was not, or with an error.
+        Failed => "failed",
+        /// It was not made: the service has failed too often in a row and is left alone.
+        Resting => "resting",
+    }
+}
+
+label! {
+    /// How a delivery of a flow ended.
+    DeliveryOutcome {
+        /// A new version can be fetched.
+        Delivered => "delivered",
+        /// It says what the version before says.
+        Unchanged => "unchanged",
+        /// A person has to do something about it.
+        Failed => "failed",
+    }
+}
+
+label! {
+    /// How a record leaves with a flow.
+    Leaving {
+        /// At its own place.
+        Exact => "exact",
+        /// As an area.
+        Area => "area",
+        /// Not at all.
+        Withheld => "withheld",
+    }
+}
+
+label! {
+    /// GBIF's word for a download.
+    GbifStatus {
+        /// Waits in GBIF's queue.
+        Preparing => "preparing",
+        /// Is being made.
+        Running => "running",
+        /// Put aside by GBIF.
+        Suspended => "suspended",
+        /// The file is there.
+        Succeeded => "succeeded",
+        /// Ended by its owner.
+        Cancelled => "cancelled",
+        /// Ended by GBIF.
+        Killed => "killed",
+        /// GBIF could not make it.
+        Failed => "failed",
+        /// The file is gone.
+        FileErased => "file_erased",
+        /// A word that this program does not know.
+        Other => "other",
+    }
+}
+
+impl GbifStatus {
+    /// From the word as GBIF writes it, in capitals.
+    #[must_use]
+    pub fn of(word: &str) -> Self {
+        word.to_ascii_lowercase().parse().unwrap_or(Self::Other)
     }
 }

@@ -2,25 +2,40 @@
 //!
 //! Two layers listen to `tracing`: one writes log lines to standard error, filtered by `PASSEREAU_LOG`; the other gives every
 //! span of the fleet a W3C trace and span id, **whatever the filter says**, so that a quiet log does not break the chain of traces.
-//! No spans are exported yet: ids travel in message headers only, until an OTLP exporter joins the provider.
+//! They are sent to a receiver if one is named ([`TraceConfig`]).
+//!
+//! A line in JSON carries the ids of its trace, span and harvest at the top of its object. Spans of the fleet are known to the lines whatever the filter
+//! says, so that an error names its harvest in a quiet log, too.
 //!
 //! Messages are lower-case and without full stop; details are fields. Fails on an unreadable filter and when called twice.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Context, Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::line::JsonLine;
+use crate::traces::{self, TraceConfig, TraceError};
 
 /// Spans and events of targets that begin so are the fleet's own.
 const OWN_TARGETS: &str = "passereau";
 
 /// lapin logs at error level what the broker crate reports in words of its own.
 const DEFAULT_FILTER: &str = "info,lapin=off";
+
+/// How long the end of the process waits for the last spans to leave. A receiver that is away must not hold it up.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 
 /// What is logged, and how.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,11 +53,14 @@ pub struct LogConfig {
     /// Form of the log lines.
     #[arg(id = "log_format", long = "log-format", env = "PASSEREAU_LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto, value_name = "FORMAT", global = true)]
     pub format: LogFormat,
+    /// Where spans are sent.
+    #[command(flatten)]
+    pub traces: TraceConfig,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: DEFAULT_FILTER.to_owned(), format: LogFormat::Auto }
+        Self { filter: DEFAULT_FILTER.to_owned(), format: LogFormat::Auto, traces: TraceConfig::default() }
     }
 }
 
@@ -51,7 +69,7 @@ impl Default for LogConfig {
 pub enum LogFormat {
     /// `human` on a terminal, else `json`.
     Auto,
-    /// One JSON object a line, with the fields of the enclosing spans.
+    /// One JSON object a line, with the fields of the enclosing spans and the ids of trace, span and harvest.
     Json,
     /// Coloured text for people.
     Human,
@@ -83,9 +101,12 @@ pub enum LogError {
     /// `init` was called before in this process.
     #[error("logging was started twice in one process: call it once, at the beginning of `main`")]
     Twice(#[source] TryInitError),
+    /// Spans cannot be sent.
+    #[error(transparent)]
+    Traces(#[from] TraceError),
 }
 
-/// Keeps the tracer alive; flushes it when dropped. Hold it until the end of `main`.
+/// Keeps the tracer alive; sends what spans are left when dropped, for two seconds at most. Hold it until the end of `main`.
 #[derive(Debug)]
 #[must_use = "tracing ends when the guard is dropped"]
 pub struct LogGuard {
@@ -94,9 +115,8 @@ pub struct LogGuard {
 
 impl Drop for LogGuard {
     fn drop(&mut self) {
-        // Nothing useful can be done with an error here: the process ends.
-        if let Err(error) = self.provider.shutdown() {
-            eprintln!("the tracer did not shut down cleanly: {error}");
+        if let Err(error) = self.provider.shutdown_with_timeout(LAST_SPANS) {
+            tracing::warn!(%error, "the last spans are given up: their receiver does not take them");
         }
     }
 }
@@ -104,17 +124,12 @@ impl Drop for LogGuard {
 /// Starts logging and tracing for this process. `process` names it in traces, e.g. `passereau-loader`.
 ///
 /// # Errors
-/// The filter cannot be read, or logging had been started already.
+/// The filter cannot be read, a setting of traces is wrong, or logging had been started already.
 pub fn init(config: &LogConfig, process: &'static str) -> Result<LogGuard, LogError> {
-    let provider = tracer_provider(process);
-    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    let provider = traces::provider(&config.traces, process)?;
     let json = config.format.is_json(std::io::stderr().is_terminal());
     subscriber(config, json, &provider, std::io::stderr)?.try_init().map_err(LogError::Twice)?;
     Ok(LogGuard { provider })
-}
-
-fn tracer_provider(process: &'static str) -> SdkTracerProvider {
-    SdkTracerProvider::builder().with_resource(Resource::builder().with_service_name(process).build()).build()
 }
 
 fn subscriber<W>(
@@ -128,25 +143,81 @@ where
 {
     let filter = EnvFilter::try_new(&config.filter)
         .map_err(|source| LogError::Filter { filter: config.filter.clone(), source })?;
+    let filter = KnowsSpans(filter);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if json {
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(writer).with_filter(filter).boxed()
+        let json = tracing_subscriber::fmt::layer().json().event_format(JsonLine::new());
+        json.with_writer(writer).with_filter(filter).boxed()
     } else {
         tracing_subscriber::fmt::layer().with_writer(writer).with_filter(filter).boxed()
     };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(OWN_TARGETS))
+        // Which line of which file, on which thread, and how long nobody was at it: three quarters of a span, and nobody's question.
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(OWN_TARGETS, LevelFilter::INFO));
     Ok(tracing_subscriber::registry().with(lines).with(spans))
+}
+
+/// A filter of lines to which the spans of the fleet are always known: a line names the spans around it.
+struct KnowsSpans(EnvFilter);
+
+fn is_own_span(metadata: &Metadata<'_>) -> bool {
+    metadata.is_span() && metadata.target().starts_with(OWN_TARGETS) && *metadata.level() <= Level::INFO
+}
+
+impl<S> Filter<S> for KnowsSpans
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        is_own_span(metadata) || Filter::enabled(&self.0, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        // Asked also where the answer is known: it is told which spans there are.
+        let interest = <EnvFilter as Filter<S>>::callsite_enabled(&self.0, metadata);
+        if is_own_span(metadata) { Interest::always() } else { interest }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        <EnvFilter as Filter<S>>::max_level_hint(&self.0).map(|hint| hint.max(LevelFilter::INFO))
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        Filter::on_new_span(&self.0, attributes, id, context);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        Filter::on_record(&self.0, id, values, context);
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        Filter::on_enter(&self.0, id, context);
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        Filter::on_exit(&self.0, id, context);
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        Filter::on_close(&self.0, id, context);
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use std::collections::BTreeMap;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
+    use uuid::Uuid;
+
     use super::*;
+    use crate::{spans, subject::Subject};
 
     /// Collects log lines.
     #[derive(Clone, Default)]
@@ -172,8 +243,8 @@ pub(crate) mod tests {
     pub(crate) fn logged(filter: &str, json: bool, work: impl FnOnce()) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let config = LogConfig { filter: filter.to_owned(), format: LogFormat::Json };
-        let provider = tracer_provider("passereau-test");
+        let config = LogConfig { filter: filter.to_owned(), ..LogConfig::default() };
+        let provider = traces::provider(&config.traces, "passereau-test").unwrap();
         let subscriber = subscriber(&config, json, &provider, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, work);
         lines.text()
@@ -193,6 +264,45 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_json_line_names_its_trace_span_and_subject_at_the_top_even_when_the_log_is_quiet() {
+        let subject =
+            Subject { harvest_id: Some(Uuid::from_u128(7)), flow: Some("\"atlas\"".to_owned()), delivery_id: None };
+        let text = logged("error", true, || {
+            let headers = BTreeMap::new();
+            let message = spans::Handled {
+                worker: "loader",
+                queue: "passereau.loader",
+                exchange: "passereau.work",
+                kind: "archive.load",
+                message_id: Uuid::nil(),
+                attempt: 0,
+                body_bytes: 2,
+                headers: &headers,
+            };
+            let process = spans::process(&message, &subject).entered();
+            let trace_id = crate::trace_context::current_trace_id().unwrap();
+            {
+                let _step = spans::database("land archive").entered();
+                tracing::error!(trace_id, "deep inside");
+            }
+            tracing::error!(flow = "its own", "at the top");
+            drop(process);
+            tracing::error!("outside");
+            tracing::info!("too quiet to be seen");
+        });
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [deep, top, outside] = &lines[..] else { panic!("{text}") };
+        assert_eq!(deep["harvest_id"], Uuid::from_u128(7).to_string());
+        assert_eq!(deep["flow"], "\"atlas\"");
+        assert_eq!(deep["spans"][0]["harvest_id"], deep["harvest_id"]);
+        assert_eq!((&top["trace_id"], &top["harvest_id"]), (&deep["trace_id"], &deep["harvest_id"]));
+        assert_ne!(top["span_id"], deep["span_id"]);
+        assert_eq!(top["span_id"].as_str().unwrap().len(), 16);
+        assert_eq!((&top["flow"], text.matches("its own").count()), (&"its own".into(), 1));
+        assert!(outside.get("trace_id").is_none() && outside.get("harvest_id").is_none());
+    }
+
+    #[test]
     fn auto_means_json_unless_a_person_reads() {
         assert!(LogFormat::Auto.is_json(false));
         assert!(!LogFormat::Auto.is_json(true));
@@ -202,7 +312,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_unreadable_filter_names_the_setting() {
-        let config = LogConfig { filter: "info,passereau=loud".to_owned(), format: LogFormat::Auto };
+        let config = LogConfig { filter: "info,passereau=loud".to_owned(), ..LogConfig::default() };
         let error = init(&config, "passereau-test").unwrap_err();
         assert!(error.to_string().contains("PASSEREAU_LOG"), "{error}");
     }

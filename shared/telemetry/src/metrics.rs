@@ -1,40 +1,42 @@
-//! The metrics of one process, as events that log and count together.
+//! The metrics of one process, as events that log and count together. What they are called and mean stands in the [`crate::catalogue`].
 //!
-//! Names begin with `passereau_`, use base units and end in `_total` when they only grow, as Prometheus asks
-//! (<https://prometheus.io/docs/practices/naming/>). Labels come from closed sets ([`crate::labels`]) or are text of the program
-//! itself. The registry belongs to this value: it is passed in, never global, so tests and fleets do not see each other.
+//! Labels come from closed sets ([`crate::labels`]), are text of the program itself, or the names that operators gave to subscriptions
+//! and flows. The registry belongs to this value: it is passed in, never global, so tests and fleets do not see each other.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::core::Collector;
 use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
     process_collector::ProcessCollector,
 };
 
-use crate::labels::{Connection, DeadLetterReason, MessageOutcome, RecordOutcome, Stage};
-
-/// Upper bounds in seconds. A delivery is held five minutes at most; two hours would show that the rule is broken.
-const HANDLING_BUCKETS_S: &[f64] =
-    &[0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0];
+use crate::catalogue as list;
+use crate::labels::{Connection, DeadLetterReason, MessageOutcome};
+use crate::shown::Shown;
 
 /// The metrics of one process, seen by one worker of it. Clones share their counters.
 #[derive(Clone)]
 pub struct Metrics {
-    worker: &'static str,
-    all: Arc<Families>,
+    pub(crate) worker: &'static str,
+    pub(crate) all: Arc<Families>,
 }
 
-struct Families {
-    registry: Registry,
+pub(crate) struct Families {
+    pub(crate) registry: Registry,
     messages_handled: IntCounterVec,
     handling_seconds: HistogramVec,
     messages_in_work: IntGaugeVec,
-    records: IntCounterVec,
+    last_message: GaugeVec,
+    messages_resent: IntCounter,
     dead_letters: IntCounterVec,
     acks_lost: IntCounterVec,
-    consumer_rebuilds: IntCounterVec,
+    consumers: IntGaugeVec,
+    consumer_rebuilds: IntCounter,
+    /// What `consumer_rebuilds` was told last.
+    rebuilds_told: AtomicU64,
     outbox_published: IntCounter,
     outbox_failed: IntCounter,
     outbox_due: IntGauge,
@@ -42,7 +44,17 @@ struct Families {
     amqp_connected: IntGaugeVec,
     amqp_blocked: IntGauge,
     postgres_connected: IntGauge,
-    store_full: IntGauge,
+    pub(crate) records: IntCounterVec,
+    pub(crate) rejected_records: IntCounterVec,
+    pub(crate) bytes: IntCounterVec,
+    pub(crate) gbif_wait: HistogramVec,
+    pub(crate) api_calls: IntCounterVec,
+    pub(crate) deliveries: IntCounterVec,
+    pub(crate) delivered_records: IntCounterVec,
+    pub(crate) state_read_failures: IntCounterVec,
+    pub(crate) store_is_full: AtomicBool,
+    /// What is shown as it stands elsewhere, by name of the metric.
+    pub(crate) shown: Mutex<BTreeMap<&'static str, Shown>>,
 }
 
 impl std::fmt::Debug for Metrics {
@@ -51,95 +63,58 @@ impl std::fmt::Debug for Metrics {
     }
 }
 
-/// Registers a metric. Names and labels are constants of this file, so a failure is a mistake in it that every test meets.
-fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
-    metric
-        .and_then(|metric| registry.register(Box::new(metric.clone())).map(|()| metric))
-        .expect("metric names are constants, valid and unique")
-}
-
 impl Metrics {
     /// A fresh registry for one process, seen by `worker`, which is `passereau` where all workers run in one process.
     #[must_use]
     pub fn new(worker: &'static str) -> Self {
         let registry = Registry::new();
+        let messages = registry.clone();
+        Self::in_registries(worker, registry, &messages)
+    }
+
+    /// The same for a process that handles no messages and has no connection to RabbitMQ: it does not show any as lost.
+    #[must_use]
+    pub fn without_messages(worker: &'static str) -> Self {
+        Self::in_registries(worker, Registry::new(), &Registry::new())
+    }
+
+    /// `m` is where the metrics of messages go.
+    fn in_registries(worker: &'static str, registry: Registry, m: &Registry) -> Self {
         let r = &registry;
-        let counters = |name, help, labels: &[&str]| add(r, IntCounterVec::new(Opts::new(name, help), labels));
-        let gauges = |name, help, labels: &[&str]| add(r, IntGaugeVec::new(Opts::new(name, help), labels));
+        let oldest = Gauge::with_opts(Opts::new(list::OUTBOX_OLDEST.name, list::OUTBOX_OLDEST.help))
+            .and_then(|gauge| m.register(Box::new(gauge.clone())).map(|()| gauge))
+            .expect("metrics of the catalogue are valid, and registered once");
         let all = Families {
-            messages_handled: counters(
-                "passereau_messages_handled_total",
-                "Deliveries handled, by how the handling ended.",
-                &["worker", "kind", "outcome"],
-            ),
-            handling_seconds: add(
-                r,
-                HistogramVec::new(
-                    HistogramOpts::new("passereau_message_handling_seconds", "Time from delivery to outcome.")
-                        .buckets(HANDLING_BUCKETS_S.to_vec()),
-                    &["worker", "kind"],
-                ),
-            ),
-            messages_in_work: gauges("passereau_messages_in_work", "Deliveries being handled now.", &["worker"]),
-            records: counters(
-                "passereau_records_total",
-                "Records of harvests, by stage and by what became of them.",
-                &["stage", "outcome"],
-            ),
-            dead_letters: counters(
-                "passereau_dead_letters_total",
-                "Messages that gave up (see `passereau dead list`).",
-                &["worker", "reason"],
-            ),
-            acks_lost: counters(
-                "passereau_acks_lost_total",
-                "Acknowledgements that the broker never got; the messages come again and the inbox knows them.",
-                &["worker"],
-            ),
-            consumer_rebuilds: counters(
-                "passereau_consumer_rebuilds_total",
-                "Consumers made anew after the broker cancelled them or closed their channel.",
-                &["worker"],
-            ),
-            outbox_published: add(
-                r,
-                IntCounter::new("passereau_outbox_published_total", "Outbox rows sent and confirmed by the broker."),
-            ),
-            outbox_failed: add(
-                r,
-                IntCounter::new(
-                    "passereau_outbox_failed_total",
-                    "Outbox rows that could not be sent or were not confirmed; they are sent again.",
-                ),
-            ),
-            outbox_due: add(r, IntGauge::new("passereau_outbox_due", "Outbox rows that are due and not yet sent.")),
-            outbox_oldest_due_seconds: add(
-                r,
-                Gauge::new(
-                    "passereau_outbox_oldest_due_seconds",
-                    "For how long the oldest unsent outbox row has been due.",
-                ),
-            ),
-            amqp_connected: gauges(
-                "passereau_amqp_connected",
-                "1 while connected to RabbitMQ, by what the connection is for.",
-                &["connection"],
-            ),
-            amqp_blocked: add(
-                r,
-                IntGauge::new("passereau_amqp_blocked", "1 while RabbitMQ refuses to receive (memory or disk alarm)."),
-            ),
-            postgres_connected: add(
-                r,
-                IntGauge::new("passereau_postgres_connected", "1 while PostgreSQL answers this process."),
-            ),
-            store_full: add(
-                r,
-                IntGauge::new("passereau_store_full", "1 while an archive waits because the store has no room for it."),
-            ),
+            messages_handled: list::HANDLED.counters(m),
+            handling_seconds: list::HANDLING.histograms(m),
+            messages_in_work: list::IN_WORK.gauges(m),
+            last_message: list::LAST_MESSAGE.real_gauges(m),
+            messages_resent: list::RESENT.counter(m),
+            dead_letters: list::DEAD_LETTERS.counters(m),
+            acks_lost: list::ACKS_LOST.counters(m),
+            consumers: list::CONSUMERS.gauges(m),
+            consumer_rebuilds: list::CONSUMER_REBUILDS.counter(m),
+            rebuilds_told: AtomicU64::new(0),
+            outbox_published: list::OUTBOX_PUBLISHED.counter(m),
+            outbox_failed: list::OUTBOX_FAILED.counter(m),
+            outbox_due: list::OUTBOX_DUE.gauge(m),
+            outbox_oldest_due_seconds: oldest,
+            amqp_connected: list::AMQP_CONNECTED.gauges(m),
+            amqp_blocked: list::AMQP_BLOCKED.gauge(m),
+            postgres_connected: list::POSTGRES_CONNECTED.gauge(r),
+            records: list::RECORDS.counters(r),
+            rejected_records: list::REJECTED_RECORDS.counters(r),
+            bytes: list::BYTES.counters(r),
+            gbif_wait: list::GBIF_WAIT.histograms(r),
+            api_calls: list::API_CALLS.counters(r),
+            deliveries: list::DELIVERIES.counters(r),
+            delivered_records: list::DELIVERED_RECORDS.counters(r),
+            state_read_failures: list::STATE_READ_FAILURES.counters(r),
+            store_is_full: AtomicBool::new(false),
+            shown: Mutex::default(),
             registry: registry.clone(),
         };
-        let build = gauges("passereau_build_info", "Always 1; the labels say what runs.", &["version", "process"]);
+        let build = list::BUILD_INFO.gauges(r);
         build.with_label_values(&[env!("CARGO_PKG_VERSION"), worker]).set(1);
         // Fails only when registered twice in one registry.
         if let Err(error) = registry.register(Box::new(ProcessCollector::for_self())) {
@@ -149,7 +124,7 @@ impl Metrics {
         for connection in Connection::ALL {
             all.amqp_connected.with_label_values(&[connection.as_str()]);
         }
-        Self { worker, all: Arc::new(all) }.started()
+        Self { worker, all: Arc::new(all) }
     }
 
     /// The same registry, seen by another worker of this process.
@@ -163,7 +138,6 @@ impl Metrics {
             self.all.dead_letters.with_label_values(&[self.worker, reason.as_str()]);
         }
         self.all.acks_lost.with_label_values(&[self.worker]);
-        self.all.consumer_rebuilds.with_label_values(&[self.worker]);
         self.all.messages_in_work.with_label_values(&[self.worker]);
         self
     }
@@ -193,6 +167,7 @@ impl Metrics {
     pub fn message_started(&self) -> InWork {
         let gauge = self.all.messages_in_work.with_label_values(&[self.worker]);
         gauge.inc();
+        self.all.last_message.with_label_values(&[self.worker]).set(unix_now());
         InWork { gauge }
     }
 
@@ -202,14 +177,6 @@ impl Metrics {
         self.all.handling_seconds.with_label_values(&[self.worker, kind]).observe(elapsed.as_secs_f64());
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(worker = self.worker, kind, %outcome, elapsed_ms, "message handled");
-    }
-
-    /// `count` records met `outcome` at `stage`. Count after the commit that makes it true.
-    pub fn records(&self, stage: Stage, outcome: RecordOutcome, count: u64) {
-        self.all.records.with_label_values(&[stage.as_str(), outcome.as_str()]).inc_by(count);
-        if count > 0 {
-            tracing::debug!(worker = self.worker, %stage, %outcome, count, "records counted");
-        }
     }
 
     /// A message gave up. `error` says why, for people.
@@ -224,10 +191,21 @@ impl Metrics {
         tracing::warn!(worker = self.worker, kind, "acknowledgement lost, the message will come again");
     }
 
-    /// A consumer was made anew, because of `reason`.
-    pub fn consumer_rebuilt(&self, queue: &str, reason: &str) {
-        self.all.consumer_rebuilds.with_label_values(&[self.worker]).inc();
-        tracing::warn!(worker = self.worker, queue, reason, "consumer rebuilt");
+    /// So many consumers this process wants and has at the broker now, and so many were made anew since its start. The broker's client logs why.
+    pub fn consumers(&self, wanted: u64, active: u64, rebuilt: u64) {
+        for (state, count) in [("wanted", wanted), ("active", active)] {
+            self.all.consumers.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        let told = self.all.rebuilds_told.swap(rebuilt, std::sync::atomic::Ordering::Relaxed);
+        self.all.consumer_rebuilds.inc_by(rebuilt.saturating_sub(told));
+    }
+
+    /// RabbitMQ has lost messages that it had confirmed; they are published again.
+    pub fn messages_resent(&self, messages: u64) {
+        self.all.messages_resent.inc_by(messages);
+        if messages > 0 {
+            tracing::warn!(messages, "rabbitmq has lost messages that it had confirmed, they are published again");
+        }
     }
 
     /// The relay sent `published` rows of the outbox and failed to send `failed`.
@@ -266,15 +244,6 @@ impl Metrics {
         }
     }
 
-    /// A fetch found no room in the store, or found it. Logs only changes.
-    pub fn store_full(&self, full: bool) {
-        match (switch(&self.all.store_full, full), full) {
-            (true, true) => tracing::warn!("an archive waits for room in the store (see `passereau retention plan`)"),
-            (true, false) => tracing::info!("there is room in the store again"),
-            (false, _) => {}
-        }
-    }
-
     /// PostgreSQL answers, or does not. Logs only changes.
     pub fn postgres_connected(&self, connected: bool) {
         match (switch(&self.all.postgres_connected, connected), connected) {
@@ -283,6 +252,11 @@ impl Metrics {
             (false, _) => {}
         }
     }
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Sets a gauge of 0 and 1; true when that changed it.
@@ -318,40 +292,38 @@ mod tests {
         text.lines().find_map(|found| found.strip_prefix(line).map(|value| value.trim().to_owned()))
     }
 
-    /// The names are an interface: dashboards, alerts and documents rely on them.
     #[test]
-    fn names_are_frozen() {
-        let metrics = Metrics::new("loader");
-        metrics.message_handled("archive.load", MessageOutcome::Done, Duration::from_millis(30));
-        metrics.records(Stage::Landed, RecordOutcome::Read, 2);
-        let text = metrics.render().unwrap();
-        let names: BTreeSet<&str> = text
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE "))
-            .filter(|line| line.starts_with("passereau_"))
-            .collect();
+    fn a_process_shows_nothing_that_is_not_in_the_list_and_the_gateway_nothing_of_messages() {
+        let worker = Metrics::new("loader").for_worker("loader");
+        worker.message_handled("archive.load", MessageOutcome::Done, Duration::from_millis(30));
+        let gateway = Metrics::without_messages("gateway");
+        gateway.postgres_connected(true);
+        let known: BTreeSet<&str> = list::all().map(|family| family.name).collect();
+        let names = |metrics: &Metrics| -> BTreeSet<String> {
+            let text = metrics.render().unwrap();
+            assert!(text.contains("process_resident_memory_bytes"), "the process collector is there");
+            let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+            types
+                .filter(|name| name.starts_with("passereau_"))
+                .map(|line| line.split(' ').next().unwrap().to_owned())
+                .collect()
+        };
+        for name in names(&worker) {
+            assert!(known.contains(name.as_str()), "{name} is in no chapter of the catalogue");
+        }
         assert_eq!(
-            names.into_iter().collect::<Vec<_>>(),
-            [
-                "passereau_acks_lost_total counter",
-                "passereau_amqp_blocked gauge",
-                "passereau_amqp_connected gauge",
-                "passereau_build_info gauge",
-                "passereau_consumer_rebuilds_total counter",
-                "passereau_dead_letters_total counter",
-                "passereau_message_handling_seconds histogram",
-                "passereau_messages_handled_total counter",
-                "passereau_messages_in_work gauge",
-                "passereau_outbox_due gauge",
-                "passereau_outbox_failed_total counter",
-                "passereau_outbox_oldest_due_seconds gauge",
-                "passereau_outbox_published_total counter",
-                "passereau_postgres_connected gauge",
-                "passereau_records_total counter",
-                "passereau_store_full gauge",
-            ]
+            names(&gateway).into_iter().collect::<Vec<_>>(),
+            ["passereau_build_info", "passereau_postgres_connected"]
         );
-        assert!(text.contains("process_resident_memory_bytes"), "the process collector is there");
+    }
+
+    #[test]
+    fn consumers_made_anew_are_counted_once_however_often_they_are_told() {
+        let metrics = Metrics::new("loader");
+        metrics.consumers(2, 1, 3);
+        metrics.consumers(2, 2, 3);
+        assert_eq!(sample(&metrics, "passereau_consumer_rebuilds_total").unwrap(), "3");
+        assert_eq!(sample(&metrics, r#"passereau_consumers{state="active"}"#).unwrap(), "2");
     }
 
     #[test]
@@ -379,7 +351,7 @@ mod tests {
         loader.ack_lost("archive.load");
         let line = r#"passereau_acks_lost_total{worker="loader"}"#;
         assert_eq!(sample(&process, line).unwrap(), "1");
-        assert_eq!(sample(&Metrics::new("loader"), line).unwrap(), "0");
+        assert_eq!(sample(&Metrics::new("loader").for_worker("loader"), line).unwrap(), "0");
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod stranger;
 mod taxref;
 mod template;
 mod test_database;
+mod trace_receiver;
 mod variant;
 mod waiting;
 mod worker_bench;
@@ -28,6 +29,7 @@ pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_ta
 pub use stranger::Stranger;
 pub use template::{create_geonature, database_exists};
 pub use test_database::{Roles, TestDatabase, WorkerRole};
+pub use trace_receiver::{SentSpan, TraceReceiver};
 pub use variant::Variant;
 pub use waiting::wait_until;
 pub use worker_bench::{SOON, WorkerBench, note_as_sent};

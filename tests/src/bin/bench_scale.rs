@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
         Err(_) => RECORDS,
     };
     // Servers of its own: a prepared database goes with them, after its copies.
-    let wanted = Wanted { database: true, broker: true };
+    let wanted = Wanted { database: true, broker: true, ..Wanted::default() };
     let platform = Platform::start(&program("passereau-platform")?, wanted).await?;
     passereau_testing::use_servers(&platform.addresses);
     let folder = tempfile::tempdir().context("making a folder")?;

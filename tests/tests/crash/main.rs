@@ -53,7 +53,7 @@ async fn main() -> ExitCode {
 async fn run(words: &[String]) -> Result<bool> {
     passereau_broker::install_crypto();
     let started = Instant::now();
-    let wanted = Wanted { database: true, broker: true };
+    let wanted = Wanted { database: true, broker: true, ..Wanted::default() };
     let platform = Platform::start(&program("passereau-platform")?, wanted).await?;
     passereau_testing::use_servers(&platform.addresses);
     let folder = tempfile::tempdir().context("making a folder")?;

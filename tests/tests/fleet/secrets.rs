@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use passereau_contracts::WORKERS;
 use passereau_harvest::State;
 use passereau_sandbox::{Route, SandboxConfig, Scripted};
-use passereau_testing::{AMQP_PASSWORD, amqp_url};
-use passereau_tests::{Fleet, FleetConfig, Prepared};
+use passereau_testing::{AMQP_PASSWORD, TraceReceiver, amqp_url};
+use passereau_tests::{FLOW_WORKERS, Fleet, FleetConfig, Prepared};
 use url::Url;
 
 use crate::prepared::{SOON, generated, request};
@@ -20,6 +20,9 @@ const TOKEN: &str = "planted-token-of-a-redirect";
 /// A password of a server that is not there, or does not know it.
 const WRONG: &str = "planted-wrong-password";
 
+/// What a receiver of traces asks for.
+const RECEIVER_TOKEN: &str = "planted-token-of-the-receiver";
+
 /// What must not appear, by what it is.
 fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
     let password = |url: &str| Url::parse(url).unwrap().password().unwrap().to_owned();
@@ -31,6 +34,7 @@ fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
         ("GBIF's password in an address", "gbif%2Bpassword".to_owned()),
         ("the token of a redirect", TOKEN.to_owned()),
         ("a wrong password", WRONG.to_owned()),
+        ("the token of the receiver of traces", RECEIVER_TOKEN.to_owned()),
         ("the password of the state's owner", password(&fleet.roles.state.url)),
         ("the password of the writer", password(&fleet.roles.writer.url)),
         ("the password of the exporter", password(&fleet.roles.exporter.url)),
@@ -102,8 +106,13 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     let (_folder, archive) = generated(50);
     let sandbox =
         SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
-    let environment = vec![("PASSEREAU_LOG", "debug".to_owned())];
-    let fleet =
+    let receiver = TraceReceiver::start().await;
+    let environment = vec![
+        ("PASSEREAU_LOG", "debug".to_owned()),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{RECEIVER_TOKEN}")),
+    ];
+    let mut fleet =
         Fleet::start(FleetConfig { sandbox, environment, with_flows: true, ..FleetConfig::default() }).await.unwrap();
     let planted = planted(&fleet);
     sqlx::raw_sql(
@@ -197,6 +206,17 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
         assert!(!text.trim().is_empty(), "{args:?} says something");
         search(&planted, &format!("the output of `passereau {}`", args[..2.min(args.len())].join(" ")), &text);
     }
+    // The end of the processes sends the last spans.
+    fleet.end_workers().await.unwrap();
+    let spans = receiver.spans();
+    for worker in WORKERS.iter().map(|worker| worker.worker).filter(|worker| !FLOW_WORKERS.contains(worker)) {
+        let service = format!("passereau-{worker}");
+        assert!(spans.iter().any(|span| span.service() == service), "the {worker} has sent spans");
+    }
+    assert!(receiver.text().contains("authorization: Basic …"), "what GBIF's front end said stands in them");
+    search(&planted, "the traces", &receiver.text());
+    let bearer = format!("Bearer {RECEIVER_TOKEN}");
+    assert!(receiver.authorizations().iter().all(|sent| *sent == bearer), "the receiver knows who sends");
     fleet.stop().await.unwrap();
 }
 

@@ -95,6 +95,7 @@ impl Bench {
             harvest_id: self.harvest_id,
             announced_bytes: self.announced_bytes,
             part_bytes: PART_BYTES,
+            metrics: None,
         }
     }
 

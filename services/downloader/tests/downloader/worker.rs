@@ -128,6 +128,7 @@ impl Fleet {
             grace_seconds: 10,
             resend_seconds: 600,
             silent_seconds: 300,
+            state_read_seconds: 15,
         };
         let mut running = Process::start("downloader", &process).await.unwrap();
         running.work(Downloader::new(&worker).unwrap());

@@ -48,6 +48,7 @@ fn input(generation_id: i64, archive: &Path) -> LandingInput {
         cancel: CancellationToken::new(),
         fence: None,
         config: LandingConfig::default(),
+        metrics: None,
     }
 }
 

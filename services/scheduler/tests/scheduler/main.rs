@@ -3,6 +3,7 @@
 
 mod firing;
 mod operator;
+mod state;
 mod traps;
 mod worker;
 

@@ -32,7 +32,7 @@ impl Servers {
         };
         let broker = async {
             match wanted.broker {
-                true => RabbitMq::start(folder).await.map(Some),
+                true => RabbitMq::start(folder, wanted.broker_metrics).await.map(Some),
                 false => Ok(None),
             }
         };
@@ -46,6 +46,7 @@ impl Servers {
             amqp_url: self.broker.as_ref().map(RabbitMq::url),
             amqp_password: self.broker.as_ref().map(RabbitMq::password_of_users),
             amqps_url: self.broker.as_ref().and_then(RabbitMq::tls_url),
+            broker_metrics: self.broker.as_ref().and_then(RabbitMq::metrics),
         })
     }
 

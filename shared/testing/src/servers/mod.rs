@@ -38,13 +38,16 @@ pub struct Wanted {
     /// Start a RabbitMQ.
     #[arg(long)]
     pub broker: bool,
+    /// Let that RabbitMQ show its metrics to Prometheus; they cost it a plugin, so only who reads them asks.
+    #[arg(long)]
+    pub broker_metrics: bool,
 }
 
 impl Wanted {
     /// What the environment does not already point at.
     pub fn from_environment() -> Self {
         let missing = |variable| std::env::var_os(variable).is_none_or(|value| value.is_empty());
-        Self { database: missing(crate::DATABASE_URL), broker: missing(crate::AMQP_URL) }
+        Self { database: missing(crate::DATABASE_URL), broker: missing(crate::AMQP_URL), broker_metrics: false }
     }
 }
 
@@ -59,6 +62,8 @@ pub struct Addresses {
     pub amqp_password: Option<String>,
     /// URL of RabbitMQ over TLS, as its administrator, where [`crate::TLS_FOLDER`] is set.
     pub amqps_url: Option<String>,
+    /// `address:port` where RabbitMQ shows its metrics, where that was asked for.
+    pub broker_metrics: Option<String>,
 }
 
 impl Addresses {
@@ -124,6 +129,9 @@ impl Platform {
         }
         if wanted.broker {
             command.arg("--broker");
+        }
+        if wanted.broker_metrics {
+            command.arg("--broker-metrics");
         }
         let mut keeper = command
             .stdin(Stdio::piped())

@@ -50,6 +50,8 @@ pub(crate) struct RabbitMq {
     ports: Ports,
     /// The port of TLS, and the certificate.
     tls: Option<(u16, Certificate)>,
+    /// The port of the metrics.
+    metrics: Option<u16>,
     /// The mapper and the broker; `None` while they are killed.
     servers: Option<[Server; 2]>,
 }
@@ -68,8 +70,8 @@ impl Ports {
 }
 
 impl RabbitMq {
-    /// Starts a broker below `folder`.
-    pub(crate) async fn start(folder: &Path) -> Result<Self> {
+    /// Starts a broker below `folder`, if wanted with its metrics for Prometheus.
+    pub(crate) async fn start(folder: &Path, with_metrics: bool) -> Result<Self> {
         let program = program()?;
         let account = Account::of_package("rabbitmq")?;
         let base = account.folder(&folder.join("rabbitmq"))?;
@@ -86,6 +88,7 @@ impl RabbitMq {
                 node: format!("passereau-{}@localhost", uuid::Uuid::new_v4().simple()),
                 ports: Ports::free()?,
                 tls: None,
+                metrics: if with_metrics { Some(free_port()?) } else { None },
                 servers: None,
             };
             if let Some(certificate) = Certificate::wanted(&rabbitmq.account, &rabbitmq.home)? {
@@ -105,7 +108,8 @@ impl RabbitMq {
     fn configure(&self, more: &str) -> Result<()> {
         let Self { account, home, password, others, ports, .. } = self;
         account.file(&home.join("environment"), "")?;
-        account.file(&home.join("enabled_plugins"), "[].\n")?;
+        let plugins = if self.metrics.is_some() { "[rabbitmq_prometheus].\n" } else { "[].\n" };
+        account.file(&home.join("enabled_plugins"), plugins)?;
         account.file(&home.join("advanced.config"), &format!("[{{rabbit, [{more}]}}].\n"))?;
         let definitions = home.join("definitions.json");
         account.file(&definitions, &users::definitions(password, others))?;
@@ -119,9 +123,10 @@ impl RabbitMq {
                  raft.wal_max_size_bytes = 67108864\n\
                  log.console = true\n\
                  log.console.level = warning\n\
-                 log.file = false\n{tls}",
+                 log.file = false\n{tls}{metrics}",
                 amqp = ports.amqp,
                 tls = self.tls_lines(),
+                metrics = self.metrics_lines(),
                 definitions = definitions.display()
             ),
         )
@@ -135,6 +140,13 @@ impl RabbitMq {
             "listeners.ssl.local = 127.0.0.1:{port}\nssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n\
              ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n"
         )
+    }
+
+    /// Lines of the configuration for the metrics.
+    fn metrics_lines(&self) -> String {
+        self.metrics
+            .map(|port| format!("prometheus.tcp.ip = 127.0.0.1\nprometheus.tcp.port = {port}\n"))
+            .unwrap_or_default()
     }
 
     async fn run(&mut self) -> Result<()> {
@@ -185,6 +197,11 @@ impl RabbitMq {
     pub(crate) fn tls_url(&self) -> Option<String> {
         let (port, _) = self.tls.as_ref()?;
         Some(format!("amqps://passereau:{}@localhost:{port}/%2f", self.password))
+    }
+
+    /// Where the broker shows its metrics.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        self.metrics.map(|port| format!("127.0.0.1:{port}"))
     }
 
     /// Password of the users of [`passereau_broker::permissions_for`].
