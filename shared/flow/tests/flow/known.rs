@@ -52,7 +52,7 @@ async fn looking_up_tells_of_areas_and_names_together_and_writes_nothing() {
     let database = database().await;
     seed_sandbox(&database.pool).await.unwrap();
     let text = with(&[(
-        "territory = { description = \"Everywhere\" }",
+        "territory = { description = \"Isère\" }",
         "territory = { description = \"x\", areas = [{ type = \"DEP\", codes = [\"38\", \"999\"] }] }",
     )]);
     let text = text.replace("period", "datasets = { exclude = [\"00000000-0000-4000-8000-000000000000\"] }\nsources = { include = [\"Nowhere\"] }\nperiod");

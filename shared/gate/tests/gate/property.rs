@@ -77,11 +77,9 @@ async fn leaves_no_trace(platform: &Platform, outputs: &[(Selection, Output)]) {
         let words: HashSet<&str> =
             output.blurred.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '-')).collect();
         for subject in &subjects {
-            for word in [
-                subject.unique_id_sinp.unwrap_or_default().to_string(),
-                subject.id_synthese.to_string(),
-                subject.entity_source_pk_value.clone(),
-            ] {
+            let sinp = subject.unique_id_sinp.map(|id| id.to_string());
+            let others = [subject.id_synthese.to_string(), subject.entity_source_pk_value.clone()];
+            for word in sinp.into_iter().chain(others) {
                 assert!(!words.contains(word.as_str()), "{word} of {subject:?} is in a blurred row of {selection:?}");
             }
         }
