@@ -262,6 +262,8 @@ async fn the_exporter_writes_deliveries_and_nothing_of_geonatures_and_the_gatewa
             "SELECT lb_hab_fr FROM ref_habitats.habref LIMIT 1",
             "SELECT key FROM passereau.flow",
             "SELECT FROM passereau.gate_level(), passereau.gate_wish(), passereau.gate_rules() LIMIT 1",
+            "SELECT flow, version, agreement FROM passereau.flow_version",
+            "UPDATE passereau.schedule SET suspended_at = now(), suspended_because = ''",
             // Any process may be the one that finds the messages of the others that gave up.
             "UPDATE passereau.harvest SET state = 'failed', failed_state = state, reason = '', updated_at = now(), finished_at = now()",
         ],
@@ -272,7 +274,8 @@ async fn the_exporter_writes_deliveries_and_nothing_of_geonatures_and_the_gatewa
         &[
             "SELECT digest FROM passereau.flow_token",
             "UPDATE passereau.flow_token SET last_used_at = now()",
-            "SELECT FROM passereau.flow_version",
+            "SELECT territory FROM passereau.flow_version",
+            "UPDATE passereau.schedule SET expression = 'P1D'",
             "UPDATE passereau.harvest SET request = '{}'",
             "DELETE FROM passereau.harvest",
             "SELECT body FROM passereau.dead_letter",
