@@ -95,7 +95,7 @@ def main():
     missed = Complaints()
     places(missed, [*sources.workers(), "newcomer"], overlays, kubernetes)
     new = {where for where, words in missed if (where, words) not in complaints}
-    expected = {images.DOCKERFILE, compose.FILE}
+    expected = {images.DOCKERFILE, images.BAKE, compose.FILE, compose.PROMETHEUS}
     expected |= {f"{name}: Deployment newcomer" for name in overlays} | ({"production: ScaledObject newcomer"} if overlays else set())
     for where in sorted(expected - new):
         complaints(where, "a worker that is missing there would not be noticed: mend scripts/check-deploy")

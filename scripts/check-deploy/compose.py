@@ -9,6 +9,7 @@ import yaml
 import sources
 
 FILE = "docker-compose.yml"
+PROMETHEUS = "deploy/compose/prometheus/prometheus.yml"
 PRODUCTION = "deploy/compose/production.env"
 SETTINGS = {"demo": "deploy/compose/demo/passereau.env", "production": "deploy/compose/production/passereau.env"}
 
@@ -50,6 +51,18 @@ def check(complain, workers):
         elif not re.search(r":v?\d[\w.-]*$", service["image"]):
             complain(where, f"image {service['image']} names no version")
     check_settings(complain, services)
+    check_prometheus(complain, workers)
+
+
+def check_prometheus(complain, workers):
+    """That each worker is scraped, however many copies it has: by name, not by one address."""
+    scraped = yaml.safe_load(sources.read(PROMETHEUS))["scrape_configs"]
+    fleet = next(job for job in scraped if job["job_name"] == "passereau")["dns_sd_configs"][0]
+    for service in [*workers, "gateway"]:
+        if service not in fleet["names"]:
+            complain(PROMETHEUS, f"does not scrape the {service}")
+    if fleet["port"] != sources.metrics_port() or fleet["type"] != "A":
+        complain(PROMETHEUS, f"does not ask each copy at port {sources.metrics_port()}")
 
 
 def check_worker(complain, name, service):
@@ -61,7 +74,7 @@ def check_worker(complain, name, service):
     if service["healthcheck"]["test"] != ["CMD", f"/usr/local/bin/{program}", "--healthcheck=ready"]:
         complain(where, f"does not ask {program} whether it is ready")
     for port in service.get("ports", []):
-        if "-" not in str(port):
+        if not re.search(r"\d-\d+\}?:", str(port)):
             complain(where, f"port {port} is one of the host, so that there can be only one")
     grace = int(service["environment"].get("PASSEREAU_GRACE_SECONDS", sources.default_grace()))
     if seconds(service["stop_grace_period"]) < grace + 10:

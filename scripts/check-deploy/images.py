@@ -20,18 +20,17 @@ def check(complain, workers):
     named, bake = stages(), sources.read(BAKE)
     for service in [*workers, "gateway", "passereau"]:
         program = sources.program_of(service)
+        if f'"{service}"' not in bake:
+            complain(BAKE, f"does not name {service}")
         base, body = named.get(service, (None, ""))
         if base != "runtime":
             complain(DOCKERFILE, f"has no stage `{service}` on top of `runtime`")
-            continue
         if f"/out/bin/{program} /usr/local/bin/" not in body or f'ENTRYPOINT ["/usr/local/bin/{program}"]' not in body:
             complain(DOCKERFILE, f"stage `{service}` does not hold, and start, {program}")
         if service != "passereau" and f'CMD ["/usr/local/bin/{program}", "--healthcheck"]' not in body:
             complain(DOCKERFILE, f"stage `{service}` is not its own health check")
         if not re.search(rf"(?<![\w-]){program}(?![\w-])", named["build"][1]):
             complain(DOCKERFILE, f"stage `build` does not build {program}")
-        if f'"{service}"' not in bake:
-            complain(BAKE, f"does not name {service}")
     runtime = named["runtime"][1]
     if not re.search(r"^USER \d+:\d+$", runtime, re.MULTILINE):
         complain(DOCKERFILE, "`runtime` names no user by number, which Kubernetes needs in order to know that it is not root")

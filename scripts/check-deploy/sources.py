@@ -80,7 +80,8 @@ def settings(crate):
 
 @cache
 def required(service):
-    """Settings without which a worker does not start: those of its own crate's and its libraries' options that have neither a default nor an Option."""
+    """Settings without which a worker may not start: options with neither a default nor an Option, of its own crate and of those it is made of.
+    A library may have some that this worker does not take; all of them are in each file of settings, so that is no loss."""
     names = set()
     for name in closure(program_of(service)):
         for source in (crates()[name][0] / "src").rglob("*.rs"):
