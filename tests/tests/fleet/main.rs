@@ -19,3 +19,4 @@ mod rights;
 mod secrets;
 mod services;
 mod tls;
+mod traces;
