@@ -152,9 +152,10 @@ where
     };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(OWN_TARGETS))
-        // Which line of which file, on which thread, and how long nobody was at it: three quarters of a span, and nobody's question.
+        // Which line of which file, on which thread, and how long nobody was at it: half of a span, and nobody's question.
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(OWN_TARGETS, LevelFilter::INFO));
     Ok(tracing_subscriber::registry().with(lines).with(spans))
