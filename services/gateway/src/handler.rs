@@ -21,7 +21,9 @@ use passereau_flow::{
 };
 use passereau_secret::ExposeSecret;
 use passereau_store::{ObjectKey, Store};
+use passereau_telemetry::spans;
 use sqlx::PgPool;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
@@ -71,7 +73,10 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
     // The routes take no body; what a client sends all the same is not read.
     let (request, _body) = request.into_parts();
     let mut seen = Seen::default();
-    let mut response = match respond(&shared, &request, &mut seen).await {
+    // A method is one of a closed set, or a stranger's text.
+    let method = if matches!(request.method, Method::GET | Method::HEAD) { request.method.as_str() } else { "_OTHER" };
+    let span = spans::request(method);
+    let mut response = match respond(&shared, &request, &mut seen).instrument(span.clone()).await {
         Ok(response) => response,
         Err(refusal) => refusal.into_response(),
     };
@@ -84,7 +89,8 @@ pub(crate) async fn answer(State(shared): State<Arc<Shared>>, request: Request) 
         }
         *response.body_mut() = Body::empty();
     }
-    shared.observed.answered(&seen, response.status(), started.elapsed());
+    spans::answered(&span, method, seen.route, seen.flow.as_deref(), response.status().as_u16());
+    span.in_scope(|| shared.observed.answered(&seen, response.status(), started.elapsed()));
     response
 }
 

@@ -19,13 +19,14 @@ pub(crate) fn of(call: &Call) -> Span {
         http.response.status_code = field::Empty,
         http.response.body.size = field::Empty,
         server.address = host,
-        server.port = call.url.port_or_known_default(),
+        server.port = call.url.port_or_known_default().map(i64::from),
         url.full = %SafeUrl::from(&call.url),
     )
 }
 
 pub(crate) fn answered(span: &Span, status: u16) {
-    span.record("http.response.status_code", status);
+    // Numbers without a sign would be sent as texts.
+    span.record("http.response.status_code", i64::from(status));
     if status >= 400 {
         span.record("error.type", status.to_string());
         span.record("otel.status_code", "ERROR");
@@ -33,7 +34,7 @@ pub(crate) fn answered(span: &Span, status: u16) {
 }
 
 pub(crate) fn received(span: &Span, bytes: u64) {
-    span.record("http.response.body.size", bytes);
+    span.record("http.response.body.size", i64::try_from(bytes).unwrap_or(i64::MAX));
 }
 
 pub(crate) fn failed(span: &Span, error: &HttpError) {

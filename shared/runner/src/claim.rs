@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::Stop;
 
@@ -113,18 +114,19 @@ impl Drop for Claim {
         }
         let (pool, name, token) = (self.pool.clone(), std::mem::take(&mut self.name), self.token);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
+            let give_back = async move {
                 if let Err(error) = sqlx::query(GIVE_BACK).bind(&name).bind(token).execute(&pool).await {
                     tracing::debug!(claim = name, %error, "claim could not be given back, it runs out by itself");
                 }
-            });
+            };
+            runtime.spawn(give_back.in_current_span());
         }
     }
 }
 
 /// Renews until it is stopped or the claim is somebody else's.
 fn renew(pool: PgPool, name: String, token: i64) -> JoinHandle<()> {
-    tokio::spawn(async move {
+    let renewing = async move {
         let mut timer = tokio::time::interval(LIFETIME / 3);
         timer.tick().await;
         loop {
@@ -144,5 +146,6 @@ fn renew(pool: PgPool, name: String, token: i64) -> JoinHandle<()> {
                 Err(error) => tracing::warn!(claim = name, %error, "claim could not be renewed"),
             }
         }
-    })
+    };
+    tokio::spawn(renewing.in_current_span())
 }

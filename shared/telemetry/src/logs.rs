@@ -25,7 +25,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::line::JsonLine;
+use crate::line::{HumanFields, JsonLine};
 use crate::traces::{self, TraceConfig, TraceError};
 
 /// Spans and events of targets that begin so are the fleet's own.
@@ -148,13 +148,14 @@ where
         let json = tracing_subscriber::fmt::layer().json().event_format(JsonLine::new());
         json.with_writer(writer).with_filter(filter).boxed()
     } else {
-        tracing_subscriber::fmt::layer().with_writer(writer).with_filter(filter).boxed()
+        tracing_subscriber::fmt::layer().fmt_fields(HumanFields::new()).with_writer(writer).with_filter(filter).boxed()
     };
     let spans = tracing_opentelemetry::layer()
         .with_tracer(provider.tracer(OWN_TARGETS))
-        // Which line of which file, on which thread, and how long nobody was at it: three quarters of a span, and nobody's question.
+        // Which line of which file, on which thread, and how long nobody was at it: half of a span, and nobody's question.
         .with_location(false)
         .with_threads(false)
+        .with_target(false)
         .with_tracked_inactivity(false)
         .with_filter(Targets::new().with_target(OWN_TARGETS, LevelFilter::INFO));
     Ok(tracing_subscriber::registry().with(lines).with(spans))
@@ -263,23 +264,26 @@ pub(crate) mod tests {
         assert_eq!(line["span"]["harvest_id"], "h1");
     }
 
+    fn handled(headers: &BTreeMap<String, String>) -> spans::Handled<'_> {
+        spans::Handled {
+            worker: "loader",
+            queue: "passereau.loader",
+            exchange: "passereau.work",
+            kind: "archive.load",
+            message_id: Uuid::nil(),
+            attempt: 0,
+            body_bytes: 2,
+            headers,
+        }
+    }
+
     #[test]
     fn a_json_line_names_its_trace_span_and_subject_at_the_top_even_when_the_log_is_quiet() {
         let subject =
             Subject { harvest_id: Some(Uuid::from_u128(7)), flow: Some("\"atlas\"".to_owned()), delivery_id: None };
         let text = logged("error", true, || {
             let headers = BTreeMap::new();
-            let message = spans::Handled {
-                worker: "loader",
-                queue: "passereau.loader",
-                exchange: "passereau.work",
-                kind: "archive.load",
-                message_id: Uuid::nil(),
-                attempt: 0,
-                body_bytes: 2,
-                headers: &headers,
-            };
-            let process = spans::process(&message, &subject).entered();
+            let process = spans::process(&handled(&headers), &subject).entered();
             let trace_id = crate::trace_context::current_trace_id().unwrap();
             {
                 let _step = spans::database("land archive").entered();
@@ -300,6 +304,21 @@ pub(crate) mod tests {
         assert_eq!(top["span_id"].as_str().unwrap().len(), 16);
         assert_eq!((&top["flow"], text.matches("its own").count()), (&"its own".into(), 1));
         assert!(outside.get("trace_id").is_none() && outside.get("harvest_id").is_none());
+    }
+
+    #[test]
+    fn a_line_for_people_says_what_a_span_is_about_and_not_what_it_says_for_tools() {
+        let subject = Subject { harvest_id: Some(Uuid::from_u128(7)), ..Subject::default() };
+        let text = logged("info", false, || {
+            let _process = spans::process(&handled(&BTreeMap::new()), &subject).entered();
+            let _step = spans::database("land archive").entered();
+            tracing::info!(said = "\u{1b}[31mred", "archive landed");
+        });
+        for words in ["archive landed", "archive.load", "00000007", "attempt", "messaging.message.id"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert!(!text.contains("otel.") && !text.contains("messaging.system"), "{text}");
+        assert!(!text.contains("\u{1b}[31m"), "a stranger's text colours no terminal: {text:?}");
     }
 
     #[test]

@@ -95,3 +95,25 @@ impl HttpClient for Receiver {
         answer.map_err(Into::into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::logs::tests::logged;
+
+    #[tokio::test]
+    async fn it_is_said_once_that_the_receiver_is_away_and_once_that_it_is_back() {
+        let receiver = Receiver::new("http://collector:4318/v1/traces".to_owned()).unwrap();
+        let text = logged("info", true, || {
+            for answer in [Ok(()), Err("refused"), Err("refused"), Ok(()), Ok(()), Err("refused")] {
+                receiver.heard(answer.map_err(ToOwned::to_owned));
+            }
+        });
+        let levels: Vec<&str> =
+            text.lines().filter_map(|line| line.split("\"level\":\"").nth(1)?.split('"').next()).collect();
+        assert_eq!(levels, ["WARN", "INFO", "WARN"], "{text}");
+        assert!(text.contains("collector:4318") && text.contains("refused"), "{text}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Which spans are sent: all of a harvest, or none.
 //!
 //! The usual samplers decide by the trace. A harvest is many traces, one for each handling, and of each some would be missing. So the
-//! harvest's id decides, alike in every process; what belongs to no harvest and no delivery is always sent, it is little.
+//! harvest's id decides, alike in every process. What belongs to no harvest and no delivery is always sent, it is little; but for the requests that
+//! partners make of the gateway, of which the same share is sent.
 
 use opentelemetry::{
     Context, KeyValue, TraceId,
@@ -16,12 +17,10 @@ use crate::subject::Subject;
 pub(crate) struct WholeHarvests(pub f64);
 
 impl WholeHarvests {
-    fn takes(&self, subject: &Subject) -> bool {
-        if self.0 <= 0.0 {
-            return false;
-        }
+    /// What has no number is taken unless nothing is.
+    fn takes(&self, number: Option<u64>) -> bool {
         let share = |number: u64| (number >> 11) as f64 / (1_u64 << 53) as f64;
-        subject.number().is_none_or(|number| share(number) < self.0)
+        self.0 > 0.0 && number.is_none_or(|number| share(number) < self.0)
     }
 }
 
@@ -29,17 +28,21 @@ impl ShouldSample for WholeHarvests {
     fn should_sample(
         &self,
         parent: Option<&Context>,
-        _: TraceId,
+        trace_id: TraceId,
         _: &str,
-        _: &SpanKind,
+        kind: &SpanKind,
         _: &[KeyValue],
         _: &[Link],
     ) -> SamplingResult {
         let subject = parent.and_then(|parent| parent.get::<Subject>());
         let takes = match (subject, parent.filter(|parent| parent.has_active_span())) {
-            (Some(subject), _) => self.takes(subject),
+            (Some(subject), _) => self.takes(subject.number()),
             (None, Some(parent)) => parent.span().span_context().is_sampled(),
-            (None, None) => self.takes(&Subject::default()),
+            (None, None) if *kind == SpanKind::Server => {
+                let [.., a, b, c, d, e, f, g, h] = trace_id.to_bytes();
+                self.takes(Some(u64::from_be_bytes([a, b, c, d, e, f, g, h])))
+            }
+            (None, None) => self.takes(None),
         };
         SamplingResult {
             decision: if takes { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
@@ -60,13 +63,26 @@ mod tests {
     fn a_harvest_is_sent_as_a_whole_and_harvests_by_their_share() {
         let harvests: Vec<Subject> =
             (0..1000).map(|_| Subject { harvest_id: Some(Uuid::now_v7()), ..Subject::default() }).collect();
-        let taken = |share| harvests.iter().filter(|subject| WholeHarvests(share).takes(subject)).count();
+        let taken = |share| harvests.iter().filter(|subject| WholeHarvests(share).takes(subject.number())).count();
         assert_eq!((taken(0.0), taken(1.0)), (0, 1000));
         assert!((150..350).contains(&taken(0.25)), "{}", taken(0.25));
         for subject in &harvests {
             // Whatever is sent at a small share is sent at a larger one, and so the same in processes that disagree.
-            assert!(!WholeHarvests(0.25).takes(subject) || WholeHarvests(0.5).takes(subject));
+            assert!(!WholeHarvests(0.25).takes(subject.number()) || WholeHarvests(0.5).takes(subject.number()));
         }
-        assert!(WholeHarvests(0.001).takes(&Subject::default()), "what belongs to no harvest is little");
+        assert!(WholeHarvests(0.001).takes(None), "what belongs to no harvest is little");
+    }
+
+    #[test]
+    fn of_the_requests_of_partners_a_share_is_sent() {
+        let taken = |share| {
+            let sampled = |id| {
+                let id = TraceId::from(id as u128 * 0x9e37_79b9_7f4a_7c15);
+                WholeHarvests(share).should_sample(None, id, "", &SpanKind::Server, &[], &[]).decision
+            };
+            (1..=1000_u64).filter(|id| sampled(*id) == SamplingDecision::RecordAndSample).count()
+        };
+        assert_eq!((taken(0.0), taken(1.0)), (0, 1000));
+        assert!((150..350).contains(&taken(0.25)), "{}", taken(0.25));
     }
 }

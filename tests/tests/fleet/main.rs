@@ -20,4 +20,5 @@ mod rights;
 mod secrets;
 mod services;
 mod tls;
+mod traces;
 mod up;
