@@ -3,6 +3,7 @@
 //! Used by the tests of `tests/fleet` and `tests/crash`, the demonstration and the benchmarks. A [`Fleet`] shares nothing with another one:
 //! its database, its store, its sandbox and the names of its queues are its own.
 
+pub mod dashboards;
 mod events;
 mod fleet;
 mod programs;

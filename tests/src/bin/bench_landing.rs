@@ -120,6 +120,7 @@ async fn loader(pool: &PgPool, archive: &Path) -> Result<f64> {
         cancel: CancellationToken::new(),
         fence: None,
         config: LandingConfig::default(),
+        metrics: None,
     };
     let Landed::Finished { counts, report } = land(pool, input).await? else { bail!("the landing was stopped") };
     let elapsed = started.elapsed().as_secs_f64();

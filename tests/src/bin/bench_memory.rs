@@ -62,6 +62,7 @@ async fn measured(admin: &str, name: &str) -> Result<()> {
         cancel: CancellationToken::new(),
         fence: None,
         config: LandingConfig::default(),
+        metrics: None,
     };
     let Landed::Finished { counts, .. } = land(&pool, input).await? else { bail!("the landing was stopped") };
     ensure!(counts.landed > 0, "the archive holds no records");
