@@ -51,11 +51,8 @@ async fn a_synonym_is_answered_with_its_accepted_name() {
 async fn looking_up_tells_of_areas_and_names_together_and_writes_nothing() {
     let database = database().await;
     seed_sandbox(&database.pool).await.unwrap();
-    let text = with(&[(
-        "territory = { description = \"Isère\" }",
-        "territory = { description = \"x\", areas = [{ type = \"DEP\", codes = [\"38\", \"999\"] }] }",
-    )]);
-    let text = text.replace("period", "datasets = { exclude = [\"00000000-0000-4000-8000-000000000000\"] }\nsources = { include = [\"Nowhere\"] }\nperiod");
+    let text = with(&[("\"Isère\" }", "\"Isère\", areas = [{ type = \"DEP\", codes = [\"38\", \"999\"] }] }")])
+        + "datasets = { exclude = [\"00000000-0000-4000-8000-000000000000\"] }\nsources = { include = [\"Nowhere\"] }\n";
     let said = look_up(&database.pool, &document(&text)).await.unwrap_err().to_string();
     for problem in [
         "there is no DEP 999 in ref_geo",
