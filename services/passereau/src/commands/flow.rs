@@ -454,6 +454,40 @@ mod tests {
         flow: Flow,
     }
 
+    /// Words of a line of a shell, without its comment.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut is_quoted = false;
+        for letter in line.split("  #").next().unwrap_or_default().trim().chars() {
+            match letter {
+                '"' => is_quoted = !is_quoted,
+                ' ' if !is_quoted => words.push(String::new()),
+                _ => words.last_mut().expect("a word").push(letter),
+            }
+        }
+        words
+    }
+
+    #[test]
+    fn the_commands_of_the_documents_are_ones_that_there_are() {
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        for page in ["flows.md", "flux.md", "guide/guide.en.md", "guide/guide.fr.md"] {
+            let text = std::fs::read_to_string(docs.join(page)).expect(page);
+            let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("passereau flow ")).collect();
+            assert!(lines.len() >= 5, "{page}");
+            for line in lines {
+                let given = &words(line)[1..];
+                // A command that takes no database or no broker is one that goes without.
+                let settings = ["--database-url=postgres://x/y", "--amqp-url=amqp://x"];
+                let is_right = (0..=settings.len()).any(|with| {
+                    Cli::try_parse_from(given.iter().map(String::as_str).chain(settings[..with].iter().copied()))
+                        .is_ok()
+                });
+                assert!(is_right, "{page}: {line}");
+            }
+        }
+    }
+
     #[test]
     fn every_verb_can_be_asked_for() {
         Cli::command().debug_assert();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use passereau_flow::{Agreement, Document, Format, Problem, in_lines};
 use passereau_gate::{Field, REQUIRED, Sensitive};
@@ -207,6 +207,33 @@ fn the_example_of_the_documents_is_right_and_stands_in_them() {
             "{page} shows another example than docs/examples/flow.toml"
         );
     }
+}
+
+/// Each trap that is listed has its test, and each such test is listed.
+#[test]
+fn the_listed_traps_are_those_that_have_a_test() {
+    let names = |text: &str, before: &str| -> BTreeSet<String> {
+        let ends = |part: &str| {
+            part.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(part.len())
+        };
+        text.split(before)
+            .skip(1)
+            .map(|part| part[..ends(part)].to_owned())
+            .filter(|name| name.starts_with("trap_"))
+            .collect()
+    };
+    let listed = names(&fs::read_to_string(docs().join("security.md")).unwrap(), "`");
+    let mut tested = BTreeSet::new();
+    for tests in [
+        "shared/gate/tests/gate",
+        "services/exporter/tests/exporter",
+        "services/gateway/tests/gateway",
+        "services/scheduler/tests/scheduler",
+    ] {
+        tested.extend(names(&fs::read_to_string(docs().join("..").join(tests).join("traps.rs")).unwrap(), "async fn "));
+    }
+    assert_eq!(listed, tested);
+    assert!(listed.len() >= 15);
 }
 
 /// `UPDATE_CONTRACTS=1` writes the file; otherwise a difference fails: what editors check files by never drifts from what we read.
