@@ -194,6 +194,11 @@ BEGIN
     EXECUTE format('CREATE INDEX multimedia_%1$s_gbif_id ON pinv_gbif.multimedia_%1$s (gbif_id)', generation);
     EXECUTE format('ALTER TABLE pinv_gbif.occurrence ATTACH PARTITION pinv_gbif.occurrence_%1$s FOR VALUES IN (%1$s)', generation);
     EXECUTE format('ALTER TABLE pinv_gbif.multimedia ATTACH PARTITION pinv_gbif.multimedia_%1$s FOR VALUES IN (%1$s)', generation);
+    -- The age of the data, for whoever watches; the table is in memory still.
+    EXECUTE format('UPDATE pinv_gbif.generation g
+                    SET newest_at = (SELECT max(o.date_start) FROM pinv_gbif.occurrence_%1$s o
+                                     WHERE o.date_start <= now() AT TIME ZONE ''UTC'') AT TIME ZONE ''UTC''
+                    WHERE g.id = %1$s', generation);
 END $$;
 
 RESET check_function_bodies;

@@ -98,7 +98,7 @@ mod tests {
         let metrics = Metrics::new("scheduler");
         metrics.show_one(&list::UPSERT_OPEN, 1.0);
         metrics.state_not_read("connection refused");
-        assert_eq!(lines(&metrics, "passereau_upsert_hours_open"), ["passereau_upsert_hours_open 1"]);
+        assert_eq!(lines(&metrics, "passereau_upsert_open"), ["passereau_upsert_open 1"]);
         assert_eq!(lines(&metrics, "passereau_state_read_failures_total"), ["passereau_state_read_failures_total 1"]);
         assert_eq!(lines(&metrics, "passereau_state_read_timestamp_seconds"), Vec::<String>::new());
     }

@@ -12,6 +12,7 @@ mod foreign_client;
 mod harvest;
 mod life;
 mod metadata;
+mod metrics;
 mod platform;
 mod prepared;
 mod privacy;

@@ -15,8 +15,10 @@ use passereau_broker::{Broker, Exchange, Outgoing, topology};
 use passereau_contracts::{ArchiveLoad, LoaderTask, Message};
 use passereau_harvest::{NewHarvest, Started, State};
 use passereau_runner::{Context, Done, Outcome, Process, ProcessConfig, Stop, Worker, fleet_topology};
+use passereau_telemetry::{Metrics, RecordOutcome, Stage, catalogue};
 use passereau_testing::{TestDatabase, wait_until};
 use serde_json::json;
+use sqlx::PgPool;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -66,6 +68,16 @@ impl Worker for Probe {
         self.max_attempts.load(Ordering::Relaxed)
     }
 
+    fn observes(&self) -> bool {
+        true
+    }
+
+    async fn observe(&self, pool: &PgPool, metrics: &Metrics) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let effects: i32 = sqlx::query_scalar("SELECT count(*)::integer FROM effect").fetch_one(pool).await?;
+        metrics.show_one(&catalogue::UPSERT_OPEN, f64::from(effects));
+        Ok(())
+    }
+
     async fn handle(&self, context: &Context, task: LoaderTask) -> Outcome {
         self.attempts.lock().unwrap().push(context.attempt());
         self.started.notify_one();
@@ -94,7 +106,7 @@ impl Worker for Probe {
             claim.release(&mut tx).await?;
         }
         sqlx::query("INSERT INTO effect VALUES ($1)").bind(task.0.harvest_id).execute(&mut *tx).await?;
-        Ok(Done::with(tx))
+        Ok(Done::with(tx).count(|metrics| metrics.records(Stage::Landed, RecordOutcome::Landed, 10)))
     }
 }
 
@@ -136,6 +148,8 @@ impl Bench {
             "--silent-seconds",
             "1",
             "--resend-seconds",
+            "1",
+            "--state-read-seconds",
             "1",
             "--amqp-reconnect-min-delay-ms",
             "10",
@@ -239,6 +253,11 @@ impl Bench {
 
     pub async fn healthz(&self) -> String {
         self.asked("/healthz").await
+    }
+
+    /// What `/metrics` shows: the whole response.
+    pub async fn metrics(&self) -> String {
+        self.asked("/metrics").await
     }
 
     async fn asked(&self, path: &str) -> String {

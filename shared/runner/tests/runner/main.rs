@@ -6,6 +6,7 @@ mod bench;
 mod deliveries;
 mod life;
 mod limits;
+mod metrics;
 mod outages;
 mod replay;
 mod strangers;

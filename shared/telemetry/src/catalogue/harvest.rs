@@ -87,7 +87,7 @@ pub const HARVEST_DONE: Family = Family {
 };
 /// See its help.
 pub const UPSERT_OPEN: Family = Family {
-    name: "passereau_upsert_hours_open",
+    name: "passereau_upsert_open",
     kind: Kind::Gauge,
     labels: &[],
     help: "1 while the platform's hours let slices into the synthèse.",
