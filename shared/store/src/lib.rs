@@ -7,7 +7,7 @@
 //! - **Scratch** is room of this process alone, for work that needs a seekable file. Scratch files have no name, so
 //!   they vanish with the process however it ends.
 //!
-//! A store is a folder (`file:///…`) that all workers mount, or a bucket of the S3 kind (`s3://…`, [`s3`]) for workers on several hosts; users of this crate
+//! A store is a folder (`file:///…`) that all workers mount, or a bucket of the S3 kind (`s3://…`, see [`StoreConfig`]) for workers on several hosts; users of this crate
 //! see no difference and no path. Writing to a key that exists replaces the object; keys that name their content never need that.
 
 mod config;
