@@ -8,6 +8,42 @@ use crate::labels::{Api, CallOutcome, DeliveryOutcome, GbifStatus, Leaving, Move
 use crate::metrics::Metrics;
 
 impl Metrics {
+    /// The counters of this worker begin at 0. One that began with its first count would hide it: Prometheus' `increase` and `rate` see what came after
+    /// the first scrape of a series (<https://prometheus.io/docs/practices/instrumentation/#avoid-missing-metrics>).
+    pub(crate) fn begin_at_zero(&self) {
+        use RecordOutcome as Of;
+        let records: &[(Stage, &[Of])] = match self.worker {
+            "loader" => &[(Stage::Landed, &[Of::Read, Of::Landed, Of::Duplicate, Of::Malformed])],
+            "inat-enricher" => &[(Stage::Enriched, &[Of::Found, Of::Absent])],
+            "upserter" => &[
+                (Stage::Planned, &[Of::Planned, Of::Unchanged]),
+                (Stage::Upserted, &[Of::Inserted, Of::Updated, Of::Rejected, Of::Kept, Of::Vanished]),
+            ],
+            _ => &[],
+        };
+        for (stage, outcomes) in records {
+            for outcome in *outcomes {
+                self.all.records.with_label_values(&[stage.as_str(), outcome.as_str()]);
+            }
+        }
+        let apis: &[Api] = match self.worker {
+            "inat-enricher" => &[Api::Inaturalist],
+            "requester" => &[Api::GbifRegistry],
+            _ => &[],
+        };
+        for api in apis {
+            for outcome in CallOutcome::ALL {
+                self.all.api_calls.with_label_values(&[api.as_str(), outcome.as_str()]);
+            }
+        }
+        match self.worker {
+            "downloader" => drop(self.all.bytes.with_label_values(&[Moved::Fetched.as_str()])),
+            "exporter" => drop(self.all.bytes.with_label_values(&[Moved::Exported.as_str()])),
+            "poller" => drop(self.all.gbif_wait.with_label_values(&[GbifStatus::Succeeded.as_str()])),
+            _ => {}
+        }
+    }
+
     /// `count` records met `outcome` at `stage`. Count after the commit that makes it true.
     pub fn records(&self, stage: Stage, outcome: RecordOutcome, count: u64) {
         self.all.records.with_label_values(&[stage.as_str(), outcome.as_str()]).inc_by(count);
@@ -67,6 +103,17 @@ mod tests {
 
     use super::*;
     use crate::logs::tests::logged;
+
+    #[test]
+    fn counters_are_there_before_the_first_count_and_only_at_the_worker_that_counts_them() {
+        let text = Metrics::new("upserter").for_worker("upserter").render().unwrap();
+        assert!(text.contains(r#"passereau_records_total{outcome="inserted",stage="upserted"} 0"#), "{text}");
+        assert!(!text.contains("stage=\"landed\"") && !text.contains("passereau_bytes_total{"), "{text}");
+        let text = Metrics::new("poller").for_worker("poller").render().unwrap();
+        assert!(text.contains(r#"passereau_gbif_wait_seconds_count{status="succeeded"} 0"#), "{text}");
+        let text = Metrics::new("inat-enricher").for_worker("inat-enricher").render().unwrap();
+        assert!(text.contains(r#"passereau_api_calls_total{api="inaturalist",outcome="resting"} 0"#), "{text}");
+    }
 
     #[test]
     fn a_full_store_is_told_once_and_shown_for_as_long() {

@@ -139,6 +139,7 @@ impl Metrics {
         }
         self.all.acks_lost.with_label_values(&[self.worker]);
         self.all.messages_in_work.with_label_values(&[self.worker]);
+        self.begin_at_zero();
         self
     }
 
