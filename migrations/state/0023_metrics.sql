@@ -17,7 +17,7 @@ CREATE TRIGGER harvest_state_since BEFORE UPDATE OF state ON passereau.harvest
 -- One write for each part that is landed, each delivery that fetches: the rows are written then in any case.
 ALTER TABLE pinv_gbif.generation
     ADD COLUMN progressed_at timestamptz NOT NULL DEFAULT now(),
-    -- the newest observation that is not in the future; dates have no time zone, and are taken as UTC
+    -- the newest observation that is not in the future (functions/15_names.sql); dates have no time zone, and are taken as UTC
     ADD COLUMN newest_at     timestamptz;
 ALTER TABLE passereau.fetch ADD COLUMN progressed_at timestamptz NOT NULL DEFAULT now();
 
@@ -30,20 +30,3 @@ CREATE TRIGGER generation_progress BEFORE UPDATE ON pinv_gbif.generation
     FOR EACH ROW WHEN (OLD.state = 'loading') EXECUTE FUNCTION passereau.note_progress();
 CREATE TRIGGER fetch_progress BEFORE UPDATE ON passereau.fetch
     FOR EACH ROW EXECUTE FUNCTION passereau.note_progress();
-
--- As 0002 has it, and the newest record, while the table is in memory still.
-CREATE OR REPLACE FUNCTION pinv_gbif.complete_generation(generation bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    EXECUTE format('ALTER TABLE pinv_gbif.occurrence_%1$s
-                        ADD CONSTRAINT occurrence_%1$s_pkey PRIMARY KEY (gbif_id),
-                        ADD CONSTRAINT occurrence_%1$s_generation CHECK (generation_id = %1$s)', generation);
-    EXECUTE format('ALTER TABLE pinv_gbif.multimedia_%1$s
-                        ADD CONSTRAINT multimedia_%1$s_generation CHECK (generation_id = %1$s)', generation);
-    EXECUTE format('CREATE INDEX multimedia_%1$s_gbif_id ON pinv_gbif.multimedia_%1$s (gbif_id)', generation);
-    EXECUTE format('ALTER TABLE pinv_gbif.occurrence ATTACH PARTITION pinv_gbif.occurrence_%1$s FOR VALUES IN (%1$s)', generation);
-    EXECUTE format('ALTER TABLE pinv_gbif.multimedia ATTACH PARTITION pinv_gbif.multimedia_%1$s FOR VALUES IN (%1$s)', generation);
-    EXECUTE format('UPDATE pinv_gbif.generation g
-                    SET newest_at = (SELECT max(o.date_start) FROM pinv_gbif.occurrence_%1$s o
-                                     WHERE o.date_start <= now() AT TIME ZONE ''UTC'') AT TIME ZONE ''UTC''
-                    WHERE g.id = %1$s', generation);
-END $$;
