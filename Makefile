@@ -22,7 +22,7 @@ BENCH_ARCHIVE := $(TARGET)/bench/generated-$(BENCH_RECORDS).zip
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## Install what is missing on Debian or Ubuntu; does nothing twice
@@ -46,6 +46,7 @@ check-format:
 .PHONY: check-lints
 check-lints:
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --test crash --test observability -- -D warnings
 
 .PHONY: check-docs
 check-docs:
@@ -89,6 +90,10 @@ test: setup ## All tests, against a private RabbitMQ and PostgreSQL
 .PHONY: test-crash
 test-crash: setup build ## Harvests under every fault: killed workers and servers, lost messages, a full store
 	cargo test --workspace --test crash
+
+.PHONY: test-observability
+test-observability: setup build ## Every expression of every panel and alert, asked of a real Prometheus that has watched a fleet
+	cargo test --workspace --test observability
 
 .PHONY: fuzz
 fuzz: setup ## Bad input: every target for a minute, on what is known and on what it finds

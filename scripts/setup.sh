@@ -48,6 +48,7 @@ missing_packages() {
     command -v git >/dev/null || echo git
     command -v ogrinfo >/dev/null || echo gdal-bin # opens and counts what shared/formats writes
     command -v promtool >/dev/null || echo prometheus # reads our metrics as its server would
+    command -v prometheus-postgres-exporter >/dev/null || echo prometheus-postgres-exporter # make test-observability
     # The validators of the contracts run on Node: make check-contracts.
     command -v node >/dev/null || echo nodejs
     command -v npm >/dev/null || echo npm

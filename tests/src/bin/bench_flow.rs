@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail, ensure};
 use passereau_contracts::FlowDeliver;
 use passereau_flow::{Document, Format};
 use passereau_testing::{TestDatabase, WorkerBench, amqp_url, seed_sandbox};
-use passereau_tests::program;
+use passereau_tests::{agreement, program};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::process::{Child, Command};
 
@@ -35,19 +35,6 @@ const COLUMNS: usize = 40;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 const SEED: &str = include_str!("bench_flow/seed.sql");
-
-const AGREEMENT: &str = r#"
-name = "bench-{format}"
-structure = "Association"
-formats = ["{format}"]
-period = "P1M"
-ends_on = 2099-12-31
-in_return = "records"
-technical_manager = { name = "Camille", email = "camille@example.org" }
-studies = [{ name = "Atlas", nature = "atlas" }]
-territory = { description = "everywhere" }
-licences = { allowed = ["CC0-1.0", "CC-BY-4.0"], own = "CC-BY-4.0" }
-"#;
 
 /// One delivery.
 struct Delivered {
@@ -113,7 +100,8 @@ async fn seed(pool: &PgPool, records: i32) -> Result<()> {
     sqlx::raw_sql("CHECKPOINT").execute(&mut *connection).await?;
     println!("{records} records in {:.0} s", started.elapsed().as_secs_f64());
     for format in Format::ALL {
-        let text = AGREEMENT.replace("{format}", format.extension());
+        let name = name(format);
+        let text = agreement(&name, &[format.extension()]);
         let document = Document::parse(&text, PathBuf::new(), chrono::Utc::now())
             .map_err(|problems| anyhow::anyhow!("{}", passereau_flow::in_lines(&problems)))?;
         passereau_flow::apply(pool, &document, "the data manager", chrono::Utc::now()).await?;

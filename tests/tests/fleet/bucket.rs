@@ -5,22 +5,10 @@ use std::time::Duration;
 use passereau_harvest::State;
 use passereau_sandbox::SandboxConfig;
 use passereau_testing::wait_until;
-use passereau_tests::{Bucket, Fleet, FleetConfig, free_address};
+use passereau_tests::{Bucket, Fleet, FleetConfig, agreement, free_address};
 
 use crate::prepared::{RECORDS, SOON, generated, request};
 
-const AGREEMENT: &str = r#"
-name = "atlas"
-structure = "Association of the atlas"
-formats = ["csv"]
-period = "P1D"
-ends_on = 2099-12-31
-in_return = "records"
-technical_manager = { name = "Camille", email = "camille@example.org" }
-studies = [{ name = "Atlas", nature = "atlas" }]
-territory = { description = "everywhere" }
-licences = { allowed = ["CC0-1.0", "CC-BY-4.0", "CC-BY-NC-4.0"] }
-"#;
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,7 +42,7 @@ async fn workers_that_share_a_bucket_need_no_shared_folder() {
     assert_eq!(in_a_folder, 0, "nothing lies in a folder");
 
     let file = folder.path().join("flow.toml");
-    std::fs::write(&file, AGREEMENT).unwrap();
+    std::fs::write(&file, agreement("atlas", &["csv"])).unwrap();
     fleet.run_command(&["flow", "apply", file.to_str().unwrap(), "--by", "the data manager"]).await.unwrap();
     let token =
         fleet.run_command(&["flow", "token", "create", "atlas", "--partner", "Camille", "--json"]).await.unwrap();

@@ -22,19 +22,6 @@ use crate::prepared::{RECORDS, SOON, generated, request};
 /// In the list, and too short-lived here to be sure to be met: a message that lies for longer than a blink, a delivery of a second.
 const BRIEF: [&str; 2] = [catalogue::OLDEST_MESSAGE.name, catalogue::FLOW_DELIVERING_SINCE.name];
 
-const AGREEMENT: &str = r#"
-name = "sinp"
-structure = "A partner"
-formats = ["csv"]
-period = "P1D"
-ends_on = 2099-12-31
-in_return = "records"
-technical_manager = { name = "Camille", email = "camille@example.org" }
-studies = [{ name = "Atlas", nature = "atlas" }]
-territory = { description = "everywhere" }
-licences = { allowed = ["CC0-1.0", "CC-BY-4.0", "CC-BY-NC-4.0"] }
-"#;
-
 /// One metric as it was met.
 #[derive(Debug, Default)]
 struct Met {
@@ -210,7 +197,7 @@ async fn a_fleet_shows_exactly_the_metrics_of_the_list() {
 
     // A flow, delivered and fetched.
     let agreement = folder.path().join("flow.toml");
-    std::fs::write(&agreement, AGREEMENT).unwrap();
+    std::fs::write(&agreement, passereau_tests::agreement("sinp", &["csv"])).unwrap();
     fleet.run_command(&["flow", "apply", agreement.to_str().unwrap(), "--by", "me"]).await.unwrap();
     let token =
         fleet.run_command(&["flow", "token", "create", "sinp", "--partner", "Camille", "--json"]).await.unwrap();

@@ -7,25 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use passereau_tests::Fleet;
+use passereau_tests::{Fleet, agreement};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-const AGREEMENT: &str = r#"
-name = "demo"
-structure = "Association of the demonstration"
-formats = ["csv", "gpkg"]
-period = "P1D"
-ends_on = 2099-12-31
-in_return = "records"
-technical_manager = { name = "Camille", email = "camille@example.org" }
-studies = [{ name = "Atlas", nature = "atlas" }]
-territory = { description = "everywhere" }
-licences = { allowed = ["CC0-1.0", "CC-BY-4.0", "CC-BY-NC-4.0"] }
-"#;
 /// A delivery that takes longer has stopped.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -42,7 +30,7 @@ pub struct Fetched {
 pub async fn fetch(fleet: &Fleet, folder: &Path, gateway: SocketAddr) -> anyhow::Result<Fetched> {
     let started = Instant::now();
     let file = folder.join("flow.toml");
-    std::fs::write(&file, AGREEMENT).context("writing the agreement")?;
+    std::fs::write(&file, agreement("demo", &["csv", "gpkg"])).context("writing the agreement")?;
     let file = file.to_str().context("the folder has no name in Unicode")?;
     // A new flow is due at once: its schedule asks for the delivery.
     fleet.run_command(&["flow", "apply", file, "--by", "the data manager"]).await?;
