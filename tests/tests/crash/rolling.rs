@@ -2,10 +2,14 @@
 //!
 //! Each process is asked to end (SIGTERM), drains at a boundary within its grace, and is started again. Slices are worked on no more often than there
 //! are slices, and restarts of the upserter while it does them: PostgreSQL itself counts the calls of `passereau.apply`.
+//!
+//! On a fast machine the harvest must not have ended before it could be disturbed: its plan waits for an approval until the restarts before its slices
+//! are done, and the platform's own triggers are as slow as those of a large synthèse ([`SLOW`]).
 
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use passereau_contracts::HarvestRequest;
 use passereau_harvest::State;
 use passereau_sandbox::generate::{GenerateOptions, generate};
 use passereau_tests::Fleet;
@@ -14,7 +18,7 @@ use sqlx::AssertSqlSafe;
 use crate::{
     case::{self, Stage},
     outcome::left_over,
-    way::{Way, request},
+    way::{Way, approve, request},
 };
 
 /// Records of the archive, unless `PASSEREAU_ROLLING_RECORDS` says otherwise.
@@ -25,8 +29,13 @@ const BATCH_IDS: u32 = 200;
 /// Restarts while slices are done, besides the one that begins it.
 const QUARTERS: i64 = 4;
 
-/// Restarts everything once in each of these.
-const STATES: [State; 3] = [State::Loading, State::Enriching, State::Planning];
+/// Restarts everything once in each of these; a state that was passed meanwhile is followed by the next, and the last one waits for us.
+const STATES: [State; 3] = [State::Loading, State::Enriching, State::AwaitingApproval];
+
+/// Each slice takes a second more, in a trigger of the platform.
+const SLOW: &str = "CREATE FUNCTION gn_synthese.tri_slow() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+    CREATE TRIGGER tri_slow BEFORE INSERT ON gn_synthese.synthese FOR EACH STATEMENT EXECUTE FUNCTION gn_synthese.tri_slow()";
 
 /// Runs it, and gives a line of figures.
 ///
@@ -50,14 +59,16 @@ pub async fn run(stage: &Stage) -> Result<String> {
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE \"{name}\" SET track_functions = 'all'")))
         .execute(&database.pool)
         .await?;
+    sqlx::raw_sql(SLOW).execute(&database.pool).await.context("slowing the platform's triggers")?;
 
     let mut fleet = Fleet::start(config).await?;
     let started = Instant::now();
-    let id = fleet.submit(&request()).await?;
+    let id = fleet.submit(&HarvestRequest { plan: true, ..request() }).await?;
     for state in STATES {
         case::reached(&mut fleet, id, state).await?;
         fleet.restart_rolling().await?;
     }
+    approve(&fleet, id).await?;
     // Once more in each quarter of the slices; only these restarts can cost an attempt.
     case::reached(&mut fleet, id, State::Upserting).await?;
     let pool = fleet.database.pool.clone();

@@ -52,23 +52,34 @@ impl Way {
         for _ in 0..copies {
             fleet.publish_as(id, HarvestRequest::KIND, serde_json::to_vec(&request)?).await?;
         }
-        let by = Some("Mme Cigogne".to_owned());
         match self {
             Self::Straight => {}
             Self::Approved => {
                 reached(fleet, id, State::AwaitingApproval).await?;
-                let order = HarvestApprove { harvest_id: id, by, planned_at: None };
-                fleet.publish(HarvestApprove::KIND, serde_json::to_vec(&order)?).await?;
+                approve(fleet, id).await?;
             }
             Self::Cancelled => {
                 reached(fleet, id, State::Preparing).await?;
                 ensure!(fleet.sandbox.downloads().len() == 1, "GBIF prepares no download that could be cancelled");
-                let order = HarvestCancel { harvest_id: id, by, reason: None };
+                let order = HarvestCancel { harvest_id: id, by: Some(SOMEBODY.to_owned()), reason: None };
                 fleet.publish(HarvestCancel::KIND, serde_json::to_vec(&order)?).await?;
             }
         }
         Ok(id)
     }
+}
+
+/// Who approves and cancels.
+const SOMEBODY: &str = "Mme Cigogne";
+
+/// Approves the plan of a harvest.
+///
+/// # Errors
+/// The message cannot be published.
+pub async fn approve(fleet: &Fleet, id: Uuid) -> Result<()> {
+    let order = HarvestApprove { harvest_id: id, by: Some(SOMEBODY.to_owned()), planned_at: None };
+    fleet.publish(HarvestApprove::KIND, serde_json::to_vec(&order)?).await?;
+    Ok(())
 }
 
 /// The request of every case.
