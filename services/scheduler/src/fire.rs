@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{ScheduleError, Subject, message};
+use crate::{ScheduleError, Subject, message, table::Schedule};
 
 /// What became of a schedule that was due.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,12 @@ fn prepared(
     let next_at = next_after(&subject, &due.expression, &due.time_zone, due.anchor_at, now)?;
     let row = message::message(&subject, due.request.as_ref(), message::id(&subject, due.next_at))?;
     Ok((row, next_at))
+}
+
+/// Whether a schedule could be fired, as far as its row alone tells. Who cannot is suspended once it is due.
+pub(crate) fn can_fire(schedule: &Schedule, now: DateTime<Utc>) -> bool {
+    let Schedule { name, expression, time_zone, request, anchor_at, next_at, .. } = schedule.clone();
+    prepared(&Due { name, expression, time_zone, request, anchor_at, next_at }, now).is_ok()
 }
 
 /// When a schedule comes next.

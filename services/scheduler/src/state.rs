@@ -15,7 +15,11 @@ use passereau_telemetry::catalogue::{self as list, Family};
 use passereau_telemetry::{Metrics, Sample};
 use sqlx::{PgConnection, PgPool};
 
-use crate::{Subject, fire::next_after, table::Schedule};
+use crate::{
+    Subject,
+    fire::{can_fire, next_after},
+    table::Schedule,
+};
 
 /// A reading that takes longer is broken off: the statements take milliseconds, and something is wrong.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -195,14 +199,6 @@ const READINGS: &[(&Family, &str)] = &[
          GROUP BY x.exchange, x.state",
     ),
     (
-        &list::SCHEDULES,
-        "SELECT ARRAY[x.state], x.schedules::float8
-         FROM (SELECT count(*) FILTER (WHERE suspended_at IS NULL) AS active, count(*) FILTER (WHERE suspended_at IS NOT NULL) AS suspended,
-                      count(*) FILTER (WHERE suspended_at IS NULL AND next_at < now() - interval '1 minute') AS overdue
-               FROM passereau.schedule) s
-         CROSS JOIN LATERAL (VALUES ('active', s.active), ('overdue', s.overdue), ('suspended', s.suspended)) AS x (state, schedules)",
-    ),
-    (
         &list::RETENTION,
         "SELECT ARRAY[CASE WHEN error IS NULL THEN 'done' ELSE 'failed' END], extract(epoch FROM max(finished_at))::float8
          FROM passereau.retention_run WHERE finished_at IS NOT NULL GROUP BY 1",
@@ -265,6 +261,7 @@ impl StateReader {
             let samples: Vec<Sample> = sqlx::query_as(REJECTS).fetch_all(&mut *tx).await?;
             metrics.show(&list::REJECTS, samples);
         }
+        schedules(&mut tx, metrics).await?;
         periods(&mut tx, metrics).await?;
         flows(&mut tx, metrics).await?;
         tx.commit().await?;
@@ -286,6 +283,29 @@ async fn messages(connection: &mut PgConnection, metrics: &Metrics) -> Result<()
     let names: Vec<&str> = WORKERS.iter().map(|worker| worker.worker).collect();
     let dead: Vec<Sample> = sqlx::query_as(DEAD).bind(names).fetch_all(connection).await?;
     metrics.show(&list::DEAD_LETTERS_WAITING, dead);
+    Ok(())
+}
+
+/// How schedules stand. Whether a suspended one can be read is tried, not remembered: who has mended the row sees it at once.
+async fn schedules(connection: &mut PgConnection, metrics: &Metrics) -> Result<(), sqlx::Error> {
+    let (active, overdue): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE next_at < now() - interval '1 minute') FROM passereau.schedule WHERE suspended_at IS NULL",
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    let suspended: Vec<Schedule> = sqlx::query_as("SELECT * FROM passereau.schedule WHERE suspended_at IS NOT NULL")
+        .fetch_all(&mut *connection)
+        .await?;
+    let now = sqlx::query_scalar("SELECT now()").fetch_one(connection).await?;
+    let broken = suspended.iter().filter(|schedule| !can_fire(schedule, now)).count();
+    #[expect(clippy::cast_precision_loss, reason = "a number of schedules")]
+    let counts = [
+        ("active", active as f64),
+        ("overdue", overdue as f64),
+        ("suspended", (suspended.len() - broken) as f64),
+        ("broken", broken as f64),
+    ];
+    metrics.show(&list::SCHEDULES, counts.map(|(state, count)| (vec![state.to_owned()], count)));
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use chrono::TimeDelta;
 use passereau_flow::Document;
-use passereau_scheduler::state::StateReader;
+use passereau_scheduler::{fire::fire_due, state::StateReader};
 use passereau_telemetry::Metrics;
 use passereau_testing::TestDatabase;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -152,6 +152,22 @@ async fn messages_dead_letters_and_schedules_are_counted_for_every_worker() {
     assert_eq!(shown[r#"passereau_subscription_period_seconds{subscription="birds"}"#].to_string(), "86400");
     assert_eq!(shown[r#"passereau_schedules{state="active"}"#].to_string(), "1");
     assert!(shown.contains_key("passereau_state_read_timestamp_seconds"));
+}
+
+#[tokio::test]
+async fn a_schedule_that_was_suspended_because_it_cannot_be_read_is_broken_and_one_that_somebody_suspended_is_not() {
+    let bench = Bench::new().await;
+    due(bench.pool(), "flow:atlas", TimeDelta::zero()).await;
+    bench.run("UPDATE passereau.schedule SET suspended_at = now(), suspended_because = 'holidays'").await;
+    due(bench.pool(), "flow:sinp", TimeDelta::zero()).await;
+    due(bench.pool(), "subscription:birds", TimeDelta::zero()).await;
+    bench.run("UPDATE passereau.schedule SET expression = 'every day' WHERE name = 'subscription:birds'").await;
+    assert_eq!(fire_due(bench.pool(), noon()).await.unwrap().len(), 2);
+    bench.run("UPDATE passereau.schedule SET next_at = now() + interval '1 day'").await;
+    let shown = bench.shown().await;
+    for (state, count) in [("active", 1.0), ("overdue", 0.0), ("suspended", 1.0), ("broken", 1.0)] {
+        assert_eq!(shown[&format!(r#"passereau_schedules{{state="{state}"}}"#)], count, "{state}");
+    }
 }
 
 #[tokio::test]

@@ -222,7 +222,7 @@ pub const SCHEDULES: Family = Family {
     name: "passereau_schedules",
     kind: Kind::Gauge,
     labels: &["state"],
-    help: "Schedules: active, overdue (of the active ones: due for more than a minute and not fired), suspended (by somebody, or because they cannot be read).",
+    help: "Schedules: active, overdue (of the active ones: due for more than a minute and not fired), suspended (by somebody), broken (suspended because they cannot be read).",
     by: By::State,
 };
 /// See its help.
