@@ -24,6 +24,31 @@ pub fn names<'a>(expr: &'a str, prefix: &str) -> Vec<&'a str> {
     expr.split(|c: char| !is_part(c)).filter(|word| word.starts_with(prefix)).collect()
 }
 
+/// What an expression, or the name of a series, asks of the labels of metrics that begin with `prefix`: metric, label, and each value that is given in
+/// full. Values that only a pattern tells are left out.
+#[must_use]
+pub fn asked_labels<'a>(expr: &'a str, prefix: &str) -> Vec<(&'a str, &'a str, Vec<&'a str>)> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let mut found = Vec::new();
+    for (at, ..) in depths(expr).into_iter().filter(|(_, c, depth)| *c == '{' && depth.is_some()) {
+        let before = &expr[..at];
+        let metric = &before[before.rfind(|c| !is_part(c)).map_or(0, |end| end + 1)..];
+        if !metric.starts_with(prefix) {
+            continue;
+        }
+        let mut rest = &expr[at + 1..];
+        // `label op "value"`, as often as there are quotes before the brace is closed.
+        while let Some((label, after)) = rest.split_once('"').filter(|(label, _)| !label.contains('}')) {
+            let Some((value, after)) = after.split_once('"') else { break };
+            let in_full = |value: &&str| !value.is_empty() && !value.contains(['.', '*', '+', '$', '(', ')']);
+            let label = label.trim_matches(|c| !is_part(c));
+            found.push((metric, label, value.split('|').filter(in_full).collect()));
+            rest = after;
+        }
+    }
+    found
+}
+
 /// The text outside of strings, parentheses, braces and brackets is at depth 0; each character with its depth, or `None` within a string.
 fn depths(expr: &str) -> Vec<(usize, char, Option<usize>)> {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);

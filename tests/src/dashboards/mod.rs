@@ -16,7 +16,7 @@ use anyhow::{Context, ensure};
 
 pub use alerts::{Alert, Rules, rules};
 pub use document::{Measured, alerts_document, dashboards_document, panel_of, without_measurements};
-pub use expression::{filled, measures, names};
+pub use expression::{asked_labels, filled, measures, names};
 pub use grafana::json;
 pub use source::{Dashboard, Kind, Link, Panel, Query, Row, Variable};
 

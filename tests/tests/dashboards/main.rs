@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Parser;
+use passereau_contracts::WORKERS;
+use passereau_harvest::State;
 use passereau_telemetry::catalogue::{self, Kind};
 use passereau_tests::dashboards::{
-    Dashboard, alerts_document, current, dashboards, dashboards_document, filled, json, measures, names, panel_of,
-    repository, rules, without_measurements,
+    Dashboard, alerts_document, asked_labels, current, dashboards, dashboards_document, filled, json, measures, names,
+    panel_of, repository, rules, without_measurements,
 };
 
 #[test]
@@ -92,6 +94,62 @@ fn every_metric_that_is_asked_for_exists_and_every_metric_that_exists_is_asked_f
     assert!(unknown.is_empty(), "docs/metrics.md does not know {unknown:?}");
 }
 
+/// A value that a metric never has makes an alert that never fires, and a test of it that proves nothing: Prometheus finds no fault in either.
+#[test]
+fn labels_that_are_asked_for_exist_with_the_values_that_are_asked_for() {
+    let rules = rules().unwrap();
+    let mut texts: Vec<String> = dashboards().unwrap().iter().flat_map(asked).collect();
+    texts.extend(rules.alerts.iter().map(|alert| alert.expr.clone()));
+    texts.extend(rules.recorded.iter().map(|recorded| recorded.expr.clone()));
+    let tests = std::fs::read_to_string(repository("deploy/prometheus/alerts.test.yml")).unwrap();
+    let tests: serde_yaml_ng::Value = serde_yaml_ng::from_str(&tests).unwrap();
+    for test in tests["tests"].as_sequence().unwrap() {
+        let series = test["input_series"].as_sequence().unwrap();
+        texts.extend(series.iter().map(|series| series["series"].as_str().unwrap().to_owned()));
+    }
+    let (mut asked, mut wrong) = (0, Vec::new());
+    for text in &texts {
+        for (metric, label, values) in asked_labels(text, "passereau_") {
+            let family = catalogue::all().find(|family| family.name == metric || is_part_of(family, metric));
+            let family = family.unwrap_or_else(|| panic!("docs/metrics.md does not know {metric}"));
+            // Who is scraped; Prometheus adds them.
+            if !family.labels.contains(&label) && !matches!(label, "instance" | "job") {
+                wrong.push(format!("{metric} has no label {label}"));
+            }
+            asked += values.len();
+            wrong.extend(
+                values
+                    .into_iter()
+                    .filter(|value| !can_be(family, label, value))
+                    .map(|value| format!("{metric}: {label} {value}")),
+            );
+        }
+    }
+    assert!(asked > 50, "only {asked} values were found");
+    assert!(wrong.is_empty(), "docs/metrics.md does not know {wrong:?}");
+}
+
+/// Whether it is one of the series that a histogram makes.
+fn is_part_of(family: &catalogue::Family, metric: &str) -> bool {
+    matches!(family.kind, Kind::Histogram(_))
+        && metric.strip_prefix(family.name).is_some_and(|end| matches!(end, "_bucket" | "_sum" | "_count"))
+}
+
+/// Whether the list of metrics has a word for this value; names that operators give may be anything.
+fn can_be(family: &catalogue::Family, label: &str, value: &str) -> bool {
+    let of_label = catalogue::LABELS.iter().find(|(name, _)| *name == label).map_or("", |(_, values)| values);
+    let rejects = std::fs::read_to_string(repository("docs/rejects.md")).unwrap();
+    let has = |text: &str| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == value);
+    match label {
+        "instance" | "job" | "subscription" | "flow" => true,
+        "worker" => WORKERS.iter().any(|worker| worker.worker == value),
+        "reason" if family.name == catalogue::REJECTS.name => rejects.contains(&format!("| `{value}` |")),
+        "reason" if family.name == catalogue::DEAD_LETTERS_WAITING.name => has(catalogue::DEAD_LETTERS.help),
+        "state" if family.name.starts_with("passereau_harvest_") => value.parse::<State>().is_ok(),
+        _ => has(family.help) || has(of_label),
+    }
+}
+
 /// Metrics that no panel shows.
 const NOT_SHOWN: [&str; 1] = [
     // The age of the last reading says the same, and stays right when the scheduler itself is gone.
@@ -172,6 +230,10 @@ fn an_alert_is_taken_apart_into_what_it_measures() {
     assert_eq!(
         measures(expr),
         ["max by (worker) (a{x=~\"b or c > d\"}) > bool 0", "sum by (worker) (b) >= bool 2", "c"]
+    );
+    assert_eq!(
+        asked_labels("sum(p_a{x=~\"one|t.*\", y=\"two\"}) / p_b - other{x=\"one\"} + p_c{z!=\"$z\"}", "p_"),
+        [("p_a", "x", vec!["one"]), ("p_a", "y", vec!["two"]), ("p_c", "z", vec![])]
     );
     assert_eq!(
         measures("time() - max(a{b!=\"c\"}) != 1.5 * max(b)"),
