@@ -25,6 +25,6 @@ pub use flow::{Flow, Standing, find, find_held, list};
 pub use history::{Delivered, History, Version, history};
 pub use passereau_formats::{CsvOptions, Format};
 pub use period::Period;
-pub use plan::{Estimate, Limits, Plan, plan, plan_applied};
+pub use plan::{Estimate, Limits, Plan, Withheld, plan, plan_applied};
 pub use problem::{Problem, in_lines};
 pub use registry::{Applied, Changed, apply, approve, look_up, resume, suspend};

@@ -29,6 +29,16 @@ impl Default for Limits {
     }
 }
 
+/// Which of the records that stay are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Withheld {
+    /// As in the manifest: in a territory none whose place may not be told. The plan can be shown to the partner.
+    #[default]
+    Told,
+    /// All that meet the territory, for the platform's own eyes: of a small one the count tells where a record is.
+    All,
+}
+
 /// What a flow would deliver now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
@@ -40,8 +50,10 @@ pub struct Plan {
     pub exact: i64,
     /// Of them, as an area.
     pub blurred: i64,
-    /// Records that are asked for and stay, as far as that may be told (see [`Query::tally`]).
+    /// Records that are asked for and stay, as far as they are counted.
     pub withheld: i64,
+    /// Whether that is all of them. In a territory it is not ([`Withheld::Told`]).
+    pub counts_all_withheld: bool,
     /// Records by level, licence and what becomes of them.
     pub tally: Vec<Tally>,
     /// The columns, in the dialect of the files.
@@ -63,18 +75,18 @@ pub struct Estimate {
 ///
 /// # Errors
 /// All that is wrong with the agreement, or the database, whose time is limited.
-pub async fn plan(pool: &PgPool, document: &Document, limits: Limits) -> Result<Plan, FlowError> {
+pub async fn plan(pool: &PgPool, document: &Document, limits: Limits, withheld: Withheld) -> Result<Plan, FlowError> {
     let territory = registry::resolve(pool, document).await?;
     // Its row begins with that version.
-    run(pool, &document.agreement, 1, Some(territory), limits).await
+    run(pool, &document.agreement, 1, Some(territory), limits, withheld).await
 }
 
 /// What a flow would deliver as it is in force.
 ///
 /// # Errors
 /// The database, whose time is limited.
-pub async fn plan_applied(pool: &PgPool, flow: &Flow, limits: Limits) -> Result<Plan, FlowError> {
-    run(pool, &flow.agreement, flow.version, None, limits).await
+pub async fn plan_applied(pool: &PgPool, flow: &Flow, limits: Limits, withheld: Withheld) -> Result<Plan, FlowError> {
+    run(pool, &flow.agreement, flow.version, None, limits, withheld).await
 }
 
 /// `territory`: that of an agreement without a row of its own.
@@ -84,11 +96,12 @@ async fn run(
     version: i32,
     territory: Option<Option<Vec<u8>>>,
     limits: Limits,
+    withheld: Withheld,
 ) -> Result<Plan, FlowError> {
     let doing = || FlowError::database(format!("planning flow {}", agreement.name));
     // Of its own: a sample that is broken off leaves a connection that nobody else can use.
     let mut connection = pool.acquire().await.map_err(doing())?.detach();
-    let planned = in_snapshot(&mut connection, agreement, version, territory, limits).await;
+    let planned = in_snapshot(&mut connection, agreement, version, territory, limits, withheld).await;
     let closed = connection.close_hard().await;
     let plan = planned.map_err(doing())?;
     closed.map_err(doing())?;
@@ -101,6 +114,7 @@ async fn in_snapshot(
     version: i32,
     territory: Option<Option<Vec<u8>>>,
     limits: Limits,
+    withheld: Withheld,
 ) -> Result<Plan, sqlx::Error> {
     sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut *connection).await?;
     sqlx::query("SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', '10s', true)")
@@ -114,7 +128,11 @@ async fn in_snapshot(
     sqlx::query("SELECT set_config('transaction_read_only', 'on', true)").execute(&mut *connection).await?;
     let query = Query::new(selection, agreement.fields());
     query.begin(connection).await?;
-    let tally = query.tally(connection).await?;
+    let counts_all_withheld = withheld == Withheld::All || !agreement.territory.has_shape();
+    let tally = match withheld {
+        Withheld::Told => query.tally(connection).await?,
+        Withheld::All => query.tally_of_all(connection).await?,
+    };
     let count = |outcome: &str| tally.iter().filter(|row| row.outcome == outcome).map(|row| row.records).sum::<i64>();
     let (exact, blurred, withheld) = (count("exact"), count("area"), count("withheld"));
     let exact_row = if exact == 0 { 0 } else { row_bytes(connection, query.exact_rows(i32::MIN, SAMPLED)).await? };
@@ -128,7 +146,8 @@ async fn in_snapshot(
         size_bytes: text_bytes + (exact + blurred) * overhead(*format, query.fields(), &columns),
     });
     let files = files.collect();
-    Ok(Plan { flow: agreement.name.clone(), rows: exact + blurred, exact, blurred, withheld, tally, columns, files })
+    let flow = agreement.name.clone();
+    Ok(Plan { flow, rows: exact + blurred, exact, blurred, withheld, counts_all_withheld, tally, columns, files })
 }
 
 /// A row for an agreement that is not in force. It is never committed.

@@ -140,7 +140,7 @@ pub struct Tally {
     /// The type of area, of outcome `area`.
     pub area_type: Option<String>,
     /// Why, of outcome `withheld`: `level_unknown`, `no_diffusion`, `sensitive_excluded`, `no_area`, `wish_none`, `wish_unknown`, `licence_unknown`,
-    /// `licence_not_allowed`.
+    /// `licence_not_allowed`; in a plan for the platform's own eyes also `area_outside`.
     pub reason: Option<String>,
     /// The licence, where it is known.
     pub licence: Option<String>,
@@ -318,20 +318,40 @@ areas AS MATERIALIZED (SELECT l.id_area, {area} WHERE l.id_area IN (SELECT place
         sqlx::query_as(self.tally_sql()).fetch_all(connection).await
     }
 
+    /// The same with every record that meets the territory, for the platform's own eyes: no delivery tells of it. A record whose area reaches
+    /// beyond the territory stays for reason `area_outside`.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL.
+    pub async fn tally_of_all(&self, connection: &mut PgConnection) -> Result<Vec<Tally>, sqlx::Error> {
+        let sql = if self.selection.has_territory {
+            const IN_PART: &str =
+                "(a.id_area IS NOT NULL OR ST_Intersects(s.the_geom_local, (SELECT territory FROM flow)))";
+            self.tally_where(INTERSECTS, IN_PART, INTERSECTS)
+        } else {
+            self.tally_sql()
+        };
+        sqlx::query_as(sql).fetch_all(connection).await
+    }
+
     /// The statement of [`Query::tally`], for `EXPLAIN`.
     #[must_use]
     pub fn tally_sql(&self) -> AssertSqlSafe<String> {
-        let (exact, area, none) = if self.selection.has_territory {
-            (INTERSECTS, "a.id_area IS NOT NULL", "false")
+        if self.selection.has_territory {
+            self.tally_where(INTERSECTS, "a.id_area IS NOT NULL", "false")
         } else {
-            ("true", "true", "true")
-        };
+            self.tally_where("true", "true", "true")
+        }
+    }
+
+    /// Which records are counted: of those that may leave exactly, as an area, and not at all.
+    fn tally_where(&self, exact: &str, area: &str, none: &str) -> AssertSqlSafe<String> {
         AssertSqlSafe(format!(
             "WITH {FLOW}{taxa}{placed},
              met AS (
                  SELECT lv.label AS level, g.precision AS outcome, CASE WHEN g.precision = 'area' THEN g.area_type END AS area_type, g.licence,
                         CASE g.precision WHEN 'none' THEN passereau.gate_reason(lv.precision, w.precision)
-                                         WHEN 'area' THEN CASE WHEN placed.id_area IS NULL THEN 'no_area' END END AS reason{BASE}{JUDGED}
+                                         WHEN 'area' THEN CASE WHEN placed.id_area IS NULL THEN 'no_area' WHEN a.id_area IS NULL THEN 'area_outside' END END AS reason{BASE}{JUDGED}
                  LEFT JOIN placed ON placed.id_synthese = s.id_synthese
                  LEFT JOIN areas a ON a.id_area = placed.id_area
                  WHERE {OPEN}{asked}{near} AND CASE g.precision WHEN 'exact' THEN {exact} WHEN 'area' THEN {area} ELSE {none} END),

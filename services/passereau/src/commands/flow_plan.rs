@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 use passereau_database::DatabaseConfig;
-use passereau_flow::{Document, FlowError, Limits, Plan as Planned, find, plan, plan_applied};
+use passereau_flow::{Document, FlowError, Limits, Plan as Planned, Withheld, find, plan, plan_applied};
 
 use super::{open, show, show_json};
 
@@ -17,6 +17,9 @@ pub struct Plan {
     /// The agreement's file, or the name of a flow that is in force.
     #[arg(value_name = "FILE|NAME")]
     subject: String,
+    /// Count all records that stay within the territory, by reason. For you alone: of a small territory the counts tell where a record is.
+    #[arg(long)]
+    withheld: bool,
     /// Longest time of each statement, in seconds.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     timeout: u32,
@@ -34,17 +37,18 @@ impl Plan {
     /// All that is wrong with the agreement, no such flow, or the database.
     pub async fn run(self) -> anyhow::Result<()> {
         let limits = Limits { statement_timeout: Duration::from_secs(self.timeout.into()) };
+        let withheld = if self.withheld { Withheld::All } else { Withheld::Told };
         let path = Path::new(&self.subject);
         let planned = if path.is_file() || self.subject.ends_with(".toml") {
             // The file is judged before anybody waits for a database.
             let document = Document::read(path, Utc::now())?;
-            plan(&open(&self.database).await?, &document, limits).await?
+            plan(&open(&self.database).await?, &document, limits, withheld).await?
         } else {
             let pool = open(&self.database).await?;
             let Some(flow) = find(&pool, &self.subject).await? else {
                 return Err(FlowError::Unknown(self.subject).into());
             };
-            plan_applied(&pool, &flow, limits).await?
+            plan_applied(&pool, &flow, limits, withheld).await?
         };
         if self.json { show_json(&planned) } else { show(&in_words(&planned)?) }
     }
@@ -52,9 +56,17 @@ impl Plan {
 
 fn in_words(plan: &Planned) -> Result<String, Error> {
     let mut text = format!(
-        "flow {}: {} rows would leave, {} exactly and {} as an area; {} records would stay\n",
-        plan.flow, plan.rows, plan.exact, plan.blurred, plan.withheld
+        "flow {}: {} rows would leave, {} exactly and {} as an area; {} records {}would stay\n",
+        plan.flow,
+        plan.rows,
+        plan.exact,
+        plan.blurred,
+        plan.withheld,
+        if plan.counts_all_withheld { "" } else { "that may be counted " }
     );
+    if !plan.counts_all_withheld {
+        text += "records of the territory whose place may not be told are not counted: their number would place them; --withheld counts them, for you alone\n";
+    }
     writeln!(text, "{:>9}  {:<28}  {:<14}  level", "records", "what becomes of them", "licence")?;
     for row in &plan.tally {
         let becomes = match (row.outcome.as_str(), &row.area_type, &row.reason) {
@@ -95,6 +107,7 @@ mod tests {
             exact: 3,
             blurred: 3,
             withheld: 3,
+            counts_all_withheld: true,
             tally: vec![
                 row("Non sensible", "exact", None, None),
                 row("Sensible", "area", Some("M10"), None),
@@ -114,5 +127,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
+        let text = in_words(&Planned { withheld: 0, counts_all_withheld: false, ..plan }).unwrap_or_default();
+        assert!(text.contains("0 records that may be counted would stay") && text.contains("--withheld"), "{text}");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use passereau_flow::{Limits, apply, find, plan, plan_applied};
+use passereau_flow::{Limits, Withheld, apply, find, plan, plan_applied};
 use passereau_testing::{TestDatabase, seed_sandbox};
 
 use crate::support::{and, database, document, now, with};
@@ -40,7 +40,7 @@ const ISERE: (&str, &str) = ("\"Isère\"", "\"Isère\", areas = [{ type = \"DEP\
 async fn a_plan_counts_by_level_what_would_leave_and_writes_nothing() {
     let database = records().await;
     let everywhere = document(&and("fields = { dialect = \"occtax\" }"));
-    let planned = plan(&database.pool, &everywhere, Limits::default()).await.unwrap();
+    let planned = plan(&database.pool, &everywhere, Limits::default(), Withheld::Told).await.unwrap();
     assert_eq!((planned.rows, planned.exact, planned.blurred, planned.withheld), (4, 3, 1, 2), "{:?}", planned.tally);
     let reasons: Vec<_> = planned.tally.iter().filter_map(|row| row.reason.as_deref()).collect();
     assert!(reasons.contains(&"no_diffusion") && reasons.contains(&"licence_not_allowed"), "{reasons:?}");
@@ -49,10 +49,29 @@ async fn a_plan_counts_by_level_what_would_leave_and_writes_nothing() {
     assert!(planned.files[0].size_bytes > 4 * 100, "{:?}", planned.files);
 
     let here = document(&with(&[ISERE]));
-    let planned = plan(&database.pool, &here, Limits::default()).await.unwrap();
+    let planned = plan(&database.pool, &here, Limits::default(), Withheld::Told).await.unwrap();
     assert_eq!((planned.exact, planned.blurred), (2, 1), "{:?}", planned.tally);
     let flows: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.flow").fetch_one(&database.pool).await.unwrap();
     assert_eq!(flows, 0, "a plan leaves nothing");
+}
+
+/// The plan that a partner may see says of a territory only what its deliveries say, and that this is not all; the platform can ask for the rest.
+#[tokio::test]
+async fn what_stays_in_a_territory_is_counted_for_the_platform_alone() {
+    let database = records().await;
+    let here = document(&with(&[ISERE]));
+    let told = plan(&database.pool, &here, Limits::default(), Withheld::Told).await.unwrap();
+    assert_eq!((told.withheld, told.counts_all_withheld), (1, false), "{:?}", told.tally);
+    let all = plan(&database.pool, &here, Limits::default(), Withheld::All).await.unwrap();
+    assert_eq!((all.exact, all.blurred, all.withheld, all.counts_all_withheld), (2, 1, 2, true), "{:?}", all.tally);
+    assert!(all.tally.iter().any(|row| row.reason.as_deref() == Some("no_diffusion") && row.records == 1));
+    // A commune holds no mesh of ten kilometres: whoever agrees on it should know what that costs.
+    let commune = ("\"Isère\"", "\"Isère\", areas = [{ type = \"M5\", codes = [\"5kmL93E0900N6500\"] }]");
+    let small = plan(&database.pool, &document(&with(&[commune])), Limits::default(), Withheld::All).await.unwrap();
+    assert_eq!((small.exact, small.blurred, small.withheld), (2, 0, 2), "{:?}", small.tally);
+    assert!(small.tally.iter().any(|row| row.reason.as_deref() == Some("area_outside") && row.records == 1));
+    let everywhere = plan(&database.pool, &document(&and("")), Limits::default(), Withheld::All).await.unwrap();
+    assert_eq!((everywhere.withheld, everywhere.counts_all_withheld), (2, true), "{:?}", everywhere.tally);
 }
 
 #[tokio::test]
@@ -60,7 +79,7 @@ async fn a_flow_that_is_in_force_is_planned_with_its_own_territory() {
     let database = records().await;
     apply(&database.pool, &document(&with(&[ISERE])), "Anne", now()).await.unwrap();
     let flow = find(&database.pool, "atlas").await.unwrap().unwrap();
-    let planned = plan_applied(&database.pool, &flow, Limits::default()).await.unwrap();
+    let planned = plan_applied(&database.pool, &flow, Limits::default(), Withheld::Told).await.unwrap();
     assert_eq!((planned.exact, planned.blurred), (2, 1), "{:?}", planned.tally);
 }
 
@@ -71,6 +90,6 @@ async fn a_plan_that_takes_too_long_is_given_up() {
     let mut tx = database.pool.begin().await.unwrap();
     sqlx::query("LOCK TABLE gn_synthese.synthese").execute(&mut *tx).await.unwrap();
     let limits = Limits { statement_timeout: Duration::from_millis(200) };
-    let error = plan(&database.pool, &document(&with(&[])), limits).await.unwrap_err().to_string();
+    let error = plan(&database.pool, &document(&with(&[])), limits, Withheld::Told).await.unwrap_err().to_string();
     assert!(error.contains("planning flow atlas") && error.contains("statement timeout"), "{error}");
 }

@@ -122,7 +122,10 @@ async fn wishes_hold_for_records_that_are_not_sensitive() {
     assert_eq!(areas, ["COM", "DEP", "M10"]);
     for row in output.blurred() {
         assert!(row.level.starts_with("Non sensible"));
-        assert!(row.value("clause_rediffusion").expect("clause").contains(row.area_type.as_deref().expect("type")));
+        let clause = row.value("clause_rediffusion").expect("clause");
+        assert!(clause.contains(row.area_type.as_deref().expect("type")), "{clause}");
+        // That of a sensitive record would go on with its level: "not more precisely than DEP: not sensitive, exact".
+        assert!(clause.contains("producteur") && !clause.contains("Non sensible"), "{clause}");
     }
     let reasons: Vec<_> = output.tally.iter().filter_map(|row| row.reason.as_deref()).collect();
     assert_eq!(reasons, ["wish_none", "wish_unknown"]);
