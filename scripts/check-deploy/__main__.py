@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import alerts
 import broker
 import compose
 import images
@@ -63,7 +64,8 @@ def places(complain, workers, overlays, kubernetes):
 
 def main():
     if "--write" in sys.argv[1:]:
-        (sources.ROOT / broker.USERS).write_text(broker.text(), encoding="utf-8")
+        for generated, text in {broker.USERS: broker.text(), alerts.OBJECT: alerts.text()}.items():
+            (sources.ROOT / generated).write_text(text, encoding="utf-8")
         return 0
     # Only here: writing needs none of what it imports.
     import kubernetes
@@ -75,6 +77,7 @@ def main():
         skip("deploy/kubernetes was", "there is no kubectl; PyPI has one for Linux on x86-64 alone")
     places(complaints, sources.workers(), overlays, kubernetes)
     broker.check(complaints)
+    alerts.check(complaints, overlays)
     objects = 0
     for name, built in overlays.items():
         kubernetes.check_kinds(complaints, name, built)

@@ -3,6 +3,7 @@ sources."""
 
 import re
 import subprocess
+from urllib.parse import urlsplit
 
 import kubernetes_validate
 import yaml
@@ -21,6 +22,7 @@ CUSTOM = {
     ("keda.sh/v1alpha1", "ScaledObject"): keda.ScaledObject,
     ("keda.sh/v1alpha1", "TriggerAuthentication"): keda.TriggerAuthentication,
     ("monitoring.coreos.com/v1", "ServiceMonitor"): monitoring.ServiceMonitor,
+    ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
 }
 # Workers that no queue scales.
 UNSCALED = {"scheduler": "its queue holds one message a day, and it must look at its schedules all the time"}
@@ -140,8 +142,26 @@ class Overlay:
             self.tell(key, f"is killed before the {grace} s of PASSEREAU_GRACE_SECONDS, and what ends after them, are over")
         if worker != "gateway" and ("passereau-amqp", worker, "amqp_url") not in secrets_of(pod):
             self.tell(key, "does not connect to RabbitMQ as its own user")
+        self.check_reach(key, pod["metadata"]["labels"])
         if ("PodDisruptionBudget", worker) not in self.named:
             self.tell(("PodDisruptionBudget", worker), "is missing")
+
+    def check_reach(self, key, labels):
+        """That the network lets a worker reach what it needs, and lets in who asks for its metrics: nothing is allowed that no policy names."""
+        out, metrics = {53, 5432}, sources.metrics_port()
+        if key[1] != "gateway":
+            out.add(5672)
+        if labels.get("passereau/internet") or labels.get("passereau/store"):
+            out.add(443)
+        receiver = self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        if receiver:
+            out.add(urlsplit(receiver).port or (443 if receiver.startswith("https:") else 80))
+        policies = [each["spec"] for each in self.of_kind("NetworkPolicy")]
+        policies = [spec for spec in policies if spec["podSelector"].get("matchLabels", {}).items() <= labels.items()]
+        for wanted, way in ((out, "egress"), ({metrics}, "ingress")):
+            allowed = {port["port"] for spec in policies for rule in spec.get(way, []) for port in rule.get("ports", [])}
+            for port in sorted(wanted - allowed):
+                self.tell(key, f"needs port {port}, which no NetworkPolicy allows ({way})")
 
     def check_ours(self, key, pod, container):
         spec, own = pod["spec"], container.get("securityContext", {})
