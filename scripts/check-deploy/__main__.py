@@ -82,6 +82,7 @@ def main():
     for name, built in overlays.items():
         kubernetes.check_kinds(complaints, name, built)
         objects += len(built)
+    kubernetes.check_kinds(complaints, kubernetes.COMMAND, [kubernetes.command()])
     ways, command = 0, docker_compose()
     if command:
         ways = compose.validate(complaints, command)

@@ -1,6 +1,7 @@
 """deploy/kubernetes: each overlay is built by kustomize itself, each object held to the schema of its kind, and all of them to each other and to the
 sources."""
 
+import json
 import re
 import subprocess
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import broker
 import sources
 
 FOLDER = "deploy/kubernetes"
+COMMAND = f"{FOLDER}/command.json"
 OVERLAYS = ["demo", "production"]
 # The oldest and the newest Kubernetes that the manifests are written for.
 VERSIONS = ["1.30", "1.37"]
@@ -25,7 +27,10 @@ CUSTOM = {
     ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
 }
 # Workers that no queue scales.
-UNSCALED = {"scheduler": "its queue holds one message a day, and it must look at its schedules all the time"}
+UNSCALED = {
+    "scheduler": "its queue holds one message a day, and it must look at its schedules all the time",
+    "inat-enricher": "one copy uses up what iNaturalist allows, and it alone shows that the day's calls are used up, when its queue is empty",
+}
 
 
 def build(kubectl, overlay):
@@ -38,6 +43,13 @@ def build(kubectl, overlay):
     if done.returncode or done.stderr.strip():
         raise SystemExit(f"check-deploy: {path} cannot be built: {done.stderr.strip()}")
     return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def command():
+    """The pod of the operator's command, as `kubectl run --override-type=strategic` makes it of this file: containers of one name are one."""
+    spec = json.loads(sources.read(COMMAND))["spec"]
+    spec["containers"][0] |= {"image": "passereau/passereau:dev", "args": ["harvest", "list"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "passereau"}, "spec": spec | {"restartPolicy": "Never"}}
 
 
 def check_kinds(complain, overlay, objects):
@@ -108,6 +120,8 @@ class Overlay:
             for container in pod["spec"]["containers"]:
                 if re.search(r"(^|/)passereau/[\w-]+:", container["image"]):
                     self.check_ours(key, pod, container)
+        pod = command()
+        self.check_ours(("Pod", "passereau"), pod, pod["spec"]["containers"][0])
         self.check_selectors()
         for variable in self.settings:
             if variable.startswith("PASSEREAU_") and not any(
