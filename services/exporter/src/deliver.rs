@@ -142,6 +142,7 @@ impl Exporter {
                 }
                 continue;
             }
+            context.metrics().delivering(&flow.name);
             let taken_up = self.taken_up(context, &claim, &flow).await?;
             let query = Query::new(flow.agreement.selection(flow.version), flow.agreement.fields());
             let work = Work { context, claim: &claim, flow: &flow, query: &query };

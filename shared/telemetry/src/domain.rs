@@ -75,6 +75,17 @@ impl Metrics {
         tracing::debug!(worker = self.worker, %api, %outcome, "called");
     }
 
+    /// A delivery of a flow is worked on. The counters of the flow begin at 0 here, since no process knows its name before: a first delivery is counted
+    /// when Prometheus looks between its beginning and its end.
+    pub fn delivering(&self, flow: &str) {
+        for outcome in DeliveryOutcome::ALL {
+            self.all.deliveries.with_label_values(&[flow, outcome.as_str()]);
+        }
+        for leaving in Leaving::ALL {
+            self.all.delivered_records.with_label_values(&[flow, leaving.as_str()]);
+        }
+    }
+
     /// A delivery of a flow has ended.
     pub fn delivered(&self, flow: &str, outcome: DeliveryOutcome) {
         self.all.deliveries.with_label_values(&[flow, outcome.as_str()]).inc();
@@ -113,6 +124,11 @@ mod tests {
         assert!(text.contains(r#"passereau_gbif_wait_seconds_count{status="succeeded"} 0"#), "{text}");
         let text = Metrics::new("inat-enricher").for_worker("inat-enricher").render().unwrap();
         assert!(text.contains(r#"passereau_api_calls_total{api="inaturalist",outcome="resting"} 0"#), "{text}");
+        let metrics = Metrics::new("exporter");
+        metrics.delivering("atlas");
+        let text = metrics.render().unwrap();
+        assert!(text.contains(r#"passereau_deliveries_total{flow="atlas",outcome="delivered"} 0"#), "{text}");
+        assert!(text.contains(r#"passereau_delivered_records_total{flow="atlas",outcome="withheld"} 0"#), "{text}");
     }
 
     #[test]

@@ -102,12 +102,16 @@ impl Stage {
         sqlx::raw_sql("LOCK TABLE gn_synthese.synthese IN ACCESS EXCLUSIVE MODE").execute(&mut *held).await?;
         let let_go = async {
             prometheus.sees("passereau_flow_delivering_since_timestamp_seconds").await;
+            // At 0: then the panels of the last day see the delivery.
+            prometheus.sees("passereau_deliveries_total == 0").await;
             held.rollback().await.context("letting the synthèse go")
         };
         let (fetched, ()) = tokio::try_join!(partner::fetch(fleet, &self.folder, self.gateway), let_go)?;
         ensure!(fetched.rows > 0 && fetched.withheld > 0, "a flow that delivers and withholds: {fetched:?}");
         for expr in [
             "passereau_flow_delivery_timestamp_seconds",
+            "increase(passereau_deliveries_total{outcome=\"delivered\"}[1d]) > 0",
+            "increase(passereau_delivered_records_total[1d]) > 0",
             "passereau_subscription_period_seconds",
             "passereau_dead_letters_waiting > 0",
             "count_over_time(passereau_gateway_sent_bytes_total[30s]) > 4",
