@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use sqlx::PgPool;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
@@ -16,6 +17,7 @@ use crate::{
     Agreement, FlowError, Problem,
     check::check,
     problem::{Found, Places, join, position},
+    registry::{self, Unresolved},
     territory::file,
 };
 
@@ -32,11 +34,47 @@ pub struct Document {
     places: Places,
 }
 
+/// What could be read of a file that may be wrong, and all that is wrong with it so far.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Without what is wrong with it: nothing but defaults where the file is no TOML.
+    document: Document,
+    problems: Vec<Problem>,
+    /// Keys of what is no value, and was taken out.
+    taken: Vec<String>,
+}
+
 impl Document {
     /// Reads a file. `now` decides whether an end has passed.
     ///
     /// # Errors
     /// The file cannot be read, or all that is wrong with it.
+    pub fn read(file: &Path, now: DateTime<Utc>) -> Result<Self, FlowError> {
+        Draft::read(file, now)?.finish()
+    }
+
+    /// Reads a text, whose territory's file is in `folder`.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn parse(text: &str, folder: PathBuf, now: DateTime<Utc>) -> Result<Self, Vec<Problem>> {
+        let Draft { document, problems, .. } = Draft::parse(text, folder, now);
+        if problems.is_empty() { Ok(document) } else { Err(problems) }
+    }
+
+    /// Problems that were found elsewhere, at their places.
+    pub(crate) fn locate(&self, found: Vec<Found>) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = found.into_iter().map(|found| self.places.locate(found)).collect();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
+    }
+}
+
+impl Draft {
+    /// Reads a file. `now` decides whether an end has passed.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn read(file: &Path, now: DateTime<Utc>) -> Result<Self, FlowError> {
         let unreadable = |source| FlowError::Unreadable { file: file.to_owned(), source };
         let mut text = String::new();
@@ -48,23 +86,24 @@ impl Document {
             return Err(unreadable(too_large));
         }
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
-        Self::parse(&text, folder, now).map_err(FlowError::Problems)
+        Ok(Self::parse(&text, folder, now))
     }
 
     /// Reads a text, whose territory's file is in `folder`.
-    ///
-    /// # Errors
-    /// All that is wrong with it.
-    pub fn parse(text: &str, folder: PathBuf, now: DateTime<Utc>) -> Result<Self, Vec<Problem>> {
+    #[must_use]
+    pub fn parse(text: &str, folder: PathBuf, now: DateTime<Utc>) -> Self {
         // Windows' editors begin a UTF-8 file with a mark that is no TOML.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (mut table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
-            return Err(errors.iter().map(|error| syntax(text, error)).collect());
+            let document = Document { agreement: Agreement::default(), folder, places: Places::default() };
+            let problems = errors.iter().map(|error| syntax(text, error)).collect();
+            return Self { document, problems, taken: Vec::new() };
         }
         dates_as_text(table.get_mut());
         let places = Places::of(text, table.get_ref());
         let (agreement, mut found) = deserialize(text, table, &places);
+        let taken = found.iter().map(|found| found.key.clone()).collect();
         for problem in check(&agreement, &|key| places.has(key), now) {
             // What is no value is not missing as well.
             let within = |key: &str, of: &str| key.strip_prefix(of).is_some_and(|rest| rest.starts_with(['.', '[']));
@@ -75,33 +114,64 @@ impl Document {
                 found.push(problem);
             }
         }
-        if found.is_empty() {
-            return Ok(Self { agreement, folder, places });
-        }
-        let mut problems: Vec<Problem> = found.into_iter().map(|found| places.locate(found)).collect();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
-        Err(problems)
+        let document = Document { agreement, folder, places };
+        let problems = document.locate(found);
+        Self { document, problems, taken }
+    }
+
+    /// What could be read of it.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// All that is wrong with it so far, in the order of the file.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
     }
 
     /// Reads the file of the territory, if there is one; what its geometries are worth, the database tells.
-    ///
-    /// # Errors
-    /// It cannot be read, or is not what its extension says.
-    pub fn territory_file(&self) -> Result<(), FlowError> {
-        let Some(name) = &self.agreement.territory.file else { return Ok(()) };
-        match file::read(&self.folder.join(name)) {
-            Ok(_) => Ok(()),
-            Err(found) => {
-                Err(FlowError::Problems(self.locate(vec![Found { key: "territory.file".to_owned(), ..found }])))
-            }
+    pub fn read_territory(&mut self) {
+        let Some(name) = &self.document.agreement.territory.file else { return };
+        if let Err(found) = file::read(&self.document.folder.join(name)) {
+            self.add(vec![Found { key: "territory.file".to_owned(), ..found }]);
         }
     }
 
-    /// Problems that were found elsewhere, at their places.
-    pub(crate) fn locate(&self, found: Vec<Found>) -> Vec<Problem> {
-        let mut problems: Vec<Problem> = found.into_iter().map(|found| self.places.locate(found)).collect();
-        problems.sort_by_key(|problem| (problem.line, problem.column));
-        problems
+    /// Looks up all that it names, as far as it could be read, and writes nothing.
+    ///
+    /// # Errors
+    /// The database.
+    pub async fn look_up(&mut self, pool: &PgPool) -> Result<(), FlowError> {
+        match registry::resolve(pool, &self.document).await {
+            Ok(_) => {}
+            Err(Unresolved::Found(found)) => self.add(found),
+            Err(Unresolved::Failed(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Adds what was found elsewhere. An element that was taken out of a list leaves the others at another place: of such a list nothing more is said.
+    fn add(&mut self, found: Vec<Found>) {
+        fn list(key: &str) -> &str {
+            key.strip_suffix(']').and_then(|key| key.rsplit_once('[')).map_or(key, |(list, _)| list)
+        }
+        let is_told = |new: &Found| {
+            self.problems.iter().any(|known| known.key == new.key)
+                || self.taken.iter().any(|taken| !taken.is_empty() && list(taken) == list(&new.key))
+        };
+        let new: Vec<Found> = found.into_iter().filter(|new| !is_told(new)).collect();
+        self.problems.extend(self.document.locate(new));
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+    }
+
+    /// The agreement, where nothing is wrong with it.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub fn finish(self) -> Result<Document, FlowError> {
+        if self.problems.is_empty() { Ok(self.document) } else { Err(FlowError::Problems(self.problems)) }
     }
 }
 

@@ -25,7 +25,7 @@ pub enum FlowError {
     #[error("{0}")]
     Refused(String),
     /// The database.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {source}{}", remedy(source))]
     Database {
         /// What was being done, and to what.
         doing: String,
@@ -39,5 +39,13 @@ impl FlowError {
     pub(crate) fn database(doing: impl Into<String>) -> impl FnOnce(sqlx::Error) -> Self {
         let doing = doing.into();
         |source| Self::Database { doing, source }
+    }
+}
+
+/// What to do about a refusal of the database, where that is known. It is one of PostgreSQL's insufficient_privilege.
+fn remedy(source: &sqlx::Error) -> &'static str {
+    match source.as_database_error().and_then(|refusal| refusal.code()).as_deref() {
+        Some("42501") => "; `passereau install --exporter-role ROLE`, run as administrator, grants what a flow reads",
+        _ => "",
     }
 }

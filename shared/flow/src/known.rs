@@ -1,8 +1,37 @@
 //! What only the database can tell of an agreement: whether what it names is there.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
-use crate::{Agreement, problem::Found};
+use crate::{Agreement, FlowError, problem::Found};
+
+/// What the agreement asks for and deliveries will go without, as the platform stands: each with what to do. It is no mistake, and another day it may be there.
+///
+/// # Errors
+/// The database.
+pub async fn lacks(pool: &PgPool, agreement: &Agreement) -> Result<Vec<String>, FlowError> {
+    if !agreement.statuses {
+        return Ok(Vec::new());
+    }
+    let is_readable: Option<bool> = sqlx::query_scalar(
+        "SELECT has_table_privilege(c.oid, 'SELECT') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'taxonomie' AND c.relname = 'v_bdc_status'",
+    )
+    .fetch_optional(pool)
+    .await
+    .map_err(FlowError::database("looking for the statuses of taxa"))?;
+    let lack = match is_readable {
+        Some(true) => return Ok(Vec::new()),
+        Some(false) => {
+            "statuses: this role may not read taxonomie.v_bdc_status, and a delivery of a role that may not comes without their file; \
+             `passereau install --exporter-role ROLE` grants it"
+        }
+        None => {
+            "statuses: the database has no taxonomie.v_bdc_status, and deliveries come without their file; TaxHub brings that view with the base of \
+             knowledge of statuses"
+        }
+    };
+    Ok(vec![lack.to_owned()])
+}
 
 /// Each source, dataset, taxon and licence that the platform does not know.
 pub(crate) async fn problems(connection: &mut PgConnection, agreement: &Agreement) -> Result<Vec<Found>, sqlx::Error> {

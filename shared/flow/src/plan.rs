@@ -76,7 +76,7 @@ pub struct Estimate {
 /// # Errors
 /// All that is wrong with the agreement, or the database, whose time is limited.
 pub async fn plan(pool: &PgPool, document: &Document, limits: Limits, withheld: Withheld) -> Result<Plan, FlowError> {
-    let territory = registry::resolve(pool, document).await?;
+    let territory = registry::resolved(pool, document).await?;
     // Its row begins with that version.
     run(pool, &document.agreement, 1, Some(territory), limits, withheld).await
 }

@@ -9,7 +9,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use crate::{Agreement, Document, Flow, FlowError, Standing, find, known, territory};
+use crate::{Agreement, Document, Flow, FlowError, Standing, find, known, problem::Found, territory};
 
 /// What applying an agreement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -38,8 +38,22 @@ pub enum Changed {
     Already,
 }
 
-/// What only the database can tell of a document.
-pub(crate) async fn resolve(pool: &PgPool, document: &Document) -> Result<Option<territory::Ewkb>, FlowError> {
+/// Why a document was not resolved.
+pub(crate) enum Unresolved {
+    /// All that the platform does not know.
+    Found(Vec<Found>),
+    /// The database.
+    Failed(FlowError),
+}
+
+impl From<FlowError> for Unresolved {
+    fn from(error: FlowError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What only the database can tell of a document: its territory.
+pub(crate) async fn resolve(pool: &PgPool, document: &Document) -> Result<Option<territory::Ewkb>, Unresolved> {
     let agreement = &document.agreement;
     let doing = || FlowError::database(format!("looking up what flow {} names", agreement.name));
     let mut connection = pool.acquire().await.map_err(doing())?;
@@ -50,15 +64,15 @@ pub(crate) async fn resolve(pool: &PgPool, document: &Document) -> Result<Option
         Ok(_) => {}
         Err(problems) => found.extend(problems),
     }
-    Err(FlowError::Problems(document.locate(found)))
+    Err(Unresolved::Found(found))
 }
 
-/// Looks up everything that a document names, and writes nothing.
-///
-/// # Errors
-/// All that the platform does not know, or the database.
-pub async fn look_up(pool: &PgPool, document: &Document) -> Result<(), FlowError> {
-    resolve(pool, document).await.map(drop)
+/// The same of a document that is to be used: what is not known stands against it.
+pub(crate) async fn resolved(pool: &PgPool, document: &Document) -> Result<Option<territory::Ewkb>, FlowError> {
+    resolve(pool, document).await.map_err(|unresolved| match unresolved {
+        Unresolved::Found(found) => FlowError::Problems(document.locate(found)),
+        Unresolved::Failed(error) => error,
+    })
 }
 
 /// Puts an agreement in force. `by` is who does it.
@@ -67,7 +81,7 @@ pub async fn look_up(pool: &PgPool, document: &Document) -> Result<(), FlowError
 /// All that is wrong with the agreement, an empty `by`, or the database.
 pub async fn apply(pool: &PgPool, document: &Document, by: &str, now: DateTime<Utc>) -> Result<Applied, FlowError> {
     let by = person(by)?;
-    let territory = resolve(pool, document).await?;
+    let territory = resolved(pool, document).await?;
     let agreement = &document.agreement;
     let doing = || FlowError::database(format!("applying flow {}", agreement.name));
     let mut tx = pool.begin().await.map_err(doing())?;

@@ -267,7 +267,7 @@ const PLANNING: &[Group] = &[
         feature: Feature::Exporter,
         doing: "flows: reading what only the fields of a flow say, to plan a delivery with them",
         privileges: &["SELECT"],
-        on: &[Table("gn_meta.t_acquisition_frameworks"), Table("ref_habitats.habref")],
+        on: &[Table("gn_meta.t_acquisition_frameworks"), Table("ref_habitats.habref"), Table("taxonomie.v_bdc_status")],
     },
 ];
 

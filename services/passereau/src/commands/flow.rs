@@ -1,22 +1,22 @@
-//! `passereau flow …`: what is agreed with a partner. `plan` and `token` have their own files.
+//! `passereau flow …`: what is agreed with a partner. `check`, `plan`, `fields` and `token` have their own files.
 
 use std::fmt::{Error, Write};
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use passereau_broker::BrokerConfig;
 use passereau_contracts::FlowDeliver;
 use passereau_database::DatabaseConfig;
 use passereau_flow::{
-    Applied, Changed, Document, Flow as Known, FlowError, History, apply, approve, find, history, list, look_up,
-    resume, suspend,
+    Applied, Changed, Document, Flow as Known, FlowError, History, apply, approve, find, history, lacks, list, resume,
+    suspend,
 };
 use passereau_gate::Sensitive;
 use serde_json::json;
 
-use super::{at_hand::AtHand, flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
+use super::{flow_check::Check, flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
 use crate::publish::publish;
 
 /// Recurring exports for partners.
@@ -47,18 +47,6 @@ pub enum Flow {
     /// Who may fetch a flow.
     #[command(subcommand)]
     Token(Token),
-}
-
-/// Which file.
-#[derive(Args, Debug)]
-pub struct Check {
-    /// The agreement, TOML (docs/flows.md, docs/flux.md).
-    file: PathBuf,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    database: AtHand,
 }
 
 /// What to put in force.
@@ -183,48 +171,12 @@ impl Flow {
     }
 }
 
-impl Check {
-    async fn run(self) -> anyhow::Result<()> {
-        let mut read = Document::read(&self.file, Utc::now()).and_then(|read| read.territory_file().map(|()| read));
-        let mut looked_up = false;
-        // The file is judged before anybody waits for a database.
-        if let Ok(document) = &read
-            && let Some(pool) = self.database.open().await?
-        {
-            looked_up = true;
-            if let Err(error) = look_up(&pool, document).await {
-                read = Err(error);
-            }
-        }
-        match read {
-            Ok(document) if self.json => {
-                show_json(&json!({ "problems": [], "looked_up": looked_up, "agreement": document.agreement }))
-            }
-            Ok(document) => {
-                let file = self.file.display();
-                let told =
-                    if looked_up { "and the platform knows all that it names" } else { "as far as it alone can tell" };
-                show(&format!("{file} is right {told}\n"))?;
-                eprintln!(
-                    "`passereau flow plan {file}` asks the database what flow {} would deliver",
-                    document.agreement.name
-                );
-                Ok(())
-            }
-            Err(FlowError::Problems(problems)) if self.json => {
-                show_json(&json!({ "problems": problems }))?;
-                bail!("{} has {} problems", self.file.display(), problems.len())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
 impl Apply {
     async fn run(self) -> anyhow::Result<()> {
         let document = Document::read(&self.file, Utc::now())?;
         let name = &document.agreement.name;
-        let applied = apply(&open(&self.database).await?, &document, &self.by, Utc::now()).await?;
+        let pool = open(&self.database).await?;
+        let applied = apply(&pool, &document, &self.by, Utc::now()).await?;
         if self.json {
             show_json(&json!({ "flow": name, "result": applied }))?;
         } else {
@@ -235,6 +187,9 @@ impl Apply {
                     format!("nothing has changed: version {version} of flow {name} says the same\n")
                 }
             })?;
+        }
+        for lack in lacks(&pool, &document.agreement).await? {
+            eprintln!("{lack}");
         }
         match applied {
             Applied::Unchanged { .. } => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::Utc;
 use clap::Args;
 use passereau_database::DatabaseConfig;
-use passereau_flow::{Document, FlowError, Limits, Plan as Planned, Withheld, find, plan, plan_applied};
+use passereau_flow::{Document, FlowError, Limits, Plan as Planned, Withheld, find, lacks, plan, plan_applied};
 
 use super::{open, show, show_json};
 
@@ -39,17 +39,21 @@ impl Plan {
         let limits = Limits { statement_timeout: Duration::from_secs(self.timeout.into()) };
         let withheld = if self.withheld { Withheld::All } else { Withheld::Told };
         let path = Path::new(&self.subject);
-        let planned = if path.is_file() || self.subject.ends_with(".toml") {
+        let (planned, lacks) = if path.is_file() || self.subject.ends_with(".toml") {
             // The file is judged before anybody waits for a database.
             let document = Document::read(path, Utc::now())?;
-            plan(&open(&self.database).await?, &document, limits, withheld).await?
+            let pool = open(&self.database).await?;
+            (plan(&pool, &document, limits, withheld).await?, lacks(&pool, &document.agreement).await?)
         } else {
             let pool = open(&self.database).await?;
             let Some(flow) = find(&pool, &self.subject).await? else {
                 return Err(FlowError::Unknown(self.subject).into());
             };
-            plan_applied(&pool, &flow, limits, withheld).await?
+            (plan_applied(&pool, &flow, limits, withheld).await?, lacks(&pool, &flow.agreement).await?)
         };
+        for lack in lacks {
+            eprintln!("{lack}");
+        }
         if self.json { show_json(&planned) } else { show(&in_words(&planned)?) }
     }
 }

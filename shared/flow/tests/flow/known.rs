@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use passereau_flow::{apply, look_up};
+use passereau_flow::{Draft, apply};
 use passereau_testing::seed_sandbox;
 
 use crate::support::{and, database, document, now, with};
@@ -53,7 +53,7 @@ async fn looking_up_tells_of_areas_and_names_together_and_writes_nothing() {
     seed_sandbox(&database.pool).await.unwrap();
     let text = with(&[("\"Isère\" }", "\"Isère\", areas = [{ type = \"DEP\", codes = [\"38\", \"999\"] }] }")])
         + "datasets = { exclude = [\"00000000-0000-4000-8000-000000000000\"] }\nsources = { include = [\"Nowhere\"] }\n";
-    let said = look_up(&database.pool, &document(&text)).await.unwrap_err().to_string();
+    let said = looked_up(&database.pool, &text).await;
     for problem in [
         "there is no DEP 999 in ref_geo",
         "datasets.exclude[0] there is no dataset",
@@ -62,7 +62,56 @@ async fn looking_up_tells_of_areas_and_names_together_and_writes_nothing() {
         assert!(said.contains(problem), "{problem}: {said}");
     }
     assert!(!said.contains("DEP 38 "), "{said}");
-    look_up(&database.pool, &document(&with(&[]))).await.unwrap();
+    assert_eq!(looked_up(&database.pool, &with(&[])).await, "");
     let flows: i64 = sqlx::query_scalar("SELECT count(*) FROM passereau.flow").fetch_one(&database.pool).await.unwrap();
     assert_eq!(flows, 0);
+}
+
+/// A file whose mistakes are its own is looked up as well: whoever mends it does so once.
+#[tokio::test]
+async fn what_a_file_names_is_looked_up_though_the_file_is_wrong() {
+    let database = database().await;
+    seed_sandbox(&database.pool).await.unwrap();
+    let text = with(&[
+        ("\"P1M\"", "\"monthly\""),
+        ("[\"CC-BY-4.0\"] }", "[\"CC-BY-4.0\", \"MIT\"] }\nstatut = true"),
+        ("\"Isère\" }", "\"Isère\", file = \"absent.wkt\" }"),
+    ]) + "taxa = { regne = [7, \"Animaux\"], ordre = [\"Oiseaux\"] }\nsources = { include = [\"Nowhere\"] }\n";
+    let said = looked_up(&database.pool, &text).await;
+    let expected = [
+        "period is wrong",
+        "territory.file absent.wkt",
+        "licences.allowed[1] no record can have the licence MIT",
+        "statut is wrong",
+        "taxa.regne[0] is wrong",
+        "taxa.ordre[0] TAXREF has no ordre Oiseaux",
+        "sources.include[0] there is no source Nowhere",
+    ];
+    for problem in expected {
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
+    // In the order of the file; of the list that lost an element, whose others stand elsewhere now, nothing more; nothing twice.
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    assert!(said.find("period") < said.find("territory.file") && said.find("MIT") < said.find("Nowhere"), "{said}");
+    // What is no TOML names nothing.
+    assert!(looked_up(&database.pool, "name = ").await.contains("no TOML"));
+}
+
+#[tokio::test]
+async fn statuses_that_the_platform_has_not_are_told_of() {
+    let database = database().await;
+    let lacks = async |text: &str| passereau_flow::lacks(&database.pool, &document(text).agreement).await.unwrap();
+    assert!(lacks(&with(&[])).await.is_empty());
+    let told = lacks(&and("statuses = true")).await;
+    assert!(told.len() == 1 && told[0].contains("the database has no taxonomie.v_bdc_status"), "{told:?}");
+    sqlx::query("CREATE VIEW taxonomie.v_bdc_status AS SELECT 1 AS cd_ref").execute(&database.pool).await.unwrap();
+    assert!(lacks(&and("statuses = true")).await.is_empty());
+}
+
+/// All that is wrong with a text, its own problems and those of the platform.
+async fn looked_up(pool: &sqlx::PgPool, text: &str) -> String {
+    let mut draft = Draft::parse(text, std::path::PathBuf::new(), now());
+    draft.read_territory();
+    draft.look_up(pool).await.unwrap();
+    passereau_flow::in_lines(draft.problems())
 }
