@@ -85,7 +85,7 @@ def main():
     kubernetes.check_kinds(complaints, kubernetes.COMMAND, [kubernetes.command()])
     ways, command = 0, docker_compose()
     if command:
-        ways = compose.validate(complaints, command)
+        ways = compose.validate(complaints, command, sources.workers())
     else:
         skip("docker-compose.yml was, by Docker Compose itself,", f"there is none for {platform.machine()}")
     hadolint = tool("hadolint", TOOLS / "bin" / "hadolint", shutil.which("hadolint"))

@@ -13,8 +13,9 @@ PROMETHEUS = "deploy/compose/prometheus/prometheus.yml"
 PRODUCTION = "deploy/compose/production.env"
 SETTINGS = {"demo": "deploy/compose/demo/passereau.env", "production": "deploy/compose/production/passereau.env"}
 
-# How people call it: profiles, file of variables.
+# How people call it: profiles, file of variables. Without either it is what .env says.
 WAYS = [
+    ([], None),
     (["demo"], None),
     (["demo", "observability"], None),
     (["observability"], None),
@@ -128,18 +129,24 @@ def check_settings(complain, services):
                     complain(path, f"the {name} does not start without {', '.join(sorted(missing))}")
 
 
-def validate(complain, command):
-    """Docker Compose's own word on each way of calling it; gives how many services it found in all."""
+def validate(complain, command, workers):
+    """Docker Compose's own word on each way of calling it, and that each way but that of observability alone starts every worker; gives how many there are."""
     for profiles, variables in WAYS:
         arguments = [part for profile in profiles for part in ("--profile", profile)]
-        environment = {key: value for key, value in os.environ.items() if key not in {"COMPOSE_FILE", "COMPOSE_PROFILES", "SETTINGS"}}
+        environment = {key: value for key, value in os.environ.items() if key not in {"COMPOSE_FILE", "COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME", "SETTINGS"}}
         if variables:
             arguments = ["--env-file", variables, *arguments]
             # The template stands in for /etc/passereau, which this machine has not.
             environment["SETTINGS"] = "./deploy/compose/production"
-        done = subprocess.run(
-            [*command, *arguments, "config", "--quiet"], cwd=sources.ROOT, env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode or "warning" in done.stderr.lower():
-            complain(FILE, f"`docker compose {' '.join(arguments)} config` says: {done.stderr.strip()}")
+        said = {}
+        for asked in ("--quiet", "--services"):
+            done = subprocess.run(
+                [*command, *arguments, "config", asked], cwd=sources.ROOT, env=environment, capture_output=True, text=True, check=False
+            )
+            said[asked] = done.stdout.split()
+            if done.returncode or "warning" in done.stderr.lower():
+                complain(FILE, f"`docker compose {' '.join(arguments)} config {asked}` says: {done.stderr.strip()}")
+        for worker in [*workers, "gateway"]:
+            if profiles != ["observability"] and worker not in said["--services"]:
+                complain(FILE, f"`docker compose {' '.join(arguments)} up` does not start the {worker}")
     return len(WAYS)
