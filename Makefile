@@ -92,8 +92,9 @@ test-crash: setup build ## Harvests under every fault: killed workers and server
 	cargo test --workspace --test crash
 
 .PHONY: test-observability
-test-observability: setup build ## Every expression of every panel and alert, asked of a real Prometheus that has watched a fleet
+test-observability: setup build ## Every expression of every panel and alert, asked of a real Prometheus that has watched a fleet; the traces of a harvest
 	cargo test --workspace --test observability
+	$(DEBUG)/passereau-platform run -- cargo test --workspace --test fleet -- traces::
 
 .PHONY: fuzz
 fuzz: setup ## Bad input: every target for a minute, on what is known and on what it finds

@@ -5,7 +5,7 @@
 pub fn filled(expr: &str, variables: &[&str], window: &str) -> String {
     let mut filled = expr.replace("$__rate_interval", window);
     for variable in variables {
-        filled = filled.replace(&format!("${variable}"), ".*");
+        filled = filled.replace(&format!("${variable}"), ".+");
     }
     filled
 }

@@ -63,7 +63,7 @@ fn choice(variable: &Variable) -> Value {
         Some((metric, of)) => json!({
             "name": name, "label": label, "type": "query", "datasource": prometheus(), "definition": format!("label_values({metric}, {of})"),
             "query": {"query": format!("label_values({metric}, {of})"), "refId": name}, "refresh": 2, "sort": 1,
-            "multi": true, "includeAll": true, "allValue": ".*", "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
+            "multi": true, "includeAll": true, "allValue": ".+", "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
         }),
         None => {
             json!({"name": name, "label": label, "type": "textbox", "query": "", "current": {"text": "", "value": ""}})
