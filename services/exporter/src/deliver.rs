@@ -318,13 +318,20 @@ impl Exporter {
     /// Writes the next file; after the last one the manifest. The statuses come first: whether they have changed decides whether the others are made.
     async fn write_file(&self, work: &Work<'_>, delivery: &Delivery) -> Result<Next, ExportError> {
         let (pool, agreement) = (work.context.pool(), &work.flow.agreement);
-        if agreement.statuses && !delivery.files.contains_key(statuses::EXTENSION) && statuses::are_known(pool).await? {
+        let lacks_statuses = agreement.statuses && !delivery.files.contains_key(statuses::EXTENSION);
+        if lacks_statuses && statuses::are_known(pool).await? {
             let (files, pool, of) = (self.files.clone(), pool.clone(), delivery.clone());
             let (fields, longest) = (work.query.fields().to_vec(), self.longest_snapshot());
             let csv = agreement.csv.options();
             return self
                 .made(work, delivery, statuses::EXTENSION, |stop| files.statuses(pool, of, fields, csv, longest, stop))
                 .await;
+        }
+        if lacks_statuses && delivery.files.is_empty() {
+            tracing::warn!(
+                flow = delivery.flow,
+                "the delivery goes without its file of statuses: taxonomie.v_bdc_status is not there, or this role may not read it (`passereau install --exporter-role`)"
+            );
         }
         if publish::is_current(pool, &self.files.store, delivery).await? {
             return Ok(Next::Finish(Finish::Unchanged));
@@ -333,7 +340,7 @@ impl Exporter {
         if let Some(format) = missing {
             let shape = Shape {
                 format: *format,
-                layer: write::layer(work.flow, delivery, work.query.fields()),
+                layer: write::layer(work.flow, delivery, work.query.fields(), *format),
                 csv: agreement.csv.options(),
                 fields: work.query.fields().len(),
                 flow: delivery.flow.clone(),

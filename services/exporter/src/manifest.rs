@@ -24,7 +24,7 @@ pub struct FileEntry {
 pub struct Explained {
     /// Its name in the files.
     pub name: String,
-    /// Its name in the agreement.
+    /// Its name in the agreement; empty for the geometry, which every file has.
     pub field: String,
     /// Its definition, in French.
     pub fr: String,

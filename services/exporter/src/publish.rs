@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use passereau_flow::Flow;
-use passereau_gate::{Field, SOME_HARVEST};
+use passereau_gate::{Field, GEOMETRY, SOME_HARVEST};
 use passereau_store::{ObjectKey, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -155,13 +155,15 @@ pub(crate) async fn manifest(
         fr: field.fr.to_owned(),
         en: field.en.to_owned(),
     });
+    let [fr, en] = GEOMETRY.map(str::to_owned);
+    let geometry = Explained { name: agreement.fields.dialect.geometry().to_owned(), field: String::new(), fr, en };
     Ok(Manifest {
         flow: flow.name.clone(),
         version: delivery.folder.clone().unwrap_or_default(),
         agreement_version: delivery.flow_version,
         read_at: delivery.read_at.unwrap_or_default(),
         rows: delivery.rows,
-        fields: explained.collect(),
+        fields: explained.chain([geometry]).collect(),
         filters: json!({
             "territory": agreement.territory,
             "taxa": agreement.taxa,

@@ -27,8 +27,8 @@ pub(crate) struct Shape {
     pub flow: String,
 }
 
-/// The layer of a delivery: the same for every format.
-pub(crate) fn layer(flow: &Flow, delivery: &Delivery, fields: &[&'static Field]) -> Layer {
+/// The layer of a delivery in one format.
+pub(crate) fn layer(flow: &Flow, delivery: &Delivery, fields: &[&'static Field], format: Format) -> Layer {
     let dialect = flow.agreement.fields.dialect;
     let columns = fields.iter().map(|field| Column {
         name: field.name_in(dialect).to_owned(),
@@ -39,7 +39,8 @@ pub(crate) fn layer(flow: &Flow, delivery: &Delivery, fields: &[&'static Field])
         name: flow.name.replace('-', "_"),
         description: flow.agreement.territory.description.clone(),
         columns: columns.collect(),
-        geometry_column: geometry_column(dialect).to_owned(),
+        // In a GeoPackage it is a geometry, and no text: the name is the one that GIS give it.
+        geometry_column: if format == Format::GeoPackage { "geom" } else { dialect.geometry() }.to_owned(),
         made_at: delivery.read_at.unwrap_or_default(),
     }
 }
@@ -53,13 +54,6 @@ fn kind(kind: passereau_gate::Kind) -> Kind {
         passereau_gate::Kind::Time => Kind::Time,
         passereau_gate::Kind::DateTime => Kind::DateTime,
         passereau_gate::Kind::Json => Kind::Json,
-    }
-}
-
-fn geometry_column(dialect: passereau_gate::Dialect) -> &'static str {
-    match dialect {
-        passereau_gate::Dialect::GeoNature => "geometrie_wkt_4326",
-        passereau_gate::Dialect::OccTax => "geometrie",
     }
 }
 

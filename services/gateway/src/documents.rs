@@ -96,7 +96,7 @@ pub(crate) struct Manifest {
 pub(crate) struct Explained {
     /// Its name in the files.
     pub name: String,
-    /// Its name in the agreement.
+    /// Its name in the agreement; empty for the geometry, which every file has.
     pub field: String,
     /// Its definition, in French.
     pub fr: String,

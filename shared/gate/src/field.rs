@@ -37,6 +37,23 @@ pub enum Dialect {
     OccTax,
 }
 
+impl Dialect {
+    /// The column of the geometry in files of tables (CSV, JSON). Every file has it, and no agreement names it.
+    #[must_use]
+    pub const fn geometry(self) -> &'static str {
+        match self {
+            Self::GeoNature => "geometrie_wkt_4326",
+            Self::OccTax => "geometrie",
+        }
+    }
+}
+
+/// What the geometry of a row is, in French and in English.
+pub const GEOMETRY: [&str; 2] = [
+    "Géométrie, WGS 84 (longitude, latitude) : WKT dans les CSV et JSON, géométrie de l'objet en GeoJSON, colonne geom du GeoPackage ; pour une donnée floutée, sa zone entière, au contour simplifié",
+    "Geometry, WGS 84 (longitude, latitude): WKT in CSV and JSON, the feature's geometry in GeoJSON, column geom of the GeoPackage; for a blurred record, the whole area, its border simplified",
+];
+
 /// A column that a flow may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {

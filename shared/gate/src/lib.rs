@@ -38,7 +38,7 @@ mod query;
 mod row;
 mod selection;
 
-pub use field::{Dialect, Field, Kind, REQUIRED};
+pub use field::{Dialect, Field, GEOMETRY, Kind, REQUIRED};
 pub use query::{CONTROL_COLUMNS, Query, SOME_HARVEST, Tally};
 pub use row::{CopyRow, RowError, rows};
 pub use selection::{Selection, Sensitive};

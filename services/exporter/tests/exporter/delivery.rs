@@ -36,6 +36,11 @@ async fn a_delivery_is_five_files_with_a_manifest_that_says_what_they_hold() {
     for column in ["niveau_sensibilite", "clause_rediffusion", "geometrie_wkt_4326"] {
         assert!(header.contains(&column), "{column} is not in {header:?}");
     }
+    let explained: Vec<&str> = manifest.fields.iter().map(|field| &*field.name).collect();
+    assert_eq!(explained, header, "the manifest explains every column, that of the geometry too");
+    // In a GeoPackage it is no text: its index bears the name that GIS give it.
+    let geopackage = platform.read(&manifest.files["gpkg"].key);
+    assert!(geopackage.windows(16).any(|bytes| bytes == b"rtree_atlas_geom"));
     let features: Value = serde_json::from_slice(&platform.read(&manifest.files["geojson"].key)).unwrap();
     let kinds: Vec<&str> =
         features["features"].as_array().unwrap().iter().map(|f| f["geometry"]["type"].as_str().unwrap()).collect();

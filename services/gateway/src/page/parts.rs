@@ -268,8 +268,17 @@ pub(super) fn withheld(page: &mut Html, shown: &Shown<'_>, language: Language) {
             (other, _) => other.to_owned(),
         },
     );
+    let has_territory = shown.flow.agreement.territory.has_shape();
     if manifest.withheld.iter().all(|tally| tally.records == 0) {
-        page.element("<p>", none_withheld(shown.flow.agreement.territory.has_shape(), language), "</p>\n");
+        let none = match has_territory {
+            false => language.pick("Aucune donnée n'est retenue.", "No record is withheld."),
+            true => language.pick("Aucune donnée n'est comptée comme retenue.", "No record is counted as withheld."),
+        };
+        page.element("<p>", none, "");
+        if has_territory {
+            page.element(" ", not_counted(language), "");
+        }
+        page.raw("</p>\n");
         return;
     }
     tallies(
@@ -280,17 +289,17 @@ pub(super) fn withheld(page: &mut Html, shown: &Shown<'_>, language: Language) {
         language,
         |tally| reason(tally.reason.as_deref().unwrap_or_default(), language).to_owned(),
     );
+    if has_territory {
+        page.element("<p>", not_counted(language), "</p>\n");
+    }
 }
 
-/// Within a territory, records whose place may not be told are not counted: the count alone would place them.
-fn none_withheld(has_territory: bool, language: Language) -> &'static str {
-    match has_territory {
-        false => language.pick("Aucune donnée n'est retenue.", "No record is withheld."),
-        true => language.pick(
-            "Aucune donnée n'est comptée comme retenue. Les données dont le lieu ne peut être révélé ne sont pas comptées : leur nombre les situerait dans le territoire.",
-            "No record is counted as withheld. Records whose place may not be told are not counted: their number would place them within the territory.",
-        ),
-    }
+/// Within a territory the count alone would place a record whose place may not be told.
+fn not_counted(language: Language) -> &'static str {
+    language.pick(
+        "Les données dont le lieu ne peut être révélé ne sont pas comptées : leur nombre les situerait dans le territoire.",
+        "Records whose place may not be told are not counted: their number would place them within the territory.",
+    )
 }
 
 fn tallies(
@@ -345,10 +354,18 @@ pub(super) fn fields(page: &mut Html, shown: &Shown<'_>, language: Language) {
         ],
     );
     for field in &fields {
-        let kind = Field::find(&field.field).map_or("–", |known| values(known.kind, language));
+        let kind = match Field::find(&field.field) {
+            Some(known) => values(known.kind, language),
+            None if field.field.is_empty() => language.pick("géométrie", "geometry"),
+            None => "–",
+        };
         page.element("<tr><th scope=\"row\"><code>", &field.name, "</code></th><td>");
-        page.text(language.pick(&field.fr, &field.en)).element("</td><td>", kind, "</td><td><code>");
-        page.element("", &field.field, "</code></td></tr>\n");
+        page.text(language.pick(&field.fr, &field.en)).element("</td><td>", kind, "</td>");
+        if field.field.is_empty() {
+            page.raw("<td>–</td></tr>\n");
+        } else {
+            page.element("<td><code>", &field.field, "</code></td></tr>\n");
+        }
     }
     page.raw("</tbody></table></div>\n");
 }

@@ -16,6 +16,7 @@ async fn bench() -> (Bench, String) {
         "fields": [
             { "name": "cd_ref", "field": "cd_ref", "fr": "Taxon de référence", "en": "Accepted taxon" },
             { "name": "sensibiliteNiveau", "field": "niveau_sensibilite", "fr": "Niveau", "en": "Level" },
+            { "name": "geometrie", "field": "", "fr": "Géométrie de la donnée", "en": "Geometry of the record" },
         ],
         "licences": { "CC-BY-4.0": 1200, "etalab-2.0": 34 },
         "delivered": [{ "level": "0", "outcome": "exact", "area_type": null, "reason": null, "licence": "CC-BY-4.0", "records": 1230 },
@@ -73,6 +74,7 @@ async fn a_page_tells_what_the_flow_contains_in_both_languages() {
             "href=\"/flows/atlas/manifest.json\"",
             "<code>sensibiliteNiveau</code>",
             "<code>niveau_sensibilite</code>",
+            "<code>geometrie</code>",
             "https://doi.org/10.15468/dl.example",
         ] {
             assert!(page.contains(text), "{text}");
@@ -81,6 +83,29 @@ async fn a_page_tells_what_the_flow_contains_in_both_languages() {
             bench.fetch(&token, &format!("/flows/atlas?lang={language}"), &[("Accept-Language", "de")]).await;
         assert_eq!(by_address.header("content-language"), language);
     }
+}
+
+/// A page that counts some of what stays within a territory must not be read as if that were all.
+#[tokio::test]
+async fn a_page_of_a_territory_says_that_not_all_that_stays_is_counted() {
+    const CAVEAT: &str = "Records whose place may not be told are not counted";
+    let (bench, token) = bench().await;
+    let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+    assert!(page.contains("Records withheld, and why") && !page.contains(CAVEAT), "{page}");
+    sqlx::query(
+        "UPDATE passereau.flow SET agreement = jsonb_set(agreement, '{territory,areas}', '[{\"type\": \"DEP\", \"codes\": [\"38\"]}]')",
+    )
+    .execute(bench.pool())
+    .await
+    .unwrap();
+    let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+    assert!(page.contains("Records withheld, and why") && page.contains(CAVEAT), "{page}");
+    sqlx::query("UPDATE passereau.delivery SET manifest = jsonb_set(manifest, '{withheld}', '[]')")
+        .execute(bench.pool())
+        .await
+        .unwrap();
+    let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+    assert!(page.contains("No record is counted as withheld.") && page.contains(CAVEAT), "{page}");
 }
 
 #[tokio::test]
