@@ -193,7 +193,7 @@ pub struct Taxa {
 
 impl Taxa {
     /// The lists of names, with their keys, which are also the columns of TAXREF.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static str, &Vec<String>)> {
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &Vec<String>)> {
         [
             ("regne", &self.regne),
             ("group1_inpn", &self.group1_inpn),

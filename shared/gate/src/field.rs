@@ -123,6 +123,25 @@ impl Field {
         self.generalised != NOTHING
     }
 
+    /// What becomes of it in a record that leaves as an area, by what table `passereau.blur_rule` says of it for that type of area: `keep`, `generalise` or
+    /// `empty`. A column that the table does not know is emptied.
+    #[must_use]
+    pub fn treatment(&self, rule: Option<&str>) -> &'static str {
+        match rule {
+            // A partner must have them, whatever the table says.
+            _ if REQUIRED.contains(&self.name) => {
+                if self.exact == self.generalised {
+                    "keep"
+                } else {
+                    "generalise"
+                }
+            }
+            Some("keep") if !self.is_never_kept => "keep",
+            Some("keep" | "generalise") if self.is_generalised() => "generalise",
+            _ => "empty",
+        }
+    }
+
     pub(crate) const fn new(
         name: &'static str,
         kind: Kind,

@@ -1,4 +1,4 @@
-//! `passereau flow …`: what is agreed with a partner. `check`, `plan`, `fields` and `token` have their own files.
+//! `passereau flow …`: what is agreed with a partner. `check`, `plan`, `show`, `fields` and `token` have their own files.
 
 use std::fmt::{Error, Write};
 use std::path::PathBuf;
@@ -16,7 +16,9 @@ use passereau_flow::{
 use passereau_gate::Sensitive;
 use serde_json::json;
 
-use super::{flow_check::Check, flow_fields::Fields, flow_plan::Plan, flow_token::Token, open, show, show_json};
+use super::{
+    flow_check::Check, flow_fields::Fields, flow_plan::Plan, flow_show::Show, flow_token::Token, open, show, show_json,
+};
 use crate::publish::publish;
 
 /// Recurring exports for partners.
@@ -82,18 +84,6 @@ pub struct Approve {
 /// How to list.
 #[derive(Args, Debug)]
 pub struct List {
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    database: DatabaseConfig,
-}
-
-/// Which flow.
-#[derive(Args, Debug)]
-pub struct Show {
-    /// Name of the flow.
-    name: String,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -224,7 +214,8 @@ impl List {
     }
 }
 
-fn as_json(flow: &Known, now: DateTime<Utc>) -> serde_json::Value {
+/// With what only the moment tells.
+pub(super) fn as_json(flow: &Known, now: DateTime<Utc>) -> serde_json::Value {
     json!({ "flow": flow, "standing": flow.standing(now), "is_late": flow.is_late(now) })
 }
 
@@ -254,63 +245,6 @@ fn table(flows: &[Known], now: DateTime<Utc>) -> Result<String, Error> {
 /// A moment to the minute, or a dash.
 pub(super) fn minute(moment: Option<DateTime<Utc>>) -> String {
     moment.map_or_else(|| "-".to_owned(), |moment| moment.format("%Y-%m-%d %H:%M").to_string())
-}
-
-impl Show {
-    async fn run(self) -> anyhow::Result<()> {
-        let pool = open(&self.database).await?;
-        let Some(flow) = find(&pool, &self.name).await? else { return Err(FlowError::Unknown(self.name).into()) };
-        let now = Utc::now();
-        if self.json { show_json(&as_json(&flow, now)) } else { show(&in_words(&flow, now)?) }
-    }
-}
-
-fn in_words(flow: &Known, now: DateTime<Utc>) -> Result<String, Error> {
-    let agreement = &flow.agreement;
-    let mut text = String::new();
-    let mut line = |key: &str, value: String| writeln!(text, "{key:<12} {value}");
-    let by = |who: &Option<String>| who.clone().unwrap_or_else(|| "-".to_owned());
-    line("flow", flow.name.clone())?;
-    line(
-        "version",
-        format!("{}, applied {} UTC by {}", flow.version, minute(Some(flow.applied_at)), by(&flow.applied_by)),
-    )?;
-    line("standing", flow.standing(now).to_string())?;
-    if flow.is_late(now) {
-        line("late", format!("more than {} has passed; see `passereau flow history {}`", agreement.period, flow.name))?;
-    }
-    if flow.approved_version == Some(flow.version) {
-        line("approved", format!("{} UTC by {}", minute(flow.approved_at), by(&flow.approved_by)))?;
-    }
-    line("structure", agreement.structure.clone())?;
-    let manager = &agreement.technical_manager;
-    line("contact", format!("{} <{}>", manager.name, manager.email))?;
-    for study in &agreement.studies {
-        line("study", format!("{} ({})", study.name, study.nature))?;
-    }
-    line("territory", agreement.territory.description.clone())?;
-    let formats: Vec<&str> = agreement.formats.iter().map(|format| format.extension()).collect();
-    line("formats", formats.join(", "))?;
-    line(
-        "columns",
-        agreement.fields().iter().map(|field| field.name_in(agreement.fields.dialect)).collect::<Vec<_>>().join(", "),
-    )?;
-    line("licences", agreement.licences.allowed.join(", "))?;
-    line("sensitive", agreement.sensitive.as_str().to_owned())?;
-    if let Some(authorisation) = &agreement.authorisation {
-        let (reference, signatory, ends_on) =
-            (&authorisation.reference, &authorisation.signatory, authorisation.ends_on);
-        line("authorised", format!("{reference}, signed by {signatory}, until {ends_on}"))?;
-    }
-    line("in return", agreement.in_return.clone())?;
-    let times =
-        agreement.schedule.as_ref().map(|cron| format!(", at {cron} {}", agreement.time_zone)).unwrap_or_default();
-    line("period", format!("{}{times}", agreement.period))?;
-    line("ends", agreement.ends_on.to_string())?;
-    let rows = flow.delivered_rows.map(|rows| format!(" ({rows} rows)")).unwrap_or_default();
-    line("delivered", format!("{}{rows}", minute(flow.delivered_at)))?;
-    line("next", minute(flow.next_at))?;
-    Ok(text)
 }
 
 impl Run {
@@ -381,7 +315,9 @@ fn past_in_words(past: &History) -> Result<String, Error> {
     )?;
     for one in &past.deliveries {
         let erased = if one.erased_at.is_some() { ", taken away" } else { "" };
-        let what = one.reason.as_deref().or(one.folder.as_deref()).unwrap_or("-");
+        // It had a folder while it was made; nothing was published in it.
+        let folder = one.folder.as_deref().filter(|_| one.state != "unchanged");
+        let what = one.reason.as_deref().or(folder).unwrap_or("-");
         writeln!(
             text,
             "{:<36}  {:>7}  {:<16}  {:<16}  {:<9}  {:>9}  {what}{erased}",

@@ -3,10 +3,13 @@
 use std::fmt::{Error, Write};
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 use passereau_database::DatabaseConfig;
-use passereau_flow::token::{self, Token as Known};
+use passereau_flow::{
+    FlowError, find,
+    token::{self, Token as Known},
+};
 use passereau_secret::ExposeSecret;
 use serde_json::json;
 use uuid::Uuid;
@@ -105,17 +108,30 @@ fn end_of(day: NaiveDate) -> anyhow::Result<DateTime<Utc>> {
     next.filter(|end| *end > Utc::now()).with_context(|| format!("{day} has passed: write a later day after --until"))
 }
 
+/// The day that was said: a token ends with the moment after it.
+fn last_day(expires_at: Option<DateTime<Utc>>) -> String {
+    let last = expires_at.map(|end| end - TimeDelta::seconds(1));
+    last.map_or_else(|| "-".to_owned(), |last| last.format("%Y-%m-%d").to_string())
+}
+
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let tokens = token::list(&open(&self.database).await?, self.flow.as_deref()).await?;
+        let pool = open(&self.database).await?;
+        let tokens = token::list(&pool, self.flow.as_deref()).await?;
+        // A name that is misspelt has no token either: that it opens nothing must not be read off an empty table.
+        if let (Some(flow), true) = (&self.flow, tokens.is_empty())
+            && find(&pool, flow).await?.is_none()
+        {
+            return Err(FlowError::Unknown(flow.clone()).into());
+        }
         if self.json { show_json(&tokens) } else { show(&table(&tokens, Utc::now())?) }
     }
 }
 
 fn table(tokens: &[Known], now: DateTime<Utc>) -> Result<String, Error> {
     let mut text = format!(
-        "{:<36}  {:<24}  {:<7}  {:<16}  {:<16}  {:<16}  partner\n",
-        "token", "flow", "state", "made (UTC)", "until (UTC)", "used (UTC)"
+        "{:<36}  {:<24}  {:<7}  {:<16}  {:<10}  {:<16}  partner\n",
+        "token", "flow", "state", "made (UTC)", "last day", "used (UTC)"
     );
     for one in tokens {
         let state = match (one.revoked_at, one.is_valid(now)) {
@@ -125,11 +141,11 @@ fn table(tokens: &[Known], now: DateTime<Utc>) -> Result<String, Error> {
         };
         writeln!(
             text,
-            "{:<36}  {:<24}  {state:<7}  {:<16}  {:<16}  {:<16}  {}",
+            "{:<36}  {:<24}  {state:<7}  {:<16}  {:<10}  {:<16}  {}",
             one.id,
             one.flow,
             minute(Some(one.created_at)),
-            minute(one.expires_at),
+            last_day(one.expires_at),
             minute(one.last_used_at),
             one.partner
         )?;
@@ -145,5 +161,17 @@ impl Revoke {
             Some(Known { revoked_at: Some(_), .. }) => show(&format!("{id} is revoked already; nothing has changed\n")),
             Some(Known { flow, .. }) => show(&format!("{id} is revoked: it opens flow {flow} no more\n")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_day_that_is_shown_is_the_one_that_was_said() {
+        let day = NaiveDate::from_ymd_opt(2099, 12, 31).unwrap_or_default();
+        assert_eq!(last_day(end_of(day).ok()), "2099-12-31");
+        assert_eq!(last_day(None), "-");
     }
 }
