@@ -8,6 +8,7 @@ mod bucket;
 mod budget;
 mod dead;
 mod faults;
+mod flow_commands;
 mod foreign_client;
 mod harvest;
 mod life;
