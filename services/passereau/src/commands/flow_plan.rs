@@ -95,6 +95,24 @@ mod tests {
 
     use super::*;
 
+    /// A reason is a word of the plan: what it means and what can be done stands where the data manager reads.
+    #[test]
+    fn the_reasons_of_a_plan_are_explained_in_both_languages() {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+        let functions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations/functions/98_gate.sql");
+        let functions = std::fs::read_to_string(functions).unwrap_or_default();
+        for page in ["flows.md", "flux.md"] {
+            let text = std::fs::read_to_string(docs.join(page)).unwrap_or_default();
+            let reasons = "level_unknown no_diffusion sensitive_excluded no_area area_outside wish_none wish_unknown licence_unknown licence_not_allowed";
+            for reason in reasons.split(' ') {
+                assert!(text.contains(&format!("`{reason}`")), "{page} does not explain {reason}");
+            }
+            for reason in ["level_unknown", "no_diffusion", "sensitive_excluded", "wish_none", "wish_unknown"] {
+                assert!(functions.contains(&format!("'{reason}'")), "{reason} is none any more");
+            }
+        }
+    }
+
     #[test]
     fn a_plan_says_of_each_level_what_becomes_of_its_records() {
         let row = |level: &str, outcome: &str, area: Option<&str>, reason: Option<&str>| Tally {
