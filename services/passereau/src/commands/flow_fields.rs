@@ -111,7 +111,7 @@ const LEGEND: [&str; 2] = [
 ];
 
 impl Lang {
-    fn pick<'a>(self, [fr, en]: [&'a str; 2]) -> &'a str {
+    fn pick(self, [fr, en]: [&str; 2]) -> &str {
         if self == Self::Fr { fr } else { en }
     }
 }

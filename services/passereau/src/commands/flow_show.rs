@@ -107,7 +107,6 @@ fn asked(agreement: &Agreement) -> Vec<(&'static str, String)> {
     let mut taxa: Vec<String> = agreement
         .taxa
         .texts()
-        .into_iter()
         .filter(|(_, names)| !names.is_empty())
         .map(|(list, names)| format!("{list} {}", names.join(", ")))
         .collect();
