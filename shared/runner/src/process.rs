@@ -242,10 +242,12 @@ impl Process {
     pub fn work<W: Worker>(&mut self, worker: W) -> &mut Self {
         let worker = Arc::new(worker);
         let queue = queue_name(self.broker.prefix(), W::NAME);
+        let metrics = self.metrics.for_worker(W::NAME);
+        metrics.handles(WORKERS.iter().filter(|of| of.worker == W::NAME).flat_map(|of| of.kinds.iter().copied()));
         let surroundings = Surroundings {
             queue: queue.clone(),
             pool: self.pool.clone(),
-            metrics: self.metrics.for_worker(W::NAME),
+            metrics,
             retry: self.config.retry.clone(),
             shutdown: self.shutdown.clone(),
             defect: self.defect.clone(),

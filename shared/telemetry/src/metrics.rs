@@ -133,6 +133,15 @@ impl Metrics {
         Self { worker, all: Arc::clone(&self.all) }.started()
     }
 
+    /// Its messages are of these kinds: how their handlings end is counted from 0, so that the first one that fails is seen by `rate()`.
+    pub fn handles(&self, kinds: impl IntoIterator<Item = &'static str>) {
+        for kind in kinds {
+            for outcome in MessageOutcome::ALL {
+                self.all.messages_handled.with_label_values(&[self.worker, kind, outcome.as_str()]);
+            }
+        }
+    }
+
     fn started(self) -> Self {
         for reason in DeadLetterReason::ALL {
             self.all.dead_letters.with_label_values(&[self.worker, reason.as_str()]);

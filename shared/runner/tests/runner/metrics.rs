@@ -25,6 +25,8 @@ async fn what_is_counted_with_an_outcome_counts_once_however_often_its_commit_fa
     .execute(&bench.database.pool)
     .await
     .unwrap();
+    // Before anything has happened: Prometheus sees no growth of what it has not seen before.
+    shows(&bench, r#"passereau_messages_handled_total{kind="archive.load",outcome="retried",worker="loader"} 0"#).await;
     let harvest = bench.harvest().await;
     bench.publish(bench.message(harvest)).await;
     bench.worked(harvest).await;
