@@ -222,7 +222,9 @@ impl Asked<'_> {
         match found {
             Some(delivery) if delivery.is_erased => Err(Refusal::Gone),
             Some(delivery) => Ok(delivery),
-            None if wanted == Wanted::Latest => Err(Refusal::NotFound("Nothing has been delivered yet.")),
+            None if wanted == Wanted::Latest => Err(Refusal::NotFound(
+                "There is nothing to fetch: nothing has been delivered yet, or the authorisation of what was has ended; the page /flows/{flow} tells which.",
+            )),
             None => Err(Refusal::NotFound(
                 "The flow has no such version; /flows/{flow}/versions lists those that there are.",
             )),

@@ -94,7 +94,11 @@ pub(super) fn freshness(page: &mut Html, shown: &Shown<'_>, language: Language) 
             );
         }
         _ => {
-            term(page, language.pick("Dernière livraison", "Last delivery"), language.pick("aucune encore", "none yet"))
+            let none = match has_ended(shown) {
+                true => language.pick("aucune qui puisse encore être récupérée", "none that may still be fetched"),
+                false => language.pick("aucune encore", "none yet"),
+            };
+            term(page, language.pick("Dernière livraison", "Last delivery"), none);
         }
     }
     let state = match flow.standing(shown.now) {
@@ -128,11 +132,23 @@ pub(super) fn freshness(page: &mut Html, shown: &Shown<'_>, language: Language) 
     page.raw("</dl>\n");
 }
 
+/// Whether what was delivered at its precision is closed by now.
+fn has_ended(shown: &Shown<'_>) -> bool {
+    matches!(shown.flow.standing(shown.now), Standing::AuthorisationEnded { .. })
+}
+
 /// The files of the newest version.
 pub(super) fn files(page: &mut Html, shown: &Shown<'_>, language: Language) {
     heading(page, language.pick("Fichiers", "Files"));
     let Some(newest) = shown.deliveries.first() else {
-        page.element("<p>", language.pick("Rien n'a encore été livré.", "Nothing has been delivered yet."), "</p>\n");
+        let none = match has_ended(shown) {
+            true => language.pick(
+                "Ce qui a été livré ne peut plus être récupéré : l'autorisation est échue.",
+                "What was delivered may not be fetched any more: the authorisation has ended.",
+            ),
+            false => language.pick("Rien n'a encore été livré.", "Nothing has been delivered yet."),
+        };
+        page.element("<p>", none, "</p>\n");
         return;
     };
     table(

@@ -215,6 +215,27 @@ async fn a_page_tells_whether_the_flow_is_late() {
     assert!(page.contains("suspended by the platform") && !page.contains("a secret reason"), "{page}");
 }
 
+/// "Nothing has been delivered yet" would send the partner looking for a mistake of its own.
+#[tokio::test]
+async fn a_page_says_that_the_authorisation_of_what_was_delivered_has_ended() {
+    let (bench, token) = bench().await;
+    sqlx::raw_sql(
+        "WITH ended AS (SELECT '{\"sensitive\": \"precise\", \"authorisation\": {\"reference\": \"1\", \"signatory\": \"A\", \"ends_on\": \"2020-12-31\"}}'::jsonb AS of),
+              flow AS (UPDATE passereau.flow SET agreement = agreement || ended.of, approved_version = version, approved_by = 'Bertrand', approved_at = now() FROM ended)
+         UPDATE passereau.flow_version SET agreement = agreement || ended.of FROM ended",
+    )
+    .execute(bench.pool())
+    .await
+    .unwrap();
+    let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+    for text in ["authorisation ended on 2020-12-31", "may not be fetched any more", "none that may still be fetched"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!page.contains("Nothing has been delivered yet"), "{page}");
+    let refused = bench.fetch(&token, "/flows/atlas/latest.csv", &[]).await;
+    assert!(refused.status == 404 && refused.text().contains("authorisation"), "{}", refused.text());
+}
+
 #[tokio::test]
 async fn a_flow_without_a_delivery_has_a_page() {
     let bench = Bench::start(&[]).await;
