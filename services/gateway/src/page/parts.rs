@@ -181,6 +181,17 @@ pub(super) fn files(page: &mut Html, shown: &Shown<'_>, language: Language) {
         language.pick("Manifeste (JSON) : contenu, filtres, empreintes", "Manifest (JSON): contents, filters, digests"),
     )
     .raw("</a></p>\n");
+    if newest.files.contains_key("statuts.csv") {
+        page.raw("<p><code>").text(&shown.flow.name).raw(".statuts.csv</code> ");
+        page.element(
+            "",
+            language.pick(
+                ": protections, listes rouges et réglementations des taxons livrés ; une ligne par statut, à joindre aux données par cd_ref.",
+                "holds protections, red lists and regulations of the delivered taxa: a row for each status, to be joined to the records by cd_ref.",
+            ),
+            "</p>\n",
+        );
+    }
 }
 
 /// Files that are not the compressed one beside another.
@@ -194,7 +205,7 @@ pub(super) fn access(page: &mut Html, _shown: &Shown<'_>, language: Language) {
     page.element(
         "<p>",
         language.pick(
-            "Chaque adresse demande le jeton du partenaire : dans un navigateur ou un SIG, laissez le nom d'utilisateur libre et donnez le jeton pour mot de passe ; dans un programme, envoyez l'en-tête Authorization: Bearer suivi du jeton.",
+            "Chaque adresse demande le jeton du partenaire : dans un navigateur ou un SIG, donnez n'importe quel nom d'utilisateur et le jeton pour mot de passe ; dans un programme, envoyez l'en-tête Authorization: Bearer suivi du jeton.",
             "Each address asks for the partner's token: in a browser or a GIS, give any user name and the token as password; in a program, send the header Authorization: Bearer followed by the token.",
         ),
         "</p>\n<p><a href=\"/openapi.json\">",

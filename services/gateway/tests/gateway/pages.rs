@@ -25,7 +25,8 @@ async fn bench() -> (Bench, String) {
         "clause": { "fr": "Clause en français.", "en": "Clause in English." },
         "citations": ["GBIF.org, https://doi.org/10.15468/dl.example"],
     });
-    bench.deliver_with("atlas", V1, &[("csv", &[b'x'; 1500]), ("csv.gz", b"z")], manifest).await;
+    let files: [(&str, &[u8]); 3] = [("csv", &[b'x'; 1500]), ("csv.gz", b"z"), ("statuts.csv", b"cd_ref")];
+    bench.deliver_with("atlas", V1, &files, manifest).await;
     (bench, token)
 }
 
@@ -76,6 +77,7 @@ async fn a_page_tells_what_the_flow_contains_in_both_languages() {
             "<code>niveau_sensibilite</code>",
             "<code>geometrie</code>",
             "https://doi.org/10.15468/dl.example",
+            "<code>atlas.statuts.csv</code>",
         ] {
             assert!(page.contains(text), "{text}");
         }
