@@ -100,6 +100,31 @@ async fn the_rights_of_exporter_and_gateway_are_documented_and_write_nothing_of_
     }
 }
 
+/// Whoever plans a flow must be able to tell that the statuses of taxa are there.
+#[tokio::test]
+async fn with_an_exporter_the_writer_reads_what_only_the_fields_of_a_flow_need() {
+    let database = TestDatabase::migrated().await;
+    sqlx::query("CREATE VIEW taxonomie.v_bdc_status AS SELECT 1 AS cd_ref")
+        .execute(&database.pool)
+        .await
+        .expect("view");
+    let roles = database.roles().await;
+    let (writer, exporter) = (roles.writer.name, roles.exporter.name);
+    let wanted = Wanted { role: Some(writer.clone()), exporter_role: Some(exporter.clone()), ..Wanted::default() };
+    install(&database.pool, &wanted).await.expect("installed");
+    for role in [writer, exporter] {
+        for table in ["taxonomie.v_bdc_status", "ref_habitats.habref", "gn_meta.t_acquisition_frameworks"] {
+            let may: bool = sqlx::query_scalar("SELECT has_table_privilege($1, $2, 'SELECT')")
+                .bind(&role)
+                .bind(table)
+                .fetch_one(&database.pool)
+                .await
+                .expect("asked");
+            assert!(may, "{role} may not read {table}");
+        }
+    }
+}
+
 async fn with_parts(database: &TestDatabase) -> Wanted {
     let roles = database.roles().await;
     Wanted { exporter_role: Some(roles.exporter.name), gateway_role: Some(roles.gateway.name), ..Wanted::default() }
