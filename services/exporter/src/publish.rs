@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Changes when the same rows become other files.
-const SHAPE_VERSION: u32 = 1;
+const SHAPE_VERSION: u32 = 2;
 
 /// Name of the manifest in the folder of a version.
 pub(crate) const MANIFEST: &str = "manifest.json";
