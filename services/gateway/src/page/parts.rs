@@ -94,7 +94,7 @@ pub(super) fn freshness(page: &mut Html, shown: &Shown<'_>, language: Language) 
             );
         }
         _ => {
-            let none = match has_ended(shown) {
+            let none = match was_delivered(shown) {
                 true => language.pick("aucune qui puisse encore être récupérée", "none that may still be fetched"),
                 false => language.pick("aucune encore", "none yet"),
             };
@@ -132,21 +132,27 @@ pub(super) fn freshness(page: &mut Html, shown: &Shown<'_>, language: Language) 
     page.raw("</dl>\n");
 }
 
-/// Whether what was delivered at its precision is closed by now.
-fn has_ended(shown: &Shown<'_>) -> bool {
-    matches!(shown.flow.standing(shown.now), Standing::AuthorisationEnded { .. })
+/// Whether there was a delivery, though none may be fetched: those at their precision are closed once their authorisation has ended, or their flow delivers no
+/// longer so.
+fn was_delivered(shown: &Shown<'_>) -> bool {
+    shown.flow.delivered_at.is_some() && shown.deliveries.is_empty()
 }
 
 /// The files of the newest version.
 pub(super) fn files(page: &mut Html, shown: &Shown<'_>, language: Language) {
     heading(page, language.pick("Fichiers", "Files"));
     let Some(newest) = shown.deliveries.first() else {
-        let none = match has_ended(shown) {
-            true => language.pick(
+        let has_ended = matches!(shown.flow.standing(shown.now), Standing::AuthorisationEnded { .. });
+        let none = match (was_delivered(shown), has_ended) {
+            (true, true) => language.pick(
                 "Ce qui a été livré ne peut plus être récupéré : l'autorisation est échue.",
                 "What was delivered may not be fetched any more: the authorisation has ended.",
             ),
-            false => language.pick("Rien n'a encore été livré.", "Nothing has been delivered yet."),
+            (true, false) => language.pick(
+                "Ce qui a été livré ne peut plus être récupéré.",
+                "What was delivered may not be fetched any more.",
+            ),
+            (false, _) => language.pick("Rien n'a encore été livré.", "Nothing has been delivered yet."),
         };
         page.element("<p>", none, "</p>\n");
         return;

@@ -236,6 +236,22 @@ async fn a_page_says_that_the_authorisation_of_what_was_delivered_has_ended() {
     assert!(!page.contains("Nothing has been delivered yet"), "{page}");
     let refused = bench.fetch(&token, "/flows/atlas/latest.csv", &[]).await;
     assert!(refused.status == 404 && refused.text().contains("authorisation"), "{}", refused.text());
+    // The flow goes on without its sensitive records at their precision, or not at all: what was delivered was so, and is closed.
+    for change in [
+        "UPDATE passereau.flow SET version = 2, agreement = agreement - 'authorisation' || '{\"sensitive\": \"blurred\"}'",
+        "UPDATE passereau.flow SET suspended_at = now(), suspended_because = 'a pause'",
+    ] {
+        sqlx::query(change).execute(bench.pool()).await.unwrap();
+        let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+        assert!(
+            page.contains("may not be fetched any more.") && page.contains("none that may still be fetched"),
+            "{page}"
+        );
+        assert!(!page.contains("Nothing has been delivered yet"), "{page}");
+    }
+    sqlx::query("DELETE FROM passereau.delivery").execute(bench.pool()).await.unwrap();
+    let page = bench.fetch(&token, "/flows/atlas?lang=en", &[]).await.text();
+    assert!(page.contains("Nothing has been delivered yet.") && !page.contains("any more"), "{page}");
 }
 
 #[tokio::test]
