@@ -140,7 +140,7 @@ async fn flow_fields_is_the_dictionary_with_the_words_of_the_platform() {
     assert!(out.lines().any(|line| line.starts_with("   ") && line.contains("Femelle ou reine | ")), "{out}");
     assert!(line("nom_lieu ").contains("vidée (DEP: gardée)"), "{}", line("nom_lieu "));
     assert!(line("niveau_sensibilite ").contains(" 1! "), "{}", line("niveau_sensibilite "));
-    assert!(line("- ").contains(" geometrie ") && line("- ").contains("WGS 84"), "{}", line("- "));
+    assert!(line("– ").contains(" geometrie ") && line("– ").contains("WGS 84"), "{}", line("– "));
 
     let (_, out, _) = said(&flow(Some(&database.url), folder.path(), "fields --json"));
     let fields: Vec<Value> = serde_json::from_str(&out).unwrap();
@@ -163,4 +163,5 @@ async fn flow_fields_is_the_dictionary_with_the_words_of_the_platform() {
     assert_eq!(rows.len(), 42, "headings, the preset and the geometry: {out}");
     assert_eq!(rows[0], "field;column;values;basic;blurred;definition;labels");
     assert!(rows.contains(&"sexe;sexe;SEXE;1;;Sex;") && !out.contains("nom_lieu"), "{out}");
+    assert!(rows[41].starts_with("–;"), "no formula that a spreadsheet is kept from: {out}");
 }

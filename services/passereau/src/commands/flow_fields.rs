@@ -188,7 +188,7 @@ fn lines(fields: &[&Field], platform: &Platform, dialect: Dialect, lang: Lang) -
         .map(str::to_owned)
     };
     let area = platform.rules.as_ref().map_or("", |_| lang.pick(["généralisée", "generalised"]));
-    let geometry = ["-", dialect.geometry(), lang.pick(["géométrie", "geometry"]), "1!", area, lang.pick(GEOMETRY), ""];
+    let geometry = ["–", dialect.geometry(), lang.pick(["géométrie", "geometry"]), "1!", area, lang.pick(GEOMETRY), ""];
     let headings = [headings.map(str::to_owned)].into_iter();
     headings.chain(fields.iter().map(of_field)).chain([geometry.map(str::to_owned)]).collect()
 }
