@@ -4,7 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::catalogue as list;
-use crate::labels::{Api, CallOutcome, DeliveryOutcome, GbifStatus, Leaving, Moved, RecordOutcome, Stage};
+use crate::labels::{
+    Api, CallOutcome, DeliveryOutcome, GbifStatus, Leaving, Moved, REJECT_REASONS, RecordOutcome, Stage,
+};
 use crate::metrics::Metrics;
 
 impl Metrics {
@@ -37,6 +39,11 @@ impl Metrics {
             }
         }
         match self.worker {
+            "upserter" => {
+                for reason in REJECT_REASONS {
+                    self.all.rejected_records.with_label_values(&[reason]);
+                }
+            }
             "downloader" => drop(self.all.bytes.with_label_values(&[Moved::Fetched.as_str()])),
             "exporter" => drop(self.all.bytes.with_label_values(&[Moved::Exported.as_str()])),
             "poller" => drop(self.all.gbif_wait.with_label_values(&[GbifStatus::Succeeded.as_str()])),
@@ -119,6 +126,7 @@ mod tests {
     fn counters_are_there_before_the_first_count_and_only_at_the_worker_that_counts_them() {
         let text = Metrics::new("upserter").for_worker("upserter").render().unwrap();
         assert!(text.contains(r#"passereau_records_total{outcome="inserted",stage="upserted"} 0"#), "{text}");
+        assert!(text.contains(r#"passereau_rejected_records_total{reason="taxon_unmatched"} 0"#), "{text}");
         assert!(!text.contains("stage=\"landed\"") && !text.contains("passereau_bytes_total{"), "{text}");
         let text = Metrics::new("poller").for_worker("poller").render().unwrap();
         assert!(text.contains(r#"passereau_gbif_wait_seconds_count{status="succeeded"} 0"#), "{text}");

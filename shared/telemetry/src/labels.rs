@@ -223,3 +223,31 @@ impl GbifStatus {
         word.to_ascii_lowercase().parse().unwrap_or(Self::Other)
     }
 }
+
+/// Why a record cannot enter the synthèse: the closed list of `pinv_gbif.bib_reject_reason`, which `docs/rejects.md` explains.
+pub const REJECT_REASONS: [&str; 24] = [
+    "already_present",
+    "coordinates_invalid",
+    "coordinates_missing",
+    "count_zero",
+    "dataset_unknown",
+    "date_future",
+    "date_missing",
+    "date_too_old",
+    "date_unreadable",
+    "fossil_specimen",
+    "interval_too_long",
+    "issue_flagged",
+    "living_specimen",
+    "obscured",
+    "occurrence_absent",
+    "outside_territory",
+    "own_data",
+    "taxon_refused",
+    "taxon_unmatched",
+    "too_imprecise",
+    "uuid_absent",
+    "uuid_changed",
+    "uuid_duplicate",
+    "uuid_pending",
+];

@@ -34,7 +34,7 @@ pub use health::{Health, Light};
 pub use http::{HttpListenConfig, ListenAddress, ServeError, Server};
 pub use labels::{
     Api, CallOutcome, Connection, DeadLetterReason, DeliveryOutcome, GbifStatus, Leaving, MessageOutcome, Moved,
-    RecordOutcome, Stage,
+    REJECT_REASONS, RecordOutcome, Stage,
 };
 pub use logs::{LogConfig, LogError, LogFormat, LogGuard};
 pub use metrics::Metrics;

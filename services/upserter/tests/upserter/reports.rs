@@ -2,38 +2,11 @@
 
 use std::{fs, path::Path};
 
+use passereau_telemetry::REJECT_REASONS;
 use serde_json::json;
 use sqlx::{FromRow, types::Uuid};
 
 use crate::platform::{DATASET, OTHER_DATASET, Platform, code, record};
-
-/// The closed list.
-const REASONS: [&str; 24] = [
-    "already_present",
-    "coordinates_invalid",
-    "coordinates_missing",
-    "count_zero",
-    "dataset_unknown",
-    "date_future",
-    "date_missing",
-    "date_too_old",
-    "date_unreadable",
-    "fossil_specimen",
-    "interval_too_long",
-    "issue_flagged",
-    "living_specimen",
-    "obscured",
-    "occurrence_absent",
-    "outside_territory",
-    "own_data",
-    "taxon_refused",
-    "taxon_unmatched",
-    "too_imprecise",
-    "uuid_absent",
-    "uuid_changed",
-    "uuid_duplicate",
-    "uuid_pending",
-];
 
 /// A row of `pinv_gbif.bib_reject_reason`.
 #[derive(FromRow)]
@@ -54,7 +27,7 @@ async fn reasons(platform: &Platform) -> Vec<Reason> {
 async fn the_list_of_reasons_is_closed() {
     let platform = Platform::new().await;
     let listed: Vec<String> = reasons(&platform).await.into_iter().map(|reason| reason.reason).collect();
-    assert_eq!(listed, REASONS);
+    assert_eq!(listed, REJECT_REASONS);
     let invented = "INSERT INTO pinv_gbif.reject (subscription, gbif_id, reason, harvest_id) VALUES ('one', 1, 'dislike', uuid_nil())";
     let error = sqlx::raw_sql(invented).execute(&platform.pool).await.unwrap_err();
     assert_eq!(code(&error), "23503", "{error}");
