@@ -41,6 +41,8 @@ pub struct DatabaseConfig {
 }
 
 const CONNECTIONS: u32 = 8;
+/// How long a statement waits for a connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 impl DatabaseConfig {
     /// The defaults, for a database at `url`.
@@ -69,10 +71,7 @@ impl DatabaseConfig {
 pub fn connect(config: &DatabaseConfig) -> Result<PgPool, DatabaseError> {
     // A slice may take a minute: only what takes longer is worth a warning.
     let options = config.options()?.log_slow_statements(LevelFilter::Warn, Duration::from_secs(60));
-    Ok(PgPoolOptions::new()
-        .max_connections(config.connections)
-        .acquire_timeout(Duration::from_secs(10))
-        .connect_lazy_with(options))
+    Ok(PgPoolOptions::new().max_connections(config.connections).acquire_timeout(PATIENCE).connect_lazy_with(options))
 }
 
 #[cfg(test)]

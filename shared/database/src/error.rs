@@ -1,5 +1,7 @@
 //! What can go wrong with the database.
 
+use crate::config::PATIENCE;
+
 /// An error of the database, with what was being done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -66,11 +68,35 @@ pub enum DatabaseError {
         source: sqlx::Error,
     },
     /// Any other statement.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", said(source))]
     Statement {
         /// What was being done.
         doing: &'static str,
         /// What PostgreSQL said.
         source: sqlx::Error,
     },
+}
+
+/// What PostgreSQL said, or what to look at when it said nothing: the pool tries again for as long as a connection is refused, and then tells of its patience alone.
+fn said(source: &sqlx::Error) -> String {
+    match source {
+        sqlx::Error::PoolTimedOut => format!(
+            "PostgreSQL gave no connection within {} s; see that it runs, that host and port of PASSEREAU_DATABASE_URL are its own, and that it has connections left",
+            PATIENCE.as_secs()
+        ),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_answer_is_told_with_what_to_look_at() {
+        let error = DatabaseError::Statement { doing: "reading the flows", source: sqlx::Error::PoolTimedOut };
+        let text = error.to_string();
+        assert!(text.starts_with("reading the flows: PostgreSQL gave no connection within 10 s"), "{text}");
+        assert!(text.contains("PASSEREAU_DATABASE_URL") && !text.contains("pool timed out"), "{text}");
+    }
 }
