@@ -26,6 +26,8 @@ CUSTOM = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): monitoring.ServiceMonitor,
     ("monitoring.coreos.com/v1", "PrometheusRule"): monitoring.PrometheusRule,
 }
+# Where docs/kubernetes.md says that traces may go without another policy. No overlay has one set, so that the check names it.
+RECEIVER = "http://collector.monitoring.svc:4318"
 # Workers that no queue scales.
 UNSCALED = {
     "scheduler": "its queue holds one message a day, and it must look at its schedules all the time",
@@ -47,9 +49,29 @@ def build(kubectl, overlay):
 
 def command():
     """The pod of the operator's command, as `kubectl run --override-type=strategic` makes it of this file: containers of one name are one."""
-    spec = json.loads(sources.read(COMMAND))["spec"]
-    spec["containers"][0] |= {"image": "passereau/passereau:dev", "args": ["harvest", "list"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "passereau"}, "spec": spec | {"restartPolicy": "Never"}}
+    pod = json.loads(sources.read(COMMAND))
+    pod["metadata"] = {"name": "passereau"} | pod.get("metadata", {})
+    # What `kubectl run` gives a pod by itself.
+    pod["metadata"]["labels"] = {"run": "passereau"} | pod["metadata"].get("labels", {})
+    pod["spec"]["containers"][0] |= {"image": "passereau/passereau:dev", "args": ["harvest", "list"]}
+    pod["spec"]["restartPolicy"] = "Never"
+    return pod
+
+
+def namespace_of(host, own):
+    """The namespace that a name of a service leads to, from a pod of namespace `own`; none where the name is not one of the cluster."""
+    match = re.fullmatch(r"[^.]+(?:\.([^.]+)(?:\.svc(?:\.cluster\.local)?)?)?\.?", host)
+    return (match.group(1) or own) if match else None
+
+
+def leads_to(rule, namespace):
+    """Whether a rule of a policy lets out to every pod of a namespace, or, without one, to addresses outside of the cluster. A rule that names nobody does both."""
+    if "to" not in rule:
+        return True
+    if namespace is None:
+        return any("ipBlock" in peer for peer in rule["to"])
+    wanted = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    return any(peer == {"namespaceSelector": wanted} for peer in rule["to"])
 
 
 def check_kinds(complain, overlay, objects):
@@ -102,6 +124,7 @@ class Overlay:
             for each in objects
             if each["kind"] in {"Deployment", "StatefulSet", "Job"}
         }
+        self.namespace = next(each["metadata"]["name"] for each in objects if each["kind"] == "Namespace")
         self.settings = next(
             each["data"] for (kind, name), each in self.named.items() if kind == "ConfigMap" and name.startswith("passereau-settings")
         )
@@ -120,8 +143,11 @@ class Overlay:
             for container in pod["spec"]["containers"]:
                 if re.search(r"(^|/)passereau/[\w-]+:", container["image"]):
                     self.check_ours(key, pod, container)
-        pod = command()
-        self.check_ours(("Pod", "passereau"), pod, pod["spec"]["containers"][0])
+        pod, key = command(), ("Pod", "passereau")
+        self.check_ours(key, pod, pod["spec"]["containers"][0])
+        self.check_reach(key, pod["metadata"]["labels"])
+        if not pod["metadata"]["labels"].get("passereau/store"):
+            self.tell(key, "is not let out to the store (label passereau/store), which `passereau retention` asks")
         self.check_selectors()
         for variable in self.settings:
             if variable.startswith("PASSEREAU_") and not any(
@@ -161,21 +187,34 @@ class Overlay:
             self.tell(("PodDisruptionBudget", worker), "is missing")
 
     def check_reach(self, key, labels):
-        """That the network lets a worker reach what it needs, and lets in who asks for its metrics: nothing is allowed that no policy names."""
-        out, metrics = {53, 5432}, sources.metrics_port()
-        if key[1] != "gateway":
-            out.add(5672)
-        if labels.get("passereau/internet") or labels.get("passereau/store"):
-            out.add(443)
-        receiver = self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-        if receiver:
-            out.add(urlsplit(receiver).port or (443 if receiver.startswith("https:") else 80))
-        policies = [each["spec"] for each in self.of_kind("NetworkPolicy")]
-        policies = [spec for spec in policies if spec["podSelector"].get("matchLabels", {}).items() <= labels.items()]
-        for wanted, way in ((out, "egress"), ({metrics}, "ingress")):
-            allowed = {port["port"] for spec in policies for rule in spec.get(way, []) for port in rule.get("ports", [])}
-            for port in sorted(wanted - allowed):
-                self.tell(key, f"needs port {port}, which no NetworkPolicy allows ({way})")
+        """That the network lets a pod reach what it needs, and lets in who asks for its metrics: nothing is allowed that no policy names."""
+        policies = [each for each in self.of_kind("NetworkPolicy") if each["spec"]["podSelector"].get("matchLabels", {}).items() <= labels.items()]
+        if not any(each["metadata"]["name"] == "nothing-by-default" for each in policies):
+            self.tell(key, "is under no policy that forbids what is not named (label app.kubernetes.io/part-of)")
+        rules = [(each["metadata"]["name"], rule) for each in policies for rule in each["spec"].get("egress", [])]
+
+        def open_to(port, reaches):
+            return any(reaches(name, rule) for name, rule in rules if port in {each["port"] for each in rule.get("ports", [])})
+
+        servers = {53, 5432} if key[1] == "gateway" else {53, 5432, 5672}
+        for port in sorted(servers):
+            if not open_to(port, lambda _, rule: True):
+                self.tell(key, f"needs port {port}, which no NetworkPolicy allows (egress)")
+        if labels.get("passereau/internet") and not open_to(443, lambda _, rule: leads_to(rule, None)):
+            self.tell(key, "needs HTTPS to public addresses, which no NetworkPolicy allows")
+        # A bucket may have a private address, which the policy of GBIF and iNaturalist leaves out.
+        if labels.get("passereau/store") and not open_to(443, lambda name, rule: name == "store" and "to" not in rule):
+            self.tell(key, "needs HTTPS to the store wherever it is, which the NetworkPolicy `store` does not allow")
+        for receiver in {RECEIVER, self.settings.get("OTEL_EXPORTER_OTLP_ENDPOINT", RECEIVER)}:
+            address = urlsplit(receiver)
+            port = address.port or (443 if address.scheme == "https" else 80)
+            namespace = namespace_of(address.hostname, self.namespace)
+            if not open_to(port, lambda _, rule: leads_to(rule, namespace)):
+                self.tell(key, f"sends traces to {receiver}, which no NetworkPolicy allows (namespace {namespace}, port {port})")
+        if key[0] == "Deployment":
+            let_in = {port["port"] for each in policies for rule in each["spec"].get("ingress", []) for port in rule.get("ports", [])}
+            if sources.metrics_port() not in let_in:
+                self.tell(key, f"is not let in to for its metrics (port {sources.metrics_port()}) by any NetworkPolicy")
 
     def check_ours(self, key, pod, container):
         spec, own = pod["spec"], container.get("securityContext", {})

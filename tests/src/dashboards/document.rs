@@ -107,15 +107,40 @@ pub fn alerts_document(alerts: &[Alert], dashboards: &[Dashboard]) -> String {
             "\n## {}\n\n*{severity}*, after {}. {}.\n\n{}\n\n- shows more: `{}`\n- mends: `{}`\n- panel: {}\n\n```promql\n{}\n```\n",
             alert.name,
             alert.lasting,
-            said.summary.replace("{{ $labels.", "`").replace("{{ $value", "`value").replace(" }}", "`"),
-            said.description.replace("{{ $labels.", "<").replace(" }}", ">"),
-            said.show.replace("{{ $labels.", "<").replace(" }}", ">"),
-            said.mend.replace("{{ $labels.", "<").replace(" }}", ">"),
+            in_markdown(&said.summary),
+            in_markdown(&said.description),
+            in_code(&said.show),
+            in_code(&said.mend),
             panel.unwrap_or_default(),
             alert.expr,
         );
     }
     text
+}
+
+/// A text of an alert: what Prometheus fills in is `code`, within code it stands in angle brackets. Outside of code Markdown would take brackets for HTML
+/// and show nothing of them.
+fn in_markdown(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(place, part)| if place % 2 == 0 { with_names(part, "`", "`") } else { in_code(part) });
+    parts.collect::<Vec<_>>().join("`")
+}
+
+fn in_code(text: &str) -> String {
+    with_names(text, "<", ">")
+}
+
+/// The text with the name of each label or value that Prometheus fills in; how a value is written is left out.
+fn with_names(text: &str, before: &str, after: &str) -> String {
+    let mut parts = text.split("{{");
+    let mut named = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (filled_in, rest) = part.split_once("}}").unwrap_or((part, ""));
+        let name = filled_in.split('|').next().unwrap_or_default().trim();
+        let name = name.trim_start_matches("$labels.").trim_start_matches('$');
+        let _ = write!(named, "{before}{name}{after}{rest}");
+    }
+    named
 }
 
 /// The dashboard and the panel that a link leads to, if both are there.

@@ -35,6 +35,30 @@ fn the_documents_say_what_the_sources_say() {
     );
 }
 
+/// Markdown takes `<worker>` outside of code for HTML, and shows nothing of it.
+#[test]
+fn what_stands_in_angle_brackets_is_shown_when_the_documents_are_rendered() {
+    let dashboards = dashboards().unwrap();
+    let panels = std::fs::read_to_string(repository("docs/dashboards.md")).unwrap();
+    let alerts = alerts_document(&rules().unwrap().alerts, &dashboards);
+    for (document, text) in [("docs/alerts.md", alerts), ("docs/dashboards.md", panels)] {
+        let lines = text.lines().filter(|line| !line.starts_with("<!--"));
+        let (mut in_block, mut shown) = (false, 0);
+        for line in lines {
+            if line.starts_with("```") {
+                in_block = !in_block;
+            } else if !in_block {
+                let outside: Vec<&str> = line.split('`').step_by(2).collect();
+                assert!(!outside.iter().any(|part| part.contains('<')), "{document}: {line}");
+                assert!(line.matches('`').count() % 2 == 0, "{document}: code without an end: {line}");
+                assert!(!line.contains("{{") && !line.contains("humanize"), "{document}: {line}");
+                shown += 1;
+            }
+        }
+        assert!(shown > 100 && !in_block, "{document}: only {shown} lines were read");
+    }
+}
+
 #[test]
 fn panels_have_a_number_of_their_own_a_description_and_one_thing_to_ask() {
     let mut uids = BTreeSet::new();
