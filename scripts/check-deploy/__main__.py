@@ -104,6 +104,10 @@ def main():
     for where in sorted(expected - new):
         complaints(where, "a worker that is missing there would not be noticed: mend scripts/check-deploy")
 
+    for name, built in overlays.items():
+        for what in kubernetes.unnoticed(name, built):
+            complaints(f"{name}: NetworkPolicy", f"{what} would not be noticed: mend scripts/check-deploy")
+
     for where, words in complaints:
         print(f"check-deploy: {where}: {words}", file=sys.stderr)
     print(

@@ -11,6 +11,8 @@ import sources
 FILE = "docker-compose.yml"
 PROMETHEUS = "deploy/compose/prometheus/prometheus.yml"
 PRODUCTION = "deploy/compose/production.env"
+GRANTS = "deploy/grafana/grants.sql"
+ROLES = "deploy/compose/postgres/roles.sql"
 SETTINGS = {"demo": "deploy/compose/demo/passereau.env", "production": "deploy/compose/production/passereau.env"}
 
 # How people call it: profiles, file of variables. Without either it is what .env says.
@@ -51,7 +53,10 @@ def check(complain, workers):
             check_ours(complain, where, service)
         elif not re.search(r":v?\d[\w.-]*$", service["image"]):
             complain(where, f"image {service['image']} names no version")
+        check_others(complain, where, service)
+        check_ends(complain, name, services)
     check_settings(complain, services)
+    check_grafana(complain, services["grafana"])
     check_prometheus(complain, workers)
 
 
@@ -93,6 +98,39 @@ def check_ours(complain, where, service):
     for name, value in service.get("environment", {}).items():
         if name.endswith("_FILE") and value.removeprefix("/run/secrets/") not in mounted:
             complain(where, f"{name} names {value}, which is not mounted")
+
+
+def check_others(complain, where, service):
+    """What a service of anybody needs where it takes secrets: to be the user that docs/containers.md gives the files to, and the authorities."""
+    if service.get("secrets") and service.get("user", "").split(":")[0] != "65532":
+        complain(where, "takes secrets and is not user 65532, who alone may read the files")
+    mounts = [volume.split(":")[-2] for volume in service.get("volumes", [])]
+    if service.get("secrets") and service["profiles"] != ["demo"] and "/etc/passereau/tls" not in mounts:
+        complain(where, "takes secrets of a server, and no certificates of authorities (tls/)")
+
+
+def check_ends(complain, name, services):
+    """`up --wait` takes a container that ends for one that failed, unless a service that starts with it waits for its end."""
+    job = services[name]
+    if job.get("restart") != "no" or job["profiles"] == ["command"]:
+        return
+    waiting = [each for each in services.values() if each.get("depends_on", {}).get(name, {}).get("condition") == "service_completed_successfully"]
+    for profile in job["profiles"]:
+        if not any(profile in each["profiles"] for each in waiting):
+            complain(f"{FILE}, service `{name}`", f"ends, and nothing of profile {profile} waits for that: `up --wait` would fail")
+
+
+def check_grafana(complain, service):
+    """Whoever makes panels can send any statement: Grafana is nobody but the role whose few rights stand in a file."""
+    role = sources.found(r"GRANT USAGE ON SCHEMA passereau TO (\w+);", GRANTS)
+    if set(re.findall(r"\bTO (\w+);", sources.read(GRANTS))) != {role}:
+        complain(GRANTS, "grants to more than one role")
+    asked = {FILE: service["environment"]["PASSEREAU_GRAFANA_POSTGRESQL_USER"], PRODUCTION: sources.env_file(PRODUCTION)[0]["GRAFANA_DATABASE_USER"]}
+    for path, user in asked.items():
+        if user not in {role, f"${{GRAFANA_DATABASE_USER:-{role}}}"}:
+            complain(path, f"Grafana asks PostgreSQL as {user}, not as the {role} of {GRANTS}")
+    if f"CREATE ROLE {role} LOGIN" not in sources.read(ROLES):
+        complain(ROLES, f"does not make {role}")
 
 
 def check_mounts(complain, where, service):

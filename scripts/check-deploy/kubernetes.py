@@ -4,6 +4,7 @@ sources."""
 import json
 import re
 import subprocess
+from copy import deepcopy
 from urllib.parse import urlsplit
 
 import kubernetes_validate
@@ -72,6 +73,35 @@ def leads_to(rule, namespace):
         return any("ipBlock" in peer for peer in rule["to"])
     wanted = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
     return any(peer == {"namespaceSelector": wanted} for peer in rule["to"])
+
+
+def unnoticed(name, objects):
+    """Faults of network policies that the check does not find: each is made once, in a copy."""
+
+    def changed(fault):
+        copy, found = deepcopy(objects), []
+        fault({(each["kind"], re.sub(r"-[0-9a-z]{10}$", "", each["metadata"]["name"])): each for each in copy})
+        overlay = Overlay(lambda _, words: found.append(words), name, copy)
+        overlay.check_reach(("Pod", "passereau"), command()["metadata"]["labels"])
+        return found
+
+    def receiver_elsewhere(named):
+        named["ConfigMap", "passereau-settings"]["data"]["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://collector.elsewhere.svc:4318"
+
+    def traces_elsewhere(named):
+        rule = named["NetworkPolicy", "traces"]["spec"]["egress"][0]
+        rule["to"][0]["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] = "elsewhere"
+
+    def store_in_public(named):
+        policies = named["NetworkPolicy", "store"]["spec"], named["NetworkPolicy", "internet"]["spec"]
+        policies[0]["egress"] = deepcopy(policies[1]["egress"])
+
+    faults = {
+        "a receiver in another namespace": receiver_elsewhere,
+        "a policy for traces to another namespace": traces_elsewhere,
+        "a policy for the store that leaves private addresses out": store_in_public,
+    }
+    return [what for what, fault in faults.items() if not changed(fault)]
 
 
 def check_kinds(complain, overlay, objects):

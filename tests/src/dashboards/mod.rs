@@ -40,6 +40,20 @@ pub fn dashboards() -> anyhow::Result<Vec<Dashboard>> {
     paths.iter().map(|path| Dashboard::read(path)).collect()
 }
 
+/// Name of Grafana's role in PostgreSQL.
+const GRAFANA_ROLE: &str = "passereau_grafana";
+
+/// The statements of `deploy/grafana/grants.sql` for a role of another name: roles belong to a server, which tests share.
+///
+/// # Errors
+/// The file cannot be read, or grants nothing to the role that Grafana connects as.
+pub fn grants(role: &str) -> anyhow::Result<String> {
+    let path = repository("deploy/grafana/grants.sql");
+    let text = fs::read_to_string(&path).context("reading deploy/grafana/grants.sql")?;
+    ensure!(text.contains(&format!(" TO {GRAFANA_ROLE};")), "deploy/grafana/grants.sql grants {GRAFANA_ROLE} nothing");
+    Ok(text.replace(GRAFANA_ROLE, &format!("\"{role}\"")))
+}
+
 /// Writes a generated document where `UPDATE_DOCS` is set; elsewhere it must be what is there.
 ///
 /// # Errors

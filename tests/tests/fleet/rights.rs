@@ -1,8 +1,11 @@
 //! What the roles of the database may do, and what they are refused. The harvests of the other tests show that it suffices.
 
 use passereau_harvest::State;
-use passereau_testing::{WorkerRole, wait_until};
-use passereau_tests::{Fleet, FleetConfig};
+use passereau_testing::{TestDatabase, WorkerRole, wait_until};
+use passereau_tests::{
+    Fleet, FleetConfig,
+    dashboards::{Dashboard, dashboards, grants},
+};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::prepared::{RECORDS, SOON, fleet, generated, request};
@@ -411,4 +414,43 @@ async fn a_flow_with_every_field_is_planned_and_delivered_by_the_roles_that_do_s
     let log = fleet.log("exporter");
     assert!(!log.contains("permission denied"), "{log}");
     fleet.stop().await.unwrap();
+}
+
+/// Whoever makes panels sends what statement they like through the data source: the rights are the only limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn grafana_sees_how_far_each_harvest_is_and_nothing_else() {
+    let database = TestDatabase::migrated().await;
+    let grafana = database.worker().await;
+    sqlx::raw_sql(AssertSqlSafe(grants(&grafana.name).unwrap())).execute(&database.pool).await.unwrap();
+
+    for sql in dashboards().unwrap().iter().flat_map(Dashboard::panels).filter_map(|panel| panel.sql.as_deref()) {
+        allows(&grafana, &[sql]).await;
+    }
+    refuses(&grafana, FORBIDDEN_TO_ALL).await;
+    refuses(
+        &grafana,
+        &[
+            "SELECT key FROM passereau.flow",
+            "SELECT request FROM passereau.harvest",
+            "UPDATE passereau.harvest SET state = 'failed'",
+            "SELECT FROM pinv_gbif.reject",
+            "SELECT id_synthese FROM gn_synthese.synthese",
+            "SELECT dataset_name FROM gn_meta.t_datasets",
+        ],
+    )
+    .await;
+    let readable: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT format('%s.%s.%s', c.relnamespace::regnamespace, c.relname, a.attname)
+         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace = ANY ($2::text[]::regnamespace[])
+           AND has_column_privilege($1, c.oid, a.attnum, 'SELECT')
+         ORDER BY 1",
+    )
+    .bind(&grafana.name)
+    .bind(["passereau", "pinv_gbif", "gn_synthese", "gn_meta", "utilisateurs"])
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    let columns = ["created_at", "id", "inserted", "rejected", "state", "subscription", "updated", "updated_at"];
+    assert_eq!(readable, columns.map(|column| format!("passereau.harvest.{column}")));
 }

@@ -9,7 +9,11 @@ use passereau_sandbox::{
     Pace, SandboxConfig,
     generate::{GenerateOptions, generate},
 };
-use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, dashboards::Dashboard, free_address, query};
+use passereau_tests::{
+    Fleet, FleetConfig, SUBSCRIPTION,
+    dashboards::{Dashboard, grants},
+    free_address, query,
+};
 use sqlx::{Connection, Row};
 
 use crate::prometheus::Prometheus;
@@ -125,10 +129,9 @@ impl Stage {
     /// What the dashboards ask of PostgreSQL, as a role that may read no more than `deploy/grafana/grants.sql` gives it.
     pub async fn table_of_harvests(&self, dashboards: &[Dashboard]) -> Result<()> {
         let role = format!("grafana_{}", uuid::Uuid::new_v4().simple());
-        let grants = fs::read_to_string(passereau_tests::dashboards::repository("deploy/grafana/grants.sql"))?;
+        let grants = grants(&role)?;
         let mut admin = sqlx::PgConnection::connect(&self.fleet.database.url).await?;
-        let with_role = grants.replace(":\"role\"", &role);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE ROLE {role}; {with_role}; SET ROLE {role}")))
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE ROLE {role}; {grants}; SET ROLE {role}")))
             .execute(&mut admin)
             .await?;
         for sql in dashboards.iter().flat_map(Dashboard::panels).filter_map(|panel| panel.sql.as_ref()) {
