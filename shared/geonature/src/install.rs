@@ -298,7 +298,7 @@ fn reading(owner: &str, reader: &str) -> Statement {
     let reader = quoted(reader);
     let named = literal(&reader);
     Statement {
-        doing: "reading the state, for dashboards and for people",
+        doing: "reading the state, for people and their reports",
         sql: format!(
             "{defaults} USAGE ON SCHEMAS TO {reader};\n{defaults} SELECT ON TABLES TO {reader};\n\
              DO $reader$\n\

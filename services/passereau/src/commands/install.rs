@@ -20,7 +20,7 @@ pub struct Install {
     /// as it, and the role of --role, which becomes a member of it, is the upserter's. Without it one role does both.
     #[arg(long, requires = "role", value_name = "ROLE")]
     state_role: Option<String>,
-    /// Role that may read the schemas passereau and pinv_gbif and nothing else, for dashboards and for people.
+    /// Role that may read the schemas passereau and pinv_gbif and nothing else, for people and their reports; Grafana needs less (deploy/grafana/grants.sql).
     #[arg(long, requires = "role", value_name = "ROLE")]
     reader: Option<String>,
     /// Role of the exporter, which reads what flows deliver and writes nothing of GeoNature's. Where the schemas are there it can be named alone.
