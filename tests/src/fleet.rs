@@ -51,8 +51,7 @@ pub struct FleetConfig {
     pub environment_of: Vec<(&'static str, Vec<(&'static str, String)>)>,
     /// Whether the workers of flows and schedules ([`FLOW_WORKERS`]) are started as well.
     pub with_flows: bool,
-    /// Whether the test hears the events ([`Fleet::heard`]). Its queue is made before the workers start: RabbitMQ (3.10.8) forgets for good a
-    /// quorum queue that was declared less than half a second before it is killed, <https://github.com/rabbitmq/ra> keeps their names so.
+    /// Whether the test hears the events ([`Fleet::heard`]). Its queue is made before the workers start, so that it hears the first one.
     pub listens: bool,
     /// Where the workers find RabbitMQ, if not where the test does: a proxy in front of it.
     pub amqp_url: Option<String>,
