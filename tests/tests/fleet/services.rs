@@ -149,8 +149,26 @@ async fn empty(world: &World) {
     for download in sandbox.downloads().iter().filter(|download| download.status.is_unfinished()) {
         sandbox.set_status(&download.key, DownloadStatus::Cancelled);
     }
-    let mut tx = pool.begin().await.unwrap();
+    wait_until("the tables emptied between two queries of the workers", STUCK, async || match try_empty(pool).await {
+        Ok(()) => Some(()),
+        Err(error) => {
+            let code = error.as_database_error().and_then(|error| error.code());
+            assert!(code.as_deref().is_some_and(|code| LOCKED_OUT.contains(&code)), "{error}");
+            None
+        }
+    })
+    .await;
+}
+
+/// `lock_not_available` and `deadlock_detected` (<https://www.postgresql.org/docs/15/errcodes-appendix.html>).
+const LOCKED_OUT: [&str; 2] = ["55P03", "40P01"];
+
+/// The workers go on counting and relaying meanwhile, and take these tables in orders of their own. Giving up long before
+/// `deadlock_timeout` (a second), this transaction is the one that is undone, never one of theirs.
+async fn try_empty(pool: &PgPool) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
     for statement in [
+        "SET LOCAL lock_timeout = '200ms'",
         "DELETE FROM gn_synthese.synthese WHERE id_source IN (SELECT id_source FROM gn_synthese.t_sources WHERE name_source = 'GBIF')",
         "SELECT pinv_gbif.drop_generation(id) FROM pinv_gbif.generation WHERE state <> 'dropped'",
         "TRUNCATE passereau.subscription, passereau.harvest, passereau.download, passereau.fetch, passereau.slice,
@@ -158,9 +176,9 @@ async fn empty(world: &World) {
              passereau.pace, passereau.gbif_places, passereau.media, pinv_gbif.generation, pinv_gbif.reject, pinv_gbif.cor_uuid_inaturalist,
              pinv_gbif.dataset CASCADE",
     ] {
-        sqlx::query(statement).execute(&mut *tx).await.unwrap();
+        sqlx::query(statement).execute(&mut *tx).await?;
     }
-    tx.commit().await.unwrap();
+    tx.commit().await
 }
 
 /// A request of its own for each row: GBIF gives the same request the same download for two days.
