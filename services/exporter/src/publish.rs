@@ -18,8 +18,8 @@ use crate::{
     statuses,
 };
 
-/// Changes when the same rows become other files.
-const SHAPE_VERSION: u32 = 2;
+/// Changes when the same rows become other files: a test of `write.rs` tells when.
+pub(crate) const SHAPE_VERSION: u32 = 2;
 
 /// Name of the manifest in the folder of a version.
 pub(crate) const MANIFEST: &str = "manifest.json";

@@ -138,12 +138,100 @@ fn bytes_of(digits: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::{fmt::Write as _, fs, io::Write as _};
+
+    use passereau_gate::Dialect;
+    use rusqlite::{Connection, types::Value};
+
     use super::*;
+    use crate::publish::SHAPE_VERSION;
+
+    /// What [`SHAPE_VERSION`] stands for.
+    const SHAPE: &str = "4e563d31d009366a8b7a03011893168f4e0d04381e35f4d9b57ed0d5856eb377";
+
+    /// An exact row and one that leaves as an area, with a value of each kind, one that a spreadsheet would take for a formula, and without any.
+    const ROWS: &str = concat!(
+        "7\t0b2f\t0101000020E61000000000000000001740CDCCCCCCCC8C4640\tNon sensible\t\\N\tCC0-1.0\t\\N",
+        "\t=un\\ndeux\t-12\t0.50\t2026-11-29\t10:00:00\t2026-11-29 10:00:00\t{\"a\": [1, null]}\n",
+        "\\N\t0c3f\t0103000020E61000000100000004000000000000000000144000000000008046400000000000001840000000000080464000000000000018400000000000004740",
+        "00000000000014400000000000804640\tMaille\tM10\tCC-BY-4.0\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\t\\N\n",
+    );
 
     #[test]
     fn hexadecimal_digits_become_bytes() {
         assert_eq!(bytes_of("0101ff7A"), [1, 1, 255, 122]);
         assert!(bytes_of("").is_empty());
+    }
+
+    #[test]
+    fn files_of_another_shape_bear_another_version() {
+        let mut hasher = Sha256::new();
+        for field in passereau_gate::Field::all() {
+            let names = [Dialect::GeoNature, Dialect::OccTax].map(|dialect| field.name_in(dialect));
+            hasher.update(format!("{names:?} {:?}\n", kind(field.kind)));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        for format in Format::ALL {
+            let path = folder.path().join(format.extension());
+            assert_eq!(write(&shape(format), vec![part()], &path, &CancellationToken::new()).unwrap(), 2);
+            hasher.update(match format {
+                Format::GeoPackage => tables(&path).into_bytes(),
+                _ => fs::read(&path).unwrap(),
+            });
+        }
+        let found = hex(&hasher.finalize());
+        assert_eq!(
+            (SHAPE_VERSION, &*found),
+            (2, SHAPE),
+            "the same rows become other files: raise SHAPE_VERSION, or flows whose rows do not change keep the old ones; then note both here"
+        );
+    }
+
+    fn shape(format: Format) -> Shape {
+        let kinds = [Kind::Text, Kind::Integer, Kind::Real, Kind::Date, Kind::Time, Kind::DateTime, Kind::Json];
+        let columns = kinds.map(|kind| Column { name: format!("{kind:?}"), kind, definition: kind.to_string() });
+        Shape {
+            format,
+            fields: columns.len(),
+            layer: Layer {
+                name: "flow".to_owned(),
+                description: "a flow".to_owned(),
+                columns: columns.into(),
+                geometry_column: "geom".to_owned(),
+                made_at: "2026-11-29T10:00:00Z".parse().unwrap(),
+            },
+            csv: CsvOptions::default(),
+            flow: "a-flow".to_owned(),
+        }
+    }
+
+    fn part() -> OpenPart {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(ROWS.as_bytes()).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        OpenPart { part: 0, file, sha256: hex(&Sha256::digest(ROWS)) }
+    }
+
+    /// What a GeoPackage says, whatever version of SQLite has written it.
+    fn tables(path: &Path) -> String {
+        let file = Connection::open(path).unwrap();
+        let texts = |sql: &str| -> Vec<(String, String)> {
+            let mut statement = file.prepare(sql).unwrap();
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            rows.collect::<Result<_, _>>().unwrap()
+        };
+        let mut text = format!("{:?}\n", texts("SELECT name, coalesce(sql, '') FROM sqlite_master ORDER BY name"));
+        for (table, _) in texts(
+            "SELECT name, '' FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'rtree_%\\_%' ESCAPE '\\' ORDER BY name",
+        ) {
+            let mut statement = file.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
+            let width = statement.column_count();
+            let rows = statement.query_map([], |row| (0..width).map(|index| row.get(index)).collect()).unwrap();
+            let rows: Vec<Vec<Value>> = rows.collect::<Result<_, _>>().unwrap();
+            writeln!(text, "{table}: {rows:?}").unwrap();
+        }
+        text
     }
 }
