@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::process::Child;
 use uuid::Uuid;
 
-use crate::program;
+use crate::{peak_kib, program};
 
 /// The subscription that tests and the demonstration harvest.
 pub const SUBSCRIPTION: &str = "aura-all";
@@ -274,6 +274,15 @@ impl Fleet {
             }
         }
         Ok(restarted)
+    }
+
+    /// The most memory that the process of each worker has had, in KiB.
+    ///
+    /// # Errors
+    /// One has ended.
+    pub fn peaks_kib(&self) -> anyhow::Result<Vec<(&'static str, u64)>> {
+        let peak = |process: &Process| Ok((process.worker, peak_kib(process.child.id().context("it has ended")?)?));
+        self.workers.iter().map(peak).collect()
     }
 
     /// Kills every process (SIGKILL); [`Fleet::restart_ended`] starts them again.

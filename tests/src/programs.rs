@@ -34,3 +34,15 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
     listener.local_addr().context("looking for a free port")
 }
+
+/// The most memory that a process has had, in KiB: `VmHWM` of `/proc/<pid>/status` (`man 5 proc`).
+///
+/// # Errors
+/// It has ended, or this is no Linux.
+pub fn peak_kib(pid: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).with_context(|| format!("no VmHWM in {path}"))?;
+    Ok(peak.trim().trim_end_matches("kB").trim().parse()?)
+}

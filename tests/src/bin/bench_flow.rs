@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail, ensure};
 use passereau_contracts::FlowDeliver;
 use passereau_flow::{Document, Format};
 use passereau_testing::{TestDatabase, WorkerBench, amqp_url, seed_sandbox};
-use passereau_tests::{agreement, program};
+use passereau_tests::{agreement, peak_kib, program};
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::process::{Child, Command};
 
@@ -135,7 +135,7 @@ async fn deliver(bench: &WorkerBench, format: Format, folder: &Path) -> Result<D
         }
     };
     let seconds = started.elapsed().as_secs_f64();
-    let peak_mib = peak_kib(&exporter)?.div_ceil(1024);
+    let peak_mib = peak_kib(exporter.id().context("the exporter has ended")?)?.div_ceil(1024);
     exporter.kill().await?;
     fs::remove_dir_all(&store).context("taking the files away")?;
     Ok(Delivered { seconds, peak_mib, rows })
@@ -151,11 +151,4 @@ fn spawn(bench: &WorkerBench, store: &Path) -> Result<Child> {
         .kill_on_drop(true)
         .spawn()
         .context("starting the exporter")
-}
-
-fn peak_kib(process: &Child) -> Result<u64> {
-    let pid = process.id().context("the exporter has ended")?;
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc")?;
-    Ok(peak.trim().trim_end_matches("kB").trim().parse()?)
 }

@@ -12,6 +12,7 @@ mod flow_commands;
 mod foreign_client;
 mod harvest;
 mod life;
+mod memory;
 mod metadata;
 mod metrics;
 mod platform;
