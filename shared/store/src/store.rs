@@ -53,7 +53,7 @@ impl Store {
                     .with_fsync(true);
                 (Arc::new(objects), Some(folder))
             }
-            Place::Bucket { bucket, prefix } => (s3::open(&bucket, &prefix)?, None),
+            Place::Bucket { bucket, prefix } => (s3::open(config, &bucket, &prefix)?, None),
         };
         Ok(Self { objects, folder, scratch, spare: Spare::default() })
     }
@@ -253,7 +253,7 @@ mod tests {
     fn store() -> (TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let url = url::Url::from_directory_path(folder.path().join("store")).unwrap().to_string();
-        let store = Store::open(&StoreConfig { url, scratch: folder.path().join("scratch") }).unwrap();
+        let store = Store::open(&StoreConfig::new(url, folder.path().join("scratch"))).unwrap();
         (folder, store)
     }
 
@@ -401,7 +401,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("file"), "").unwrap();
         let url = url::Url::from_file_path(folder.path().join("file/store")).unwrap().to_string();
-        let error = Store::open(&StoreConfig { url, scratch: folder.path().to_owned() }).unwrap_err();
+        let error = Store::open(&StoreConfig::new(url, folder.path())).unwrap_err();
         assert!(matches!(error, StoreError::Folder { .. }), "{error}");
     }
 }

@@ -49,10 +49,8 @@ struct Bench {
 }
 
 pub fn store(folder: &TempDir) -> StoreConfig {
-    StoreConfig {
-        url: url::Url::from_directory_path(folder.path().join("store")).unwrap().to_string(),
-        scratch: folder.path().join("scratch"),
-    }
+    let url = url::Url::from_directory_path(folder.path().join("store")).unwrap();
+    StoreConfig::new(url, folder.path().join("scratch"))
 }
 
 pub fn http() -> HttpConfig {

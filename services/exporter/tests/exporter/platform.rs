@@ -128,10 +128,10 @@ impl Platform {
 
     pub fn config(&self) -> ExporterConfig {
         ExporterConfig {
-            store: StoreConfig {
-                url: format!("file://{}", self.store_folder().display()),
-                scratch: self.folder.path().join("scratch"),
-            },
+            store: StoreConfig::new(
+                format!("file://{}", self.store_folder().display()),
+                self.folder.path().join("scratch"),
+            ),
             export: ExportConfig { export_part_rows: NonZeroU32::new(4).unwrap(), export_snapshot_s: 60 },
         }
     }

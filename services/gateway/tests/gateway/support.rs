@@ -53,7 +53,7 @@ impl Bench {
     pub async fn with(database: TestDatabase, pool: PgPool, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = url::Url::from_directory_path(folder.path().join("store")).unwrap().to_string();
-        let store = Store::open(&StoreConfig { url, scratch: folder.path().join("scratch") }).unwrap();
+        let store = Store::open(&StoreConfig::new(url, folder.path().join("scratch"))).unwrap();
         let cli = Cli::parse_from(["test", "--gateway-listen", "127.0.0.1:0"].iter().chain(arguments));
         let metrics = Metrics::new("gateway");
         let gateway = Gateway::bind(&cli.gateway, pool, store.clone(), &metrics).await.unwrap();

@@ -160,7 +160,7 @@ async fn the_registry_is_asked_about_datasets_that_it_was_not_asked_about_lately
     std::fs::copy(archive.path(), store.path().join("april.zip")).unwrap();
     let mut bench = WorkerBench::new().await;
     let config = LoaderConfig {
-        store: StoreConfig { url: format!("file://{}", store.path().display()), scratch: std::env::temp_dir() },
+        store: StoreConfig::new(format!("file://{}", store.path().display()), std::env::temp_dir()),
         landing: LandingConfig::default(),
     };
     bench.run(Loader::new(&config).unwrap()).await;

@@ -18,7 +18,7 @@ use crate::{due, noon, without_retention};
 
 fn config(folder: &TempDir) -> SchedulerConfig {
     let url = format!("file://{}/store", folder.path().display());
-    let store = StoreConfig { url, scratch: folder.path().join("scratch") };
+    let store = StoreConfig::new(url, folder.path().join("scratch"));
     SchedulerConfig { store, schedule: ScheduleConfig { schedule_look_s: 1 } }
 }
 

@@ -31,7 +31,7 @@ impl Privacy {
             .await;
         let folder = TempDir::new().unwrap();
         let url = format!("file://{}", folder.path().display());
-        let store = Store::open(&StoreConfig { url, scratch: folder.path().to_owned() }).unwrap();
+        let store = Store::open(&StoreConfig::new(url, folder.path())).unwrap();
         Self { platform, store, _folder: folder }
     }
 

@@ -13,7 +13,7 @@ use crate::platform::{Platform, record};
 fn store() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let url = url::Url::from_directory_path(folder.path().join("store")).unwrap().to_string();
-    let store = Store::open(&StoreConfig { url, scratch: folder.path().join("scratch") }).unwrap();
+    let store = Store::open(&StoreConfig::new(url, folder.path().join("scratch"))).unwrap();
     (folder, store)
 }
 
