@@ -6,6 +6,8 @@
 mod cli;
 pub mod commands;
 mod publish;
+#[cfg(test)]
+mod settings;
 mod told;
 
 pub use cli::Cli;
