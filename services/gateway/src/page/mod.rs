@@ -73,19 +73,15 @@ pub(crate) fn render(shown: &Shown<'_>, language: Language) -> String {
         .text(other.tag());
     page.raw("\" hreflang=\"").text(other.tag()).raw("\" lang=\"").text(other.tag()).raw("\">");
     page.text(other.pick("Cette page en français", "This page in English")).raw("</a></p></nav>\n</header>\n<main>\n");
-    for part in [
-        parts::content,
-        parts::freshness,
-        parts::files,
-        parts::access,
-        parts::redistribution,
-        parts::licences,
-        parts::withheld,
-        parts::fields,
-        parts::versions,
-    ] {
-        part(&mut page, shown, language);
-    }
+    parts::content(&mut page, shown, language);
+    parts::freshness(&mut page, shown, language);
+    parts::files(&mut page, shown, language);
+    parts::access(&mut page, language);
+    parts::redistribution(&mut page, shown, language);
+    parts::licences(&mut page, shown, language);
+    parts::withheld(&mut page, shown, language);
+    parts::fields(&mut page, shown, language);
+    parts::versions(&mut page, shown, language);
     page.raw("</main>\n</body>\n</html>\n");
     page.finish()
 }

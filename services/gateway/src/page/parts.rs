@@ -23,7 +23,7 @@ pub(super) fn content(page: &mut Html, shown: &Shown<'_>, language: Language) {
     page.raw("<dl>\n");
     term(page, language.pick("Structure partenaire", "Partner"), &agreement.structure);
     let studies: Vec<_> = agreement.studies.iter().map(|study| format!("{} ({})", study.name, study.nature)).collect();
-    term(page, language.pick("Études", "Studies"), &studies.join(" ; "));
+    term(page, language.pick("Études", "Studies"), &studies.join(language.pick(" ; ", "; ")));
     term(page, language.pick("Territoire", "Territory"), &agreement.territory.description);
     term(page, language.pick("Groupes taxonomiques", "Taxonomic groups"), &taxa(shown, language));
     for (sources, french, english) in [
@@ -36,7 +36,7 @@ pub(super) fn content(page: &mut Html, shown: &Shown<'_>, language: Language) {
     }
     let sensitive = match agreement.sensitive {
         Sensitive::Blurred => language.pick(
-            "floutées : elles partent au niveau de diffusion que leur sensibilité permet",
+            "floutées : elles partent à la précision que permet leur niveau de sensibilité",
             "blurred: they leave at the level that their sensitivity allows",
         ),
         Sensitive::Excluded => language.pick("absentes du flux", "not in the flow"),
@@ -206,7 +206,7 @@ fn plain(files: &BTreeMap<String, FileEntry>) -> impl Iterator<Item = (&String, 
 }
 
 /// How the links are opened.
-pub(super) fn access(page: &mut Html, _shown: &Shown<'_>, language: Language) {
+pub(super) fn access(page: &mut Html, language: Language) {
     heading(page, language.pick("Accès", "Access"));
     page.element(
         "<p>",

@@ -50,7 +50,13 @@ pub(crate) fn age(age: TimeDelta, language: Language) -> String {
         (_, 2.., _) => (hours, language.pick("heure", "hour"), language.pick("heures", "hours")),
         _ => (minutes.max(0), language.pick("minute", "minute"), language.pick("minutes", "minutes")),
     };
-    format!("{} {}", number(count, language), if count < 2 { one } else { many })
+    counted(count, one, many, language)
+}
+
+/// A number with the word for what is counted. Nothing is singular in French and plural in English.
+fn counted(count: i64, one: &str, many: &str, language: Language) -> String {
+    let is_singular = language.pick(count < 2, count == 1);
+    format!("{} {}", number(count, language), if is_singular { one } else { many })
 }
 
 /// An ISO 8601 period such as `P1M`, in words where it has one part.
@@ -68,7 +74,7 @@ pub(crate) fn period(text: &str, language: Language) -> String {
         "Y" => (language.pick("an", "year"), language.pick("ans", "years")),
         _ => return text.to_owned(),
     };
-    format!("{} {}", number(count, language), if count < 2 { one } else { many })
+    counted(count, one, many, language)
 }
 
 /// How the values of a column are written.
@@ -98,7 +104,7 @@ pub(crate) fn reason(code: &str, language: Language) -> &str {
         "sensitive_excluded" => {
             language.pick("donnée sensible, exclue par l'accord", "sensitive record, excluded by the agreement")
         }
-        "no_area" => language.pick("aucune maille ou commune où flouter", "no area to blur to"),
+        "no_area" => language.pick("aucune zone où flouter", "no area to blur to"),
         "wish_none" => language.pick("le producteur refuse la diffusion", "the producer wishes no diffusion"),
         "wish_unknown" => language.pick("souhait du producteur inconnu", "unknown wish of the producer"),
         "licence_unknown" => language.pick("licence absente ou inconnue", "licence missing or unknown"),
@@ -126,12 +132,15 @@ mod tests {
         assert_eq!(age(TimeDelta::minutes(119), English), "119 minutes");
         assert_eq!(age(TimeDelta::hours(47), French), "47 heures");
         assert_eq!(age(TimeDelta::days(3), French), "3 jours");
-        assert_eq!(age(TimeDelta::seconds(-5), English), "0 minute");
+        assert_eq!(age(TimeDelta::seconds(-5), English), "0 minutes");
+        assert_eq!(age(TimeDelta::seconds(-5), French), "0 minute");
+        assert_eq!(age(TimeDelta::seconds(61), English), "1 minute");
     }
 
     #[test]
     fn a_period_has_words() {
         assert_eq!(period("P1D", French), "1 jour");
+        assert_eq!(period("P1D", English), "1 day");
         assert_eq!(period("P3M", English), "3 months");
         assert_eq!(period("PT12H", English), "12 hours");
         for text in ["P1DT6H", "nonsense", "", "P", "PT", "Pé"] {

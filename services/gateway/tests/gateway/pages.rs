@@ -33,10 +33,17 @@ async fn bench() -> (Bench, String) {
 #[tokio::test]
 async fn a_page_tells_what_the_flow_contains_in_both_languages() {
     let (bench, token) = bench().await;
+    sqlx::query(
+        r#"UPDATE passereau.flow SET agreement = jsonb_set(agreement, '{studies}', '[{"name": "One", "nature": "atlas"}, {"name": "Two", "nature": "atlas"}]')"#,
+    )
+    .execute(bench.pool())
+    .await
+    .unwrap();
     for (language, expected) in [
         (
             "fr",
             [
+                "<dd>One (atlas) ; Two (atlas)</dd>",
                 "Contenu",
                 "Fraîcheur",
                 "1\u{202f}234",
@@ -50,6 +57,7 @@ async fn a_page_tells_what_the_flow_contains_in_both_languages() {
         (
             "en",
             [
+                "<dd>One (atlas); Two (atlas)</dd>",
                 "Contents",
                 "Freshness",
                 "1,234",
