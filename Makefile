@@ -30,7 +30,7 @@ setup: ## Install what is missing on Debian or Ubuntu; does nothing twice
 
 .PHONY: build
 build: ## Build every binary (debug)
-	cargo build --workspace --bins
+	cargo build --locked --workspace --bins
 
 .PHONY: fmt
 fmt: ## Format the sources
@@ -42,15 +42,17 @@ check: check-format check-lints check-docs check-contracts check-dependencies ch
 .PHONY: check-format
 check-format:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 .PHONY: check-lints
 check-lints:
-	cargo clippy --workspace --all-targets -- -D warnings
-	cargo clippy --workspace --test crash --test observability -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --test crash --test observability -- -D warnings
+	CARGO_TARGET_DIR=$(TARGET)/fuzz/lints cargo clippy --locked --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
 
 .PHONY: check-docs
 check-docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 # That the document is the one of the types is a test of its own (`make test`); here programs of others read it.
 .PHONY: check-contracts
@@ -76,25 +78,27 @@ check-deploy: ## Dockerfile, compose file and Kubernetes' manifests, by the tool
 check-dependencies:
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: run make setup" >&2; exit 1; }
 	cargo deny --log-level error check --hide-inclusion-graph bans licenses sources
+	cargo deny --log-level error --manifest-path fuzz/Cargo.toml --config deny.toml check --hide-inclusion-graph bans licenses sources
 	@if timeout 180 cargo deny --log-level error fetch db >/dev/null 2>&1; then \
 		cargo deny --log-level error check --disable-fetch --hide-inclusion-graph advisories; \
+		cargo deny --log-level error --manifest-path fuzz/Cargo.toml --config deny.toml check --disable-fetch --hide-inclusion-graph advisories; \
 	else \
 		echo "notice: the advisory database could not be fetched; advisories were NOT checked"; \
 	fi
 
 .PHONY: test
 test: setup ## All tests, against a private RabbitMQ and PostgreSQL
-	cargo build --workspace --bins --tests
-	$(DEBUG)/passereau-platform run -- cargo test --workspace
+	cargo build --locked --workspace --bins --tests
+	$(DEBUG)/passereau-platform run -- cargo test --locked --workspace
 
 .PHONY: test-crash
 test-crash: setup build ## Harvests under every fault: killed workers and servers, lost messages, a full store
-	cargo test --workspace --test crash
+	cargo test --locked --workspace --test crash
 
 .PHONY: test-observability
 test-observability: setup build ## Every expression of every panel and alert, asked of a real Prometheus that has watched a fleet; the traces of a harvest
-	cargo test --workspace --test observability
-	$(DEBUG)/passereau-platform run -- cargo test --workspace --test fleet -- traces::
+	cargo test --locked --workspace --test observability
+	$(DEBUG)/passereau-platform run -- cargo test --locked --workspace --test fleet -- traces::
 
 .PHONY: fuzz
 fuzz: setup ## Bad input: every target for a minute, on what is known and on what it finds
@@ -127,13 +131,13 @@ bench-flow: setup build-release ## A delivery in each format against psql and og
 
 .PHONY: bench-scale
 bench-scale: setup ## Loaders and upserters: 1, 2, 4 and 8 processes of each, on one broker and database, archives in a bucket
-	cargo build --release --workspace --bins
+	cargo build --locked --release --workspace --bins
 	$(RELEASE)/bench_scale
 
 # Only what the benchmarks run: optimised linking of every worker would take minutes more.
 .PHONY: build-release
 build-release:
-	cargo build --release -p passereau-tests -p passereau-testing -p passereau-sandbox -p passereau-exporter --bins
+	cargo build --locked --release -p passereau-tests -p passereau-testing -p passereau-sandbox -p passereau-exporter --bins
 
 # Made once: the generator is deterministic. Delete the file after a change of the generator.
 $(BENCH_ARCHIVE): | build-release

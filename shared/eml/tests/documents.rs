@@ -5,23 +5,18 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use passereau_eml::{Eml, EmlError, MAX_BYTES, Party};
+use passereau_recorded::recorded;
 use proptest::prelude::*;
 use zip::ZipArchive;
 
 /// The documents `dataset/*.xml` of every recorded archive, by their names.
 fn documents() -> Option<BTreeMap<String, Vec<u8>>> {
-    let root = std::env::var_os("PASSEREAU_FIXTURES")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures")), PathBuf::from);
     let mut found = BTreeMap::new();
     for folder in ["eml", "archives", "derived"] {
-        let Ok(archives) = root.join("gbif").join(folder).read_dir() else {
-            println!("skipped: the recorded documents were not found");
-            return None;
-        };
-        for archive in archives {
+        for archive in recorded(&format!("gbif/{folder}"))?.read_dir().unwrap() {
             add_documents(&archive.unwrap().path(), &mut found);
         }
     }

@@ -232,12 +232,8 @@ mod tests {
 
     #[test]
     fn the_list_is_the_recorded_one() {
-        let path =
-            concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/gbif/api/search-parameters-2026-08.json");
-        let Ok(text) = std::fs::read_to_string(path) else {
-            println!("skipped: the_list_is_the_recorded_one: fixtures not found");
-            return;
-        };
+        let Some(path) = passereau_recorded::recorded("gbif/api/search-parameters-2026-08.json") else { return };
+        let text = std::fs::read_to_string(path).expect("a text");
         let recorded: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         let recorded: Vec<(&str, &str)> = recorded["parameters"]
             .as_array()

@@ -11,7 +11,6 @@ use passereau_gbif::{DownloadKey, DownloadStatus, GbifClient, GbifConfig, GbifEr
 use passereau_http::{HttpClient, HttpConfig};
 use rstest::rstest;
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
 
 const KEY: &str = "0012150-260108223611665";
@@ -149,13 +148,9 @@ async fn cancelling_what_is_there_and_what_is_not() {
 
 #[tokio::test]
 async fn recorded_answers_are_read() {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/gbif/api/responses"));
-    let Ok(entries) = folder.read_dir() else {
-        println!("skipped: recorded_answers_are_read: fixtures not found");
-        return;
-    };
+    let Some(folder) = passereau_recorded::recorded("gbif/api/responses") else { return };
     let mut seen = 0;
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    for path in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         if !name.starts_with("status-") {
             continue;

@@ -3,25 +3,16 @@
 
 use passereau_gbif::predicate::{Problem, Rules, digest, same_request, validate};
 use passereau_gbif::search_keys::BACKBONE;
+use passereau_recorded::recorded;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 
 const DATASET: &str = "50c9509d-22c7-4a22-a47d-8c48425ef4a7";
 const CATALOGUE_OF_LIFE: &str = "7ddf754f-d193-4cc9-b351-99906754a03b";
 
 fn rules() -> Rules {
     Rules { creator: "gbif_user".to_owned(), all_datasets: true }
-}
-
-fn fixtures(test: &str) -> Option<PathBuf> {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/gbif/api")).to_owned();
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: {test}: fixtures not found");
-    None
 }
 
 fn problems(request: &Value) -> Vec<Problem> {
@@ -51,7 +42,7 @@ fn procedure() -> Value {
 /// Every recorded request: those without an entry pass, the others have exactly these problems' places.
 #[test]
 fn recorded_requests_pass_or_fail_for_their_reasons() {
-    let Some(folder) = fixtures("recorded_requests_pass_or_fail_for_their_reasons") else { return };
+    let Some(folder) = recorded("gbif/api") else { return };
     let refused: &[(&str, &[&str])] = &[
         ("gbif-failtest-broken-wkt-within-predicate.json", &["$.format", "$.predicate.geometry"]),
         ("gbif-failtest-clockwise-within-predicate.json", &["$.format", "$.predicate.geometry"]),
@@ -96,7 +87,7 @@ fn recorded_requests_pass_or_fail_for_their_reasons() {
 /// The status of each recorded job echoes the request it was made for.
 #[test]
 fn recorded_echoes_are_the_requests_that_were_sent() {
-    let Some(folder) = fixtures("recorded_echoes_are_the_requests_that_were_sent") else { return };
+    let Some(folder) = recorded("gbif/api") else { return };
     let read =
         |path: String| -> Value { serde_json::from_str(&std::fs::read_to_string(folder.join(path)).unwrap()).unwrap() };
     let keys =

@@ -10,7 +10,6 @@ use passereau_http::{HttpClient, HttpConfig};
 use passereau_inaturalist::{Fields, InaturalistClient, InaturalistConfig, InaturalistError, Lookup};
 use rstest::rstest;
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
 
 /// An iNaturalist that gives every well-formed question the same answer.
@@ -39,12 +38,8 @@ async fn inaturalist(status: u16, headers: &[(&str, &str)], body: impl Into<Stri
 }
 
 fn recorded(name: &str) -> Option<String> {
-    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/inaturalist")).join(name);
-    let text = std::fs::read_to_string(path).ok();
-    if text.is_none() {
-        println!("skipped: {name}: fixtures not found");
-    }
-    text
+    let path = passereau_recorded::recorded(&format!("inaturalist/{name}"))?;
+    Some(std::fs::read_to_string(path).unwrap())
 }
 
 fn page(total: u64, ids: &[i64]) -> String {

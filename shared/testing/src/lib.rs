@@ -12,7 +12,6 @@
 
 use std::sync::OnceLock;
 
-mod fixtures;
 mod seeds;
 pub mod servers;
 mod stranger;
@@ -24,7 +23,7 @@ mod variant;
 mod waiting;
 mod worker_bench;
 
-pub use fixtures::fixtures;
+pub use passereau_recorded::recorded;
 pub use seeds::{SeedTaxon, seed_dataset, seed_sandbox, seed_sensitivity, seed_taxa};
 pub use stranger::Stranger;
 pub use template::{create_geonature, database_exists};

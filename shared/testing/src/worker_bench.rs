@@ -12,8 +12,8 @@ use passereau_sandbox::generate::{GenerateOptions, generate};
 use passereau_sandbox::{Pace, Sandbox, SandboxConfig};
 use serde_json::Value;
 use sqlx::PgPool;
-use std::path::PathBuf;
 use std::time::Duration;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -39,7 +39,8 @@ pub struct WorkerBench {
     broker: Broker,
     config: ProcessConfig,
     running: Option<(CancellationToken, JoinHandle<()>)>,
-    archive: PathBuf,
+    /// Holds the archive; it goes away with the bench, in whichever way the test ends.
+    _folder: TempDir,
 }
 
 impl WorkerBench {
@@ -50,14 +51,15 @@ impl WorkerBench {
 
     /// The same over a database that a test has prepared.
     pub async fn on(database: TestDatabase) -> Self {
-        let archive = std::env::temp_dir().join(format!("{}.zip", Uuid::now_v7()));
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("archive.zip");
         let file = archive.clone();
         tokio::task::spawn_blocking(move || generate(&GenerateOptions { records: 50, seed: 1, revision: 1 }, &file))
             .await
             .unwrap()
             .unwrap();
         let sandbox = SandboxConfig {
-            archives: vec![archive.clone()],
+            archives: vec![archive],
             pace: Pace::Polls { preparing: 2, running: 1 },
             ..SandboxConfig::default()
         };
@@ -83,7 +85,7 @@ impl WorkerBench {
         passereau_broker::install_crypto();
         let broker = Broker::connect(&config.broker, "test").await.unwrap();
         topology::apply(&broker, &fleet_topology(&prefix)).await.unwrap();
-        Self { database, sandbox, broker, config, running: None, archive }
+        Self { database, sandbox, broker, config, running: None, _folder: folder }
     }
 
     /// Starts the worker's process.
@@ -103,7 +105,6 @@ impl WorkerBench {
         }
         topology::delete(&self.broker, &fleet_topology(self.broker.prefix())).await.unwrap();
         self.broker.close().await;
-        std::fs::remove_file(&self.archive).unwrap();
     }
 
     /// Connections to its database.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use passereau_harvest::{Harvest, State};
-use passereau_testing::{SeedTaxon, fixtures, seed_dataset, seed_taxa};
+use passereau_testing::{SeedTaxon, recorded, seed_dataset, seed_taxa};
 use passereau_tests::{Fleet, FleetConfig};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -46,10 +46,7 @@ const REPORTS: &str = "tests/fleet/reject_reports.txt";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn real_archives_of_every_generation_of_gbif_enter_the_synthese() {
-    let Some(fixtures) = fixtures() else {
-        println!("skipped: the real archives were not found");
-        return;
-    };
+    let Some(folder) = recorded("gbif") else { return };
     let (_folder, any) = generated(10);
     // The test itself says when a generation is converted again.
     let environment = vec![("PASSEREAU_RECONVERT_SECONDS", "0".to_owned())];
@@ -57,7 +54,7 @@ async fn real_archives_of_every_generation_of_gbif_enter_the_synthese() {
     let pool = fleet.database.pool.clone();
     let mut reports = String::new();
     for Real { file, rows, media } in ARCHIVES {
-        let key = fleet.put_archive(&fixtures.join("gbif").join(file)).unwrap();
+        let key = fleet.put_archive(&folder.join(file)).unwrap();
         let name = file.rsplit('/').next().unwrap().trim_end_matches(".zip");
         let mut request = of_archive(key);
         request.subscription = Some(name.to_owned());
@@ -89,7 +86,7 @@ async fn real_archives_of_every_generation_of_gbif_enter_the_synthese() {
     assert_eq!(reports, reviewed, "{REPORTS} is stale: run with UPDATE_SNAPSHOTS=1 and review");
 
     for (file, word) in REFUSED {
-        let key = fleet.put_archive(&fixtures.join("gbif").join(file)).unwrap();
+        let key = fleet.put_archive(&folder.join(file)).unwrap();
         let id = fleet.submit(&of_archive(key)).await.unwrap();
         let refused = fleet.ended(id, SOON).await;
         assert_eq!(refused.state, State::Failed, "{file}");

@@ -27,11 +27,7 @@ const NEXT_LINE: &str = "archives/other-dwca-utf8-eol-test.zip";
 const SHIFTED: &str = "archives/malformed-descriptor-235-vs-234.zip";
 
 fn fixture(name: &str) -> Option<PathBuf> {
-    let Some(root) = passereau_testing::fixtures() else {
-        println!("skipped: {name}, fixtures not found");
-        return None;
-    };
-    Some(root.join("gbif").join(name))
+    passereau_testing::recorded(&format!("gbif/{name}"))
 }
 
 async fn new_generation(pool: &PgPool) -> i64 {
