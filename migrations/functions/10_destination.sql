@@ -1,9 +1,11 @@
 -- The destination: what a harvest must know of the GeoNature it writes into.
 --
 -- Errors raised by the functions of these files carry a SQLSTATE of class PS, so that a program tells them apart:
---   PS001  the database is not ready for the harvest: an administrator runs `passereau install`
---   PS002  the harvest, its generation or its slice is not in the state that the call needs
+--   PS001  the database is not ready for the call, or a setting of the platform or of a subscription is not what it may be. The message names which and what
+--          to do: an administrator runs `passereau install` where a source, an index or a right is missing, somebody mends the setting where that is wrong
+--   PS002  the harvest, its generation, its slice or what an operator names is not in the state that the call needs
 --   PS003  the sums of a harvest do not hold: nothing was committed
+--   PS004  what is given as the name of a person who wants to be forgotten is none, or several
 --
 -- Cost: a few catalogue rows, once per call of plan() and apply(). Locks: none.
 

@@ -69,12 +69,6 @@ impl Downloader {
         })
     }
 
-    /// The same with another measure of the room.
-    #[must_use]
-    pub fn with_room(self, room: Room) -> Self {
-        Self { room, ..self }
-    }
-
     /// The archive under its key, fetched if it is not there.
     async fn provide(&self, context: &Context, claim: &Claim, job: &Job) -> Result<Stored, FetchError> {
         let table = Table { pool: context.pool(), claim, harvest_id: job.harvest_id };

@@ -26,7 +26,9 @@ pub(crate) enum ExportError {
         seconds: u32,
     },
     /// The store.
-    #[error("the store, for flow {flow}: {source}")]
+    #[error(
+        "the exporter's work on flow {flow} stopped at the store: {source}; look after the store, the step is tried again"
+    )]
     Store {
         /// The flow.
         flow: String,
@@ -34,7 +36,9 @@ pub(crate) enum ExportError {
         source: Box<StoreError>,
     },
     /// A statement was cancelled (57014): it ran into its limit of time.
-    #[error("PostgreSQL: {0}")]
+    #[error(
+        "PostgreSQL cancelled a statement of the exporter, for its limit of time or because an administrator asked for it: {0}; the step is tried again"
+    )]
     Cancelled(sqlx::Error),
     /// Another version of the agreement is in force than the one that is delivered.
     #[error("the agreement of flow {flow} has changed")]

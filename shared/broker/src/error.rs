@@ -199,12 +199,6 @@ impl PublishError {
     pub fn is_transient(&self) -> bool {
         !matches!(self, Self::TooLarge { .. } | Self::Property { .. } | Self::DuplicateId)
     }
-
-    /// Whether the message may be in a queue although this is an error.
-    #[must_use]
-    pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::Unknown { .. })
-    }
 }
 
 /// The broker's reply code, when it closed a channel or connection with one (404, 406 …).

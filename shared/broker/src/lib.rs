@@ -1,4 +1,5 @@
-//! RabbitMQ for Passereau: the only crate that speaks AMQP, and the only one that imports `lapin`.
+//! RabbitMQ for Passereau: of all that the programs are made of, the only crate that speaks AMQP and imports `lapin`. Tests elsewhere import it where they
+//! play another system.
 //!
 //! # Words
 //! - **work exchange** (`passereau.work`, direct): commands, routed by their kind to one quorum queue per worker.
@@ -62,3 +63,28 @@ pub use permissions::{Permissions, permissions, permissions_for};
 pub use publisher::Publisher;
 pub use tls::install_crypto;
 pub use topology::Topology;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::path::Path;
+
+    /// A second crate that spoke AMQP would have its own idea of what was published and what was lost.
+    #[test]
+    fn no_other_crate_of_the_programs_is_built_with_lapin() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let mut builders = Vec::new();
+        for group in ["shared", "services"] {
+            for entry in root.join(group).read_dir().unwrap() {
+                let folder = entry.unwrap().path();
+                let Ok(manifest) = std::fs::read_to_string(folder.join("Cargo.toml")) else { continue };
+                let of_programs = manifest.split("[dev-dependencies]").next().unwrap();
+                if of_programs.lines().any(|line| line.starts_with("lapin")) {
+                    builders.push(folder.file_name().unwrap().to_owned());
+                }
+            }
+        }
+        assert_eq!(builders, ["broker"]);
+    }
+}

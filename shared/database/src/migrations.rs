@@ -186,4 +186,17 @@ mod tests {
         let listed: BTreeSet<String> = FUNCTIONS.iter().map(|(file, _)| (*file).to_owned()).collect();
         assert_eq!(files, listed);
     }
+
+    #[test]
+    fn every_code_that_a_function_raises_is_explained_where_the_codes_are_listed() {
+        let (_, list) = FUNCTIONS.iter().find(|(file, _)| *file == "10_destination.sql").expect("the file of the list");
+        let explained: BTreeSet<&str> =
+            list.lines().filter_map(|line| line.strip_prefix("--   PS")?.get(..3)).collect();
+        let raised: BTreeSet<&str> = FUNCTIONS
+            .iter()
+            .flat_map(|(_, sql)| sql.split("ERRCODE = 'PS").skip(1))
+            .filter_map(|rest| rest.get(..3))
+            .collect();
+        assert_eq!(explained, raised);
+    }
 }

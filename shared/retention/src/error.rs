@@ -16,7 +16,9 @@ pub enum RetentionError {
         source: sqlx::Error,
     },
     /// The store did.
-    #[error("{kind}: {source}")]
+    #[error(
+        "taking away what has expired ({kind}) stopped at the store: {source}; it is tried again by the next run, or now with `passereau retention run`"
+    )]
     Store {
         /// What was to go.
         kind: Kind,

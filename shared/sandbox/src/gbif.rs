@@ -18,12 +18,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use base64::{Engine, prelude::BASE64_STANDARD};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    base64, documents,
+    documents,
     downloads::{Download, DownloadStatus, Downloads, View},
     request::{self, Refused},
     sandbox::Shared,
@@ -63,7 +64,8 @@ fn view(shared: &Shared) -> View<'_> {
 /// The user named by Basic authentication: `Ok(None)` without the header, `Err` when it is wrong.
 fn user(headers: &HeaderMap, shared: &Shared) -> Result<Option<String>, Response> {
     let Some(value) = headers.get(AUTHORIZATION) else { return Ok(None) };
-    let decoded = value.to_str().ok().and_then(|value| base64::decode(value.strip_prefix("Basic ")?.trim()));
+    let decoded =
+        value.to_str().ok().and_then(|value| BASE64_STANDARD.decode(value.strip_prefix("Basic ")?.trim()).ok());
     let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     let (name, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
     if name == shared.config.user && password == shared.config.password {

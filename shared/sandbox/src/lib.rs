@@ -25,7 +25,6 @@
 //! Nothing here holds or protects real data, and nothing that runs in production may depend on it.
 
 mod alter;
-mod base64;
 pub mod cases;
 mod clock;
 pub mod dice;

@@ -198,7 +198,7 @@ async fn a_nack_is_an_unknown_outcome() {
         let answers: Vec<_> = broker.publisher().publish(batch).await.into_iter().map(|(_, answer)| answer).collect();
         assert_eq!((&answers[0], &answers[2]), (&Ok(()), &Ok(())));
         let error = answers[1].clone().unwrap_err();
-        assert!(error.is_outcome_unknown() && error.is_transient(), "{error:?}");
+        assert!(matches!(error, PublishError::Unknown { .. }) && error.is_transient(), "{error:?}");
         connection.close(200, "done".into()).await.unwrap();
     })
     .await;
