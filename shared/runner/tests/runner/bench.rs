@@ -128,10 +128,16 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(steps: impl IntoIterator<Item = Step>) -> Self {
+        Self::start_with(steps, |_| ()).await
+    }
+
+    /// With other settings. A message that was sent counts as handled by somebody for ten minutes unless a test says otherwise: its second
+    /// copy would take a step that is meant for another message.
+    pub async fn start_with(steps: impl IntoIterator<Item = Step>, adjust: impl FnOnce(&mut ProcessConfig)) -> Self {
         let database = TestDatabase::migrated().await;
         sqlx::query("CREATE TABLE effect (harvest_id uuid)").execute(&database.pool).await.unwrap();
         let prefix = passereau_testing::broker_prefix();
-        let config = Cli::parse_from([
+        let mut config = Cli::parse_from([
             "test",
             "--database-url",
             &database.url,
@@ -147,8 +153,6 @@ impl Bench {
             "2",
             "--silent-seconds",
             "1",
-            "--resend-seconds",
-            "1",
             "--state-read-seconds",
             "1",
             "--amqp-reconnect-min-delay-ms",
@@ -160,6 +164,8 @@ impl Bench {
         passereau_broker::install_crypto();
         let broker = Broker::connect(&config.broker, "test").await.unwrap();
         topology::apply(&broker, &fleet_topology(&prefix)).await.unwrap();
+        // The test's own connection is not adjusted: it reaches RabbitMQ also where its process does not.
+        adjust(&mut config);
         let probe = Probe::default();
         probe.max_attempts.store(3, Ordering::Relaxed);
         probe.steps.lock().unwrap().extend(steps);

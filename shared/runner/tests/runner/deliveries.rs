@@ -28,18 +28,24 @@ async fn a_message_that_comes_three_times_has_its_effect_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_that_finds_the_work_taken_waits_under_its_own_id_and_does_not_undo_it() {
-    let bench = Bench::start([Step::ClaimedUntilReleased, Step::ClaimedUntilReleased]).await;
+    // One step for each look of the copy. What is handled is looked for each second, so that `sent` is empty in the end.
+    let steps = std::iter::repeat_n(Step::ClaimedUntilReleased, 50);
+    let bench = Bench::start_with(steps, |config| config.resend_seconds = 1).await;
     let harvest = bench.harvest().await;
     let message = bench.message(harvest);
     bench.publish(message.clone()).await;
     bench.probe.started.notified().await;
     bench.publish(message.clone()).await;
-    let waiting = "SELECT EXISTS (SELECT FROM passereau.outbox WHERE id = $1 AND due_at > now() AND attempt = 0)";
+    // It would look again in a few seconds; held here, it looks when the test says so, however slow the machine is.
+    let hold = "UPDATE passereau.outbox SET due_at = now() + interval '1 hour'
+                WHERE id = $1 AND due_at > now() AND attempt = 0 RETURNING true";
     let pool = &bench.database.pool;
     wait_until("the copy that waits", SOON, async || {
-        sqlx::query_scalar::<_, bool>(waiting).bind(message.message_id).fetch_one(pool).await.unwrap().then_some(())
+        sqlx::query_scalar::<_, bool>(hold).bind(message.message_id).fetch_optional(pool).await.unwrap()
     })
     .await;
+    let looks = bench.attempts().len();
+    assert!(looks >= 2, "{looks}");
     bench.probe.released.notify_one();
     bench.worked(harvest).await;
     sqlx::query("UPDATE passereau.outbox SET due_at = now()").execute(pool).await.unwrap();
@@ -51,7 +57,7 @@ async fn a_copy_that_finds_the_work_taken_waits_under_its_own_id_and_does_not_un
     .await;
     let effects: i64 = sqlx::query_scalar("SELECT count(*) FROM effect").fetch_one(pool).await.unwrap();
     assert_eq!(effects, 1);
-    assert_eq!(bench.probe.attempts.lock().unwrap().len(), 2, "the copy was known when it came again");
+    assert_eq!(bench.attempts().len(), looks, "the copy was known when it came again");
     bench.finish().await;
 }
 
@@ -71,7 +77,8 @@ async fn a_snooze_is_a_row_with_its_exact_date_and_costs_no_attempt() {
         .unwrap()
     })
     .await;
-    assert!((76.0..=77.5).contains(&due_in), "due in {due_in} s");
+    // The date is reckoned before the transaction that writes it begins: a slow machine makes the difference smaller.
+    assert!((60.0..=77.5).contains(&due_in), "due in {due_in} s");
     // The time is injected: the row is due when its date says so, and the relay's timer finds it.
     sqlx::query("UPDATE passereau.outbox SET due_at = now()").execute(&bench.database.pool).await.unwrap();
     bench.worked(harvest).await;
@@ -223,10 +230,14 @@ async fn work_that_no_queue_takes_stays_in_the_outbox_and_holds_up_nobody() {
     .await
     .unwrap();
     bench.worked(harvest).await;
-    let left: Vec<String> = sqlx::query_scalar("SELECT routing_key FROM passereau.outbox WHERE exchange = 'work'")
-        .fetch_all(&bench.database.pool)
-        .await
-        .unwrap();
-    assert_eq!(left, ["nobody.home"]);
+    // The handler may be done before the relay has committed that its message is sent.
+    wait_until("an outbox that holds nothing else", SOON, async || {
+        let left: Vec<String> = sqlx::query_scalar("SELECT routing_key FROM passereau.outbox WHERE exchange = 'work'")
+            .fetch_all(&bench.database.pool)
+            .await
+            .unwrap();
+        (left == ["nobody.home"]).then_some(())
+    })
+    .await;
     bench.finish().await;
 }

@@ -124,7 +124,7 @@ async fn handlers_leave_the_relay_and_the_claims_a_connection_however_few_are_as
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_is_missing_does_not_hide_what_other_queues_have_lost() {
-    let bench = Bench::start([]).await;
+    let bench = Bench::start_with([], |config| config.resend_seconds = 1).await;
     let harvest = bench.harvest().await;
     let queue = passereau_broker::queue_name(bench.broker.prefix(), "requester");
     passereau_broker::topology::delete_queue(&bench.broker, &queue).await.unwrap();

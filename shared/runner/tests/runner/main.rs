@@ -8,5 +8,8 @@ mod life;
 mod limits;
 mod metrics;
 mod outages;
+#[path = "../../../broker/tests/broker/proxy.rs"]
+#[allow(dead_code, reason = "the broker's own tests use all of it")]
+mod proxy;
 mod replay;
 mod strangers;
