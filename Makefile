@@ -106,12 +106,19 @@ fuzz: setup ## Bad input: every target for a minute, on what is known and on wha
 
 # Not a minute: what is known is replayed whole, and ten seconds find what is new and shallow.
 .PHONY: fuzz-replay
-fuzz-replay: setup
+fuzz-replay: setup ## Bad input: all that is known, and ten seconds a target
 	scripts/fuzz.sh 10
 
 .PHONY: demo
 demo: setup build ## The fleet end to end: a request by message, records in the synthèse, twice
 	$(DEBUG)/passereau-platform run -- $(DEBUG)/demo
+
+# What a run of servers makes is left out: docs/faults.md and docs/dashboards.md (CONTRIBUTING.md).
+.PHONY: generated
+generated: setup build ## Write anew what is made from the sources: contracts, permissions, documents, dashboards
+	$(DEBUG)/passereau-platform run -- env UPDATE_CONTRACTS=1 UPDATE_PERMISSIONS=1 UPDATE_DOCS=1 UPDATE_REJECTS=1 UPDATE_SNAPSHOTS=1 \
+		cargo test --workspace --no-fail-fast -- published the_document the_files_for_rabbitmq every_reason_is_documented what_grafana_loads real_archives services_that_misbehave the_document_is_what_the_programs_take
+	scripts/check-deploy.sh --write
 
 .PHONY: bench-landing
 bench-landing: setup $(BENCH_ARCHIVE) ## The loader against the manual procedure, 1,000,000 records

@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# 0.14, the newest one that package registries of other languages carry, cannot read the package ids of today's cargo.
+# Older ones cannot read the package ids of today's cargo (0.14 was tried).
 CARGO_DENY_VERSION=0.20.2
 CARGO_FUZZ_VERSION=0.13.1
 

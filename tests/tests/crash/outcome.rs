@@ -1,4 +1,4 @@
-//! What a user could see of a harvest, in a form that two runs can be compared by (invariant 1 of the design): everything but
+//! What a user could see of a harvest, in a form that two runs can be compared by (invariant 1 of `docs/invariants.md`): everything but
 //! what names the run itself, its dates, and numbers that PostgreSQL gives out.
 
 use std::collections::BTreeMap;
