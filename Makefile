@@ -117,7 +117,7 @@ demo: setup build ## The fleet end to end: a request by message, records in the 
 .PHONY: generated
 generated: setup build ## Write anew what is made from the sources: contracts, permissions, documents, dashboards
 	$(DEBUG)/passereau-platform run -- env UPDATE_CONTRACTS=1 UPDATE_PERMISSIONS=1 UPDATE_DOCS=1 UPDATE_REJECTS=1 UPDATE_SNAPSHOTS=1 \
-		cargo test --workspace --no-fail-fast -- published the_document the_files_for_rabbitmq every_reason_is_documented what_grafana_loads real_archives services_that_misbehave the_document_is_what_the_programs_take
+		cargo test --workspace --no-fail-fast -- published the_document the_files_for_rabbitmq every_reason_is_documented what_grafana_loads real_archives services_that_misbehave
 	scripts/check-deploy.sh --write
 
 .PHONY: bench-landing

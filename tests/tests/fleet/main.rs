@@ -11,6 +11,7 @@ mod faults;
 mod flow_commands;
 mod foreign_client;
 mod harvest;
+mod invariants;
 mod life;
 mod memory;
 mod metadata;

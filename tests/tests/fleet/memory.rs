@@ -30,7 +30,7 @@ async fn memory_does_not_grow_with_the_archive() {
     });
     let environment = vec![("PASSEREAU_INATURALIST_INTERVAL_S", "0.002".to_owned())];
     let fleet = Fleet::start(FleetConfig { environment, ..FleetConfig::handing_out(archives.into()) }).await.unwrap();
-    let mut peaks = Vec::new();
+    let (mut peaks, mut landed_kib) = (Vec::new(), 0);
     for year in ["2001", "2002"] {
         // Another request is another download. Nothing is written: that is done in slices of the same size whatever the archive, and takes minutes.
         let mut asked = HarvestRequest { plan: true, ..request() };
@@ -44,15 +44,15 @@ async fn memory_does_not_grow_with_the_archive() {
         })
         .await;
         peaks.push(fleet.peaks_kib().unwrap());
+        landed_kib = sqlx::query_scalar(
+            "SELECT (sum(pg_table_size(p.relid)) / 1024)::bigint FROM pg_partition_tree('pinv_gbif.occurrence') p WHERE p.isleaf",
+        )
+        .fetch_one(&fleet.database.pool)
+        .await
+        .unwrap();
         fleet.run_command(&["harvest", "cancel", &id.to_string()]).await.unwrap();
         fleet.ended(id, LATE).await;
     }
-    let landed_kib: i64 = sqlx::query_scalar(
-        "SELECT sum(pg_table_size(i.inhrelid)) / 1024 FROM pg_inherits i WHERE i.inhparent = 'pinv_gbif.occurrence'::regclass",
-    )
-    .fetch_one(&fleet.database.pool)
-    .await
-    .unwrap();
     assert!(landed_kib > 3 * i64::try_from(RISE_KIB).unwrap(), "{landed_kib} KiB of records prove nothing");
     for ((worker, small), (_, large)) in peaks[0].iter().zip(&peaks[1]) {
         println!("{worker}: {small} KiB, then {large} KiB");
@@ -91,6 +91,7 @@ async fn memory_does_not_grow_with_the_flow() {
         passereau_flow::apply(bench.pool(), &document, "the data manager", chrono::Utc::now()).await.unwrap();
         let id = bench.send(&FlowDeliver { flow: name.to_owned() }).await;
         let (rows, bytes) = wait_until("a delivery", LATE, async || {
+            assert!(exporter.try_wait().unwrap().is_none(), "the exporter has ended");
             let row: Option<(String, i64, Option<i64>, Option<String>)> = sqlx::query_as(
                 "SELECT state, rows, (SELECT sum((f.value ->> 'size_bytes')::bigint)::bigint FROM jsonb_each(files) f), reason FROM passereau.delivery WHERE id = $1",
             )
