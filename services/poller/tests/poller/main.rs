@@ -119,12 +119,12 @@ async fn a_poll_that_sees_a_cancellation_before_the_database_does_leaves_the_har
     let bench = start(&[]).await;
     let (id, key) = preparing(&bench).await;
     assert!(bench.sandbox.set_status(&key, DownloadStatus::Cancelled));
-    // The poll is under way when the requester begins.
-    bench.sandbox.script(Route::DownloadStatus, [Scripted::Drip { chunk_bytes: 100, pause_ms: 100 }]);
+    // The requester begins, and the poll is under way before anybody sees that: however long GBIF's answer takes to be read.
+    let mut beginning = bench.pool().begin().await.unwrap();
+    passereau_harvest::pause(&mut beginning, id, Some("it is being cancelled")).await.unwrap();
     bench.send(&DownloadPoll { harvest_id: id }).await;
     wait_until("the poll", SOON, async || (bench.sandbox.calls(Route::DownloadStatus) == 1).then_some(())).await;
-    let mut connection = bench.pool().acquire().await.unwrap();
-    passereau_harvest::pause(&mut connection, id, Some("it is being cancelled")).await.unwrap();
+    beginning.commit().await.unwrap();
     let parked = "SELECT count(*) FROM passereau.outbox WHERE routing_key = 'download.poll' AND due_at = 'infinity'";
     wait_until("the poll put aside", SOON, async || {
         let parked: i64 = sqlx::query_scalar(parked).fetch_one(bench.pool()).await.unwrap();
@@ -133,6 +133,7 @@ async fn a_poll_that_sees_a_cancellation_before_the_database_does_leaves_the_har
     .await;
     assert_eq!(bench.find(id).await.unwrap().state, State::Preparing);
     // Nobody cancels it after all: then GBIF's word counts.
+    let mut connection = bench.pool().acquire().await.unwrap();
     passereau_harvest::resume(&mut connection, id).await.unwrap();
     bench.reaches(id, State::Failed).await;
     drop(connection);
