@@ -55,7 +55,7 @@ pub fn store(folder: &TempDir) -> StoreConfig {
 
 pub fn http() -> HttpConfig {
     let mut config = HttpConfig::for_sandbox("passereau-test/0 (test@example.org)");
-    config.http_stall_timeout = Duration::from_millis(500);
+    config.http_stall_timeout = Duration::from_secs(30);
     config
 }
 
@@ -178,7 +178,9 @@ async fn a_disk_that_fills_up_stops_a_fetch_and_room_lets_it_go_on() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_left() {
-    let bench = Bench::new(noise(1_500)).await;
+    let mut bench = Bench::new(noise(1_500)).await;
+    // Nothing more comes, so it need not be waited for long; the head of the answer must have come by then.
+    bench.http = HttpClient::new(&HttpConfig { http_stall_timeout: Duration::from_secs(3), ..http() }).unwrap();
     bench.host.set(|script| script.faults.push_back(Fault::Stall(10)));
     let error = bench.run(&in_time()).await.unwrap_err();
     assert!(matches!(error, FetchError::Http(HttpError::Stalled { received_bytes: 10, .. })), "{error}");
@@ -289,7 +291,7 @@ async fn the_deadline_ends_between_parts_and_a_shutdown_within_one() {
     bench.host.set(|script| script.faults.extend([Fault::Replace(noise(2_500), "\"a\""), Fault::Stall(10)]));
     let until = in_time();
     let stop = async {
-        wait_until("the second part", Duration::from_secs(10), async || (bench.host.asked().len() == 2).then_some(()))
+        wait_until("the second part", Duration::from_secs(30), async || (bench.host.asked().len() == 2).then_some(()))
             .await;
         until.shutdown.cancel();
     };
