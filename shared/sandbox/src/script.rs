@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Mutex, PoisonError},
+    time::Instant,
 };
 
 use axum::http::{Method, request::Parts};
@@ -97,6 +98,13 @@ pub enum Scripted {
         /// Body.
         #[serde(default)]
         body: String,
+    },
+    /// A proxy's page that asks to come again at a date; the call has no effect.
+    RetryAt {
+        /// HTTP status.
+        status: u16,
+        /// How far off the date in `Retry-After` is when the answer is written, in real seconds.
+        after_s: u32,
     },
     /// The connection is closed; the call has no effect.
     Reset,
@@ -209,6 +217,8 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// Body, lossily as text.
     pub body: String,
+    /// When it had arrived as a whole, by the machine's clock.
+    pub at: Instant,
 }
 
 impl Recorded {
@@ -258,6 +268,7 @@ impl Ledger {
                 .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
                 .collect(),
             body: String::from_utf8_lossy(body).into_owned(),
+            at: Instant::now(),
         });
         pages.scripts.get_mut(&route).and_then(VecDeque::pop_front).unwrap_or(Scripted::Pass)
     }

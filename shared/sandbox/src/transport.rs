@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTENT_LENGTH},
 };
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{StreamExt as _, stream};
 use hyper::{body::Incoming, server::conn::http1, service::Service as _};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
@@ -70,6 +71,7 @@ async fn answer(
     match &scripted {
         Scripted::Reset => return Err(HungUp),
         Scripted::Answer { status, headers, body } => return Ok(made(*status, headers, body)),
+        Scripted::RetryAt { status, after_s } => return Ok(retry_at(*status, *after_s, Utc::now())),
         _ => {}
     }
     let parts = match &scripted {
@@ -92,7 +94,21 @@ async fn answer(
             Ok(alter::json(response, |answer| alter::say(answer, &pointer, value)).await)
         }
         Scripted::Reverse { pointer } => Ok(alter::json(response, |answer| alter::reverse(answer, &pointer)).await),
-        Scripted::Pass | Scripted::Deaf { .. } | Scripted::Answer { .. } | Scripted::Reset => Ok(response),
+        Scripted::Pass
+        | Scripted::Deaf { .. }
+        | Scripted::Answer { .. }
+        | Scripted::RetryAt { .. }
+        | Scripted::Reset => Ok(response),
+    }
+}
+
+/// The date is a whole second, as it has to be, and no earlier than it was asked for.
+fn retry_at(status: u16, after_s: u32, now: DateTime<Utc>) -> Response<Body> {
+    let date = now + TimeDelta::seconds(i64::from(after_s)) + TimeDelta::milliseconds(999);
+    let date = date.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    match Scripted::html(status).with_header("retry-after", &date) {
+        Scripted::Answer { status, headers, body } => made(status, &headers, &body),
+        _ => Response::new(Body::empty()),
     }
 }
 

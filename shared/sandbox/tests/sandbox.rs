@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
-use std::{path::PathBuf, sync::Once, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Once,
+    time::{Duration, Instant},
+};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use passereau_sandbox::{
     DownloadStatus, Pace, Route, Sandbox, SandboxConfig, Scripted,
     generate::{GenerateOptions, generate},
@@ -309,6 +314,25 @@ async fn scripts_override_answers() {
     assert_eq!(stalled.chunk().await.unwrap().unwrap().len(), 10);
     assert!(tokio::time::timeout(Duration::from_millis(50), stalled.chunk()).await.is_err());
     assert_eq!(world.sandbox.unplayed_scripts(), 0);
+}
+
+#[tokio::test]
+async fn a_date_to_come_again_counts_from_its_answer_and_calls_know_when_they_came() {
+    let world = world(|_| ()).await;
+    world.sandbox.script(Route::CreateDownload, [Scripted::RetryAt { status: 503, after_s: 90 }]);
+    let began = (Instant::now(), Utc::now());
+    let busy = world.create(&year("2020")).send().await.unwrap();
+    let ended = (Instant::now(), Utc::now());
+    let date = DateTime::parse_from_rfc2822(busy.headers()["retry-after"].to_str().unwrap()).unwrap().to_utc();
+    assert_eq!(busy.status(), 503);
+    let off = TimeDelta::seconds(90);
+    assert!(
+        date >= began.1 + off && date <= ended.1 + off + TimeDelta::seconds(1),
+        "{date} between {began:?} and {ended:?}"
+    );
+    let at = world.sandbox.recorded(Route::CreateDownload)[0].at;
+    assert!(began.0 <= at && at <= ended.0);
+    assert!(world.sandbox.downloads().is_empty(), "the call has no effect");
 }
 
 #[tokio::test]

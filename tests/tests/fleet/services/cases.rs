@@ -3,9 +3,8 @@
 //! Calls of GBIF's download state come in this order: the requester's, then the poller's looks. A script begins with as many
 //! [`Scripted::Pass`] as there are calls before the one that goes wrong.
 
-use std::{fmt, iter::repeat_n};
+use std::{fmt, iter::repeat_n, time::Duration};
 
-use chrono::{TimeDelta, Utc};
 use passereau_sandbox::{Route, Scripted};
 use serde_json::json;
 
@@ -71,13 +70,14 @@ pub enum Later {
 }
 
 impl Later {
-    /// Whether a measured time is the expected one.
-    pub fn holds(self, seconds: u64) -> bool {
-        match self {
-            Self::Not => seconds <= 2,
-            Self::By(wanted) => seconds.abs_diff(wanted) <= 3,
-            Self::About(wanted) => seconds.abs_diff(wanted) <= wanted / 4 + 1,
-        }
+    /// Whether the expected time is one of those that a measured one may have been.
+    pub fn holds(self, least: Duration, most: Duration) -> bool {
+        let (wanted, give) = match self {
+            Self::Not => (0, 2),
+            Self::By(wanted) => (wanted, 3),
+            Self::About(wanted) => (wanted, wanted / 4 + 1),
+        };
+        least <= Duration::from_secs(wanted + give) && most >= Duration::from_secs(wanted.saturating_sub(give))
     }
 }
 
@@ -88,7 +88,7 @@ pub struct Case {
     pub who: Who,
     /// How.
     pub does: &'static str,
-    /// What the sandbox plays. Made when the row begins: a date in it is then still to come.
+    /// What the sandbox plays.
     pub play: fn() -> Play,
     /// The archive at the server has only its first bytes, whatever is asked.
     pub archive_cut_to: Option<usize>,
@@ -100,6 +100,8 @@ pub struct Case {
     pub calls: &'static [(Route, u64)],
     /// How much later it ends.
     pub later: Later,
+    /// Whether the fleet waits in real time, until it calls a server silent.
+    pub is_silent: bool,
 }
 
 /// What a row is unless it says otherwise.
@@ -112,6 +114,7 @@ const USUAL: Case = Case {
     ends: Ends::AsUsual,
     calls: &[],
     later: Later::Not,
+    is_silent: false,
 };
 
 const fn gbif(does: &'static str, play: fn() -> Play) -> Case {
@@ -147,15 +150,18 @@ impl Case {
         Self { leap_s, ..self }
     }
 
+    const fn silent(self) -> Self {
+        Self { is_silent: true, ..self }
+    }
+
     const fn archive_cut_to(self, bytes: usize) -> Self {
         Self { archive_cut_to: Some(bytes), ..self }
     }
 }
 
-/// An answer whose `Retry-After` is a date so many seconds from now.
-fn until(status: u16, seconds: i64) -> Scripted {
-    let date = (Utc::now() + TimeDelta::seconds(seconds)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    Scripted::html(status).with_header("retry-after", &date)
+/// An answer whose `Retry-After` is a date so many seconds after it.
+fn until(status: u16, after_s: u32) -> Scripted {
+    Scripted::RetryAt { status, after_s }
 }
 
 fn after(status: u16, seconds: u64) -> Scripted {
@@ -184,8 +190,9 @@ fn json_cut() -> Scripted {
     Scripted::answer(200, "{\"total_results\": 1, \"key\": \"00").with_header("content-type", "application/json")
 }
 
+/// Slower than anybody waits: each pause is longer than [`STALL_S`](super::STALL_S).
 fn drip() -> Scripted {
-    Scripted::Drip { chunk_bytes: 64, pause_ms: 700 }
+    Scripted::Drip { chunk_bytes: 64, pause_ms: super::STALL_S * 1_200 }
 }
 
 fn etag() -> Scripted {
@@ -240,6 +247,7 @@ pub const CASES: &[Case] = &[
     .calls(&[(CreateDownload, 1), (UserDownloads, 1)])
     .later(About(5)),
     gbif("makes the download and never sends its key", || once(CreateDownload, Scripted::Stall { after_bytes: 0 }))
+        .silent()
         .calls(&[(CreateDownload, 1), (UserDownloads, 1)])
         .later(About(5)),
     gbif("makes the download, loses the answer, and fails twice when asked for the account's downloads", || {
@@ -285,7 +293,7 @@ pub const CASES: &[Case] = &[
     .later(By(71)),
     gbif("closes the connection when asked for the state", || looks([Scripted::Reset])).later(By(15)),
     gbif("closes the connection in the middle of the state", || looks([Scripted::Truncate { after_bytes: 40 }])),
-    gbif("sends the state more slowly than anybody waits", || looks([drip()])),
+    gbif("sends the state more slowly than anybody waits", || looks([drip()])).silent(),
     gbif("sends the state cut, with its right length", || looks([json_cut()])).later(About(5)),
     gbif("is away for a day while the download is made", || looks(times(8, Scripted::html(503))))
         .leap_s(3 * 3600)
@@ -359,9 +367,11 @@ pub const CASES: &[Case] = &[
         .calls(&[(FileBody, 3)])
         .later(About(5)),
     file_server("falls silent in the middle", || once(FileBody, Scripted::Stall { after_bytes: 30_000 }))
+        .silent()
         .calls(&[(FileBody, 3)])
         .later(About(5)),
     file_server("sends more slowly than the read timeout", || once(FileBody, drip()))
+        .silent()
         .calls(&[(FileBody, 3)])
         .later(About(5)),
     file_server("sends slowly, but within the read timeout", || {
@@ -470,6 +480,7 @@ pub const CASES: &[Case] = &[
         .calls(&[(Observations, 2)])
         .later(About(5)),
     inaturalist("answers more slowly than anybody waits", || once(Observations, drip()))
+        .silent()
         .calls(&[(Observations, 2)])
         .later(About(5)),
     inaturalist("sends a web page instead of JSON (200)", || once(Observations, Scripted::html(200)))

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use passereau_testing::wait_until;
+use sqlx::{PgConnection, PgPool};
+
+use super::STUCK;
 
 /// Every date that something waits for, or that a wait is counted from.
 const DATES: [&str; 7] = [
@@ -19,26 +22,65 @@ const DATES: [&str; 7] = [
     "UPDATE pinv_gbif.dataset SET registry_asked_at = registry_asked_at - make_interval(secs => $1)",
 ];
 
-/// Lets so much time pass.
-pub async fn pass(pool: &PgPool, by: Duration) {
-    let mut tx = pool.begin().await.unwrap();
-    for date in DATES {
-        sqlx::query(date).bind(by.as_secs_f64()).execute(&mut *tx).await.unwrap();
-    }
-    // The relay sleeps until the next date that it knows of.
-    sqlx::query("SELECT pg_notify('passereau_outbox', '')").execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+/// `lock_not_available` and `deadlock_detected` (<https://www.postgresql.org/docs/15/errcodes-appendix.html>).
+const LOCKED_OUT: [&str; 2] = ["55P03", "40P01"];
+
+/// Runs a transaction among those of the workers, which go on counting and relaying and take these tables in orders of their own. This one gives up
+/// long before `deadlock_timeout` (a second), is so the one that is undone, never one of theirs, and tries again.
+pub async fn between_queries(
+    pool: &PgPool,
+    what: &str,
+    transaction: impl AsyncFn(&mut PgConnection) -> sqlx::Result<()>,
+) {
+    wait_until(what, STUCK, async || {
+        let attempt = async {
+            let mut tx = pool.begin().await?;
+            sqlx::query("SET LOCAL lock_timeout = '200ms'").execute(&mut *tx).await?;
+            transaction(&mut tx).await?;
+            tx.commit().await
+        };
+        let Err(error) = attempt.await else { return Some(()) };
+        let code = error.as_database_error().and_then(|error| error.code());
+        assert!(code.as_deref().is_some_and(|code| LOCKED_OUT.contains(&code)), "{what}: {error}");
+        None
+    })
+    .await;
 }
 
-/// What the fleet waits for: the next message that has a date, and how far off it is; none while anything is to be done now.
-pub async fn next_wait(pool: &PgPool) -> Option<(uuid::Uuid, Duration)> {
-    let next: Option<(uuid::Uuid, f64)> = sqlx::query_as(
-        "SELECT id, extract(epoch FROM due_at - now())::float8 FROM passereau.outbox
-         WHERE due_at < 'infinity' ORDER BY due_at LIMIT 1",
+/// Lets so much time pass.
+pub async fn pass(pool: &PgPool, by: Duration) {
+    between_queries(pool, "time passed between two queries of the workers", async |tx| {
+        for date in DATES {
+            sqlx::query(date).bind(by.as_secs_f64()).execute(&mut *tx).await?;
+        }
+        // The relay sleeps until the next date that it knows of.
+        sqlx::query("SELECT pg_notify('passereau_outbox', '')").execute(&mut *tx).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// The next message that has a date.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    /// Its identity.
+    pub message: uuid::Uuid,
+    /// How far off its date is.
+    pub left: Duration,
+    /// How long it has been there, in real time: its date was so much farther off, at most, when it was given.
+    pub age: Duration,
+}
+
+/// What the fleet waits for; nothing while anything is to be done now.
+pub async fn next_wait(pool: &PgPool) -> Option<Wait> {
+    let next: Option<(uuid::Uuid, f64, f64)> = sqlx::query_as(
+        "SELECT id, extract(epoch FROM due_at - now())::float8, extract(epoch FROM now() - created_at)::float8
+         FROM passereau.outbox WHERE due_at < 'infinity' ORDER BY due_at LIMIT 1",
     )
     .fetch_optional(pool)
     .await
     .unwrap();
-    let (id, left_s) = next?;
-    Some((id, Duration::try_from_secs_f64(left_s).ok().filter(|left| !left.is_zero())?))
+    let (message, left_s, age_s) = next?;
+    let left = Duration::try_from_secs_f64(left_s).ok().filter(|left| !left.is_zero())?;
+    Some(Wait { message, left, age: Duration::try_from_secs_f64(age_s).unwrap_or_default() })
 }
