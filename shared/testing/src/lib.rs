@@ -30,7 +30,7 @@ pub use template::{create_geonature, database_exists};
 pub use test_database::{Roles, TestDatabase, WorkerRole};
 pub use trace_receiver::{SentSpan, TraceReceiver};
 pub use variant::Variant;
-pub use waiting::wait_until;
+pub use waiting::{wait_past_midnight, wait_until};
 pub use worker_bench::{SOON, WorkerBench, note_as_sent};
 
 /// Name of the variable that holds the URL of a PostgreSQL server, administrator included.

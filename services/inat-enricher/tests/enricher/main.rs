@@ -8,7 +8,7 @@ use passereau_harvest::{Stage, State, fan_out};
 use passereau_http::{SANDBOX_HOSTS, SANDBOX_NETWORKS};
 use passereau_inat_enricher::{Enricher, EnricherConfig};
 use passereau_sandbox::{Route, Scripted, inaturalist::exists, inaturalist_login, inaturalist_uuid};
-use passereau_testing::WorkerBench;
+use passereau_testing::{WorkerBench, wait_past_midnight};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -163,10 +163,11 @@ async fn too_many_calls_put_the_whole_fleet_off() {
 
 #[tokio::test]
 async fn the_days_budget_is_kept() {
+    wait_past_midnight().await;
     let bench = start(&["--inaturalist-per-day", "1"]).await;
     let ids = existing(2);
     enriching(&bench, &[&ids[..1], &ids[1..]]).await;
-    // Until midnight, UTC; the test would fail only in the last seconds of a day.
+    // Until midnight, UTC.
     bench.waits("inat.enrich", 1.0).await;
     assert_eq!(bench.sandbox.calls(Route::Observations), 1);
     bench.finish().await;
