@@ -13,4 +13,4 @@ mod programs;
 pub use agreement::agreement;
 pub use bucket::Bucket;
 pub use fleet::{FLOW_WORKERS, Fleet, FleetConfig, Prepared, QUERY_DATASETS, SUBSCRIPTION, query};
-pub use programs::{free_address, peak_kib, program};
+pub use programs::{own_address, peak_kib, program};

@@ -26,12 +26,16 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// An address of this machine that nobody listens on.
+/// An address of this machine that is the caller's own, to be listened at now or later, again and again: of the many of `127.0.0.0/8`, all of which are
+/// Linux's loopback, one that chance gives to nobody else. A free port of `127.0.0.1` may be another's by the time that it is listened at.
 ///
 /// # Errors
 /// The system has no port left.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+pub fn own_address() -> anyhow::Result<SocketAddr> {
+    let [one, two, three, ..] = uuid::Uuid::new_v4().into_bytes();
+    // Neither 127.0.0.0/16, in which the addresses of everybody lie, nor the last of all.
+    let own = Ipv4Addr::new(127, one.clamp(1, 254), two, three.clamp(1, 254));
+    let listener = TcpListener::bind((own, 0)).context("looking for a free port")?;
     listener.local_addr().context("looking for a free port")
 }
 

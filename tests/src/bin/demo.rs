@@ -13,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 use passereau_contracts::HarvestRequest;
 use passereau_harvest::{Harvest, State, rejects_by_reason};
 use passereau_sandbox::{Route, SandboxConfig, generate};
-use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, free_address, query};
+use passereau_tests::{Fleet, FleetConfig, SUBSCRIPTION, own_address, query};
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let account = sandbox.user.clone();
     let environment = vec![("PASSEREAU_INATURALIST_INTERVAL_S", INATURALIST_INTERVAL_S.to_owned())];
-    let gateway = free_address()?;
+    let gateway = own_address()?;
     let environment_of = vec![("gateway", vec![("PASSEREAU_GATEWAY_LISTEN", gateway.to_string())])];
     let config = FleetConfig { sandbox, environment, environment_of, with_flows: true, ..FleetConfig::default() };
     let mut fleet = Fleet::start(config).await?;

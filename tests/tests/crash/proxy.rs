@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use passereau_tests::own_address;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -21,8 +22,9 @@ impl Proxy {
     pub async fn start(url: &str) -> Result<(Self, String)> {
         let (before, rest) = url.rsplit_once('@').context("the broker's URL has no user")?;
         let (broker, vhost) = rest.split_once('/').context("the broker's URL has no vhost")?;
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
+        // It is given up while the proxy is cut: nobody else may have it meanwhile.
+        let address = own_address()?;
+        let listener = TcpListener::bind(address).await.context("listening")?;
         let proxy = Self { address, broker: broker.to_owned(), serving: serve(listener, broker.to_owned()) };
         Ok((proxy, format!("{before}@{address}/{vhost}")))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use passereau_harvest::State;
 use passereau_sandbox::SandboxConfig;
 use passereau_testing::wait_until;
-use passereau_tests::{Bucket, Fleet, FleetConfig, agreement, free_address};
+use passereau_tests::{Bucket, Fleet, FleetConfig, agreement, own_address};
 
 use crate::prepared::{RECORDS, SOON, generated, request};
 
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn workers_that_share_a_bucket_need_no_shared_folder() {
     let (folder, archive) = generated(RECORDS);
     let bucket = Bucket::start().await.unwrap();
-    let address = free_address().unwrap();
+    let address = own_address().unwrap();
     // Each worker has a host's own disk.
     let mut environment_of: Vec<_> = passereau_contracts::WORKERS
         .iter()

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use passereau_testing::wait_until;
-use passereau_tests::{Fleet, FleetConfig, free_address};
+use passereau_tests::{Fleet, FleetConfig, own_address};
 
 use crate::prepared::{SOON, generated};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_process_serves_flows_only_where_it_is_told_an_address() {
     let (_folder, archive) = generated(10);
-    let address = free_address().unwrap();
+    let address = own_address().unwrap();
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
     let config = || FleetConfig { in_one_process: true, ..FleetConfig::handing_out(vec![archive.clone()]) };
     let told = vec![("PASSEREAU_GATEWAY_LISTEN", address.to_string())];

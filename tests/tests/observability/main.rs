@@ -75,6 +75,7 @@ async fn watch(platform: &Platform) -> Result<(usize, usize, usize)> {
     let answers = prometheus.ask_all(&all).await?;
     stage.table_of_harvests(&dashboards).await?;
     prometheus.rules_are_healthy().await?;
+    prometheus.targets_are_up().await?;
     if std::env::var_os("PASSEREAU_KEEP_PROMETHEUS").is_some() {
         println!("Prometheus: {} (return ends it)", prometheus.url);
         tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new())).await??;

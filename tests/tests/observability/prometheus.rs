@@ -5,18 +5,21 @@ use std::{
     fs::{self, File},
     path::Path,
     process::Stdio,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use passereau_testing::{database_url, wait_until};
 use passereau_tests::{
     dashboards::{Measured, repository},
-    free_address,
+    own_address,
 };
 use serde_json::Value;
 use serde_yaml_ng::Value as Yaml;
-use tokio::process::{Child, Command};
+use tokio::{
+    process::{Child, Command},
+    time::sleep,
+};
 
 use crate::asked::Asked;
 
@@ -25,6 +28,8 @@ const INTERVAL: &str = "1s";
 const STEP_SECONDS: f64 = 0.5;
 /// Starts, and scrapes that have to come.
 const SOON: Duration = Duration::from_secs(60);
+/// Time between two looks at the targets.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Runs `promtool` in a folder; its own words when it is not content.
 pub async fn promtool(folder: &Path, args: &[&str]) -> Result<()> {
@@ -48,7 +53,7 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts it, and the exporter of PostgreSQL, with files in `folder`.
     pub async fn start(folder: &Path, fleet: &[String], broker: &str) -> Result<Self> {
-        let exporter = free_address()?.to_string();
+        let exporter = own_address()?.to_string();
         let mut command = child("prometheus-postgres-exporter", folder)?;
         command.arg(format!("--web.listen-address={exporter}"));
         command.env("DATA_SOURCE_NAME", format!("{}?sslmode=disable", database_url()));
@@ -56,7 +61,7 @@ impl Prometheus {
 
         let config = folder.join("prometheus.yml");
         fs::write(&config, configured(fleet, broker, &exporter)?).context("writing Prometheus' configuration")?;
-        let address = free_address()?.to_string();
+        let address = own_address()?.to_string();
         let mut command = child("prometheus", folder)?;
         command
             .arg(format!("--config.file={}", config.display()))
@@ -117,18 +122,26 @@ impl Prometheus {
         Ok(answers)
     }
 
-    /// Every rule was evaluated without an error, and every target answered.
+    /// Every rule was evaluated without an error.
     pub async fn rules_are_healthy(&self) -> Result<()> {
         let rules = self.get("rules", &[]).await?;
         let groups = rules["groups"].as_array().into_iter().flatten();
         for rule in groups.flat_map(|group| group["rules"].as_array().into_iter().flatten()) {
             ensure!(rule["health"] == "ok", "the rule {} is not healthy: {}", rule["name"], rule["lastError"]);
         }
-        let targets = self.get("targets", &[]).await?;
-        for target in targets["activeTargets"].as_array().into_iter().flatten() {
-            ensure!(target["health"] == "up", "{} cannot be scraped: {}", target["scrapeUrl"], target["lastError"]);
-        }
         Ok(())
+    }
+
+    /// Every target answers. Each is asked every second and may be late once on a busy machine: they need not answer at the first look.
+    pub async fn targets_are_up(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let targets = self.get("targets", &[]).await?;
+            let active = targets["activeTargets"].as_array().context("Prometheus names no targets")?;
+            let Some(down) = active.iter().find(|target| target["health"] != "up") else { return Ok(()) };
+            ensure!(started.elapsed() < SOON, "{} cannot be scraped: {}", down["scrapeUrl"], down["lastError"]);
+            sleep(LOOK_EVERY).await;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use passereau_sandbox::{
 use passereau_tests::{
     Fleet, FleetConfig, SUBSCRIPTION,
     dashboards::{Dashboard, grants},
-    free_address, query,
+    own_address, query,
 };
 use sqlx::{Connection, Row};
 
@@ -40,11 +40,11 @@ impl Stage {
         generate(&GenerateOptions { records: RECORDS, seed: 7, revision: 1 }, &archive)?;
         let pace = Pace::Polls { preparing: 3, running: 3 };
         let sandbox = SandboxConfig { archives: vec![archive], pace, ..SandboxConfig::default() };
-        let gateway = free_address()?;
+        let gateway = own_address()?;
         let mut targets = Vec::new();
         let mut environment_of = Vec::new();
         for worker in WORKERS.iter().map(|worker| worker.worker).chain(["gateway"]) {
-            let listen = free_address()?.to_string();
+            let listen = own_address()?.to_string();
             let mut settings = vec![("PASSEREAU_HTTP_LISTEN", listen.clone())];
             if worker == "gateway" {
                 settings.push(("PASSEREAU_GATEWAY_LISTEN", gateway.to_string()));

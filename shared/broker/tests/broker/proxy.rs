@@ -1,7 +1,7 @@
 //! A TCP proxy between the crate and the broker. It can be cut and restored, and it can put frames of its own between those that pass:
 //! that is how a broker is brought to close a channel, or seems to raise a memory alarm, without touching the broker others use.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -44,7 +44,10 @@ impl Proxy {
     pub async fn start(url: &str) -> (Self, String) {
         let (before, rest) = url.rsplit_once('@').unwrap();
         let (broker, vhost) = rest.split_once('/').unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        // All of 127.0.0.0/8 is Linux's loopback: an address of its own, which nobody else takes while the proxy is cut and has given it up.
+        let [one, two, three, ..] = uuid::Uuid::new_v4().into_bytes();
+        let own = Ipv4Addr::new(127, one.clamp(1, 254), two, three.clamp(1, 254));
+        let listener = TcpListener::bind((own, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut proxy = Self { address, broker: broker.to_owned(), serving: None, taps: Arc::default() };
         proxy.serve(listener);
