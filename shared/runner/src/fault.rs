@@ -54,8 +54,9 @@ mod ordered {
         std::fs::File::create_new(mark).is_ok()
     }
 
-    /// Longer than an impatient broker of the tests lets a consumer hold a delivery, shorter than a test waits.
-    const HELD_FOR: std::time::Duration = std::time::Duration::from_secs(8);
+    /// Much longer than an impatient broker of the tests lets a consumer hold a delivery (4 s, and it looks late on a busy machine), shorter than a
+    /// test waits.
+    const HELD_FOR: std::time::Duration = std::time::Duration::from_secs(15);
 
     /// Holds the delivery at the end of its outside work, if a test has ordered `held:<kind>`.
     pub(crate) async fn hold(kind: &str) {

@@ -55,6 +55,20 @@ impl Fault {
         matches!(self, Self::ServersKilled(..))
     }
 
+    /// Whether RabbitMQ dies of it.
+    pub fn kills_the_broker(&self) -> bool {
+        matches!(self, Self::ServersKilled(which, _) if which.contains(&Which::Broker))
+    }
+
+    /// Whether it needs slices that are still being done when somebody has seen that they are.
+    pub fn meets_slices(&self) -> bool {
+        match self {
+            Self::Cut(state) | Self::ServersKilled(_, state) => *state == State::Upserting,
+            Self::KilledAgainAndAgain => true,
+            _ => false,
+        }
+    }
+
     /// Whether it needs a broker that soon takes back what a consumer holds.
     pub fn needs_an_impatient_broker(&self) -> bool {
         matches!(self, Self::Held(_))
@@ -114,16 +128,17 @@ pub fn cases() -> Vec<Case> {
     faults.extend(["download.poll", "synthese.upsert"].map(Fault::RelayKilled));
     faults.extend([Fault::Twice, Fault::Shuffled, Fault::TwoCopies, Fault::KilledAgainAndAgain]);
     faults.extend([State::Preparing, State::Upserting].map(Fault::Cut));
-    faults.extend(["loader", "upserter"].map(Fault::QueueDeleted));
+    let of_harvests = WORKERS.iter().map(|worker| worker.worker).filter(|worker| !FLOW_WORKERS.contains(worker));
+    faults.extend(of_harvests.clone().map(Fault::QueueDeleted));
+    // The request of a harvest, which the requester gets, is nobody's but its sender's until it is handled.
+    faults.extend(of_harvests.filter(|worker| *worker != "requester").map(Fault::MessageLost));
     // One of each worker.
     let held = ["harvest.request", "download.poll", "archive.fetch", "archive.load", "inat.enrich", "synthese.upsert"];
     faults.extend(held.map(Fault::Held));
-    faults.push(Fault::MessageLost("loader"));
     faults.push(Fault::StoreFull);
     for servers in [&[Which::Database][..], &[Which::Broker], &[Which::Database, Which::Broker]] {
-        faults.extend(
-            [State::Preparing, State::Enriching, State::Upserting].map(|state| Fault::ServersKilled(servers, state)),
-        );
+        let states = [State::Preparing, State::Loading, State::Enriching, State::Upserting];
+        faults.extend(states.map(|state| Fault::ServersKilled(servers, state)));
     }
     faults.into_iter().map(|fault| Case { fault }).collect()
 }

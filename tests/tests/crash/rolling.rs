@@ -4,9 +4,9 @@
 //! are slices, and restarts of the upserter while it does them: PostgreSQL itself counts the calls of `passereau.apply`.
 //!
 //! On a fast machine the harvest must not have ended before it could be disturbed: its plan waits for an approval until the restarts before its slices
-//! are done, and the platform's own triggers are as slow as those of a large synthèse ([`SLOW`]).
+//! are done, and the platform's own triggers are as slow as those of a large synthèse ([`slow_down`]).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use passereau_contracts::HarvestRequest;
@@ -28,14 +28,26 @@ const SLICE_RECORDS: u32 = 500;
 const BATCH_IDS: u32 = 200;
 /// Restarts while slices are done, besides the one that begins it.
 const QUARTERS: i64 = 4;
+/// How much longer each slice takes.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Restarts everything once in each of these; a state that was passed meanwhile is followed by the next, and the last one waits for us.
 const STATES: [State; 3] = [State::Loading, State::Enriching, State::AwaitingApproval];
 
-/// Each slice takes a second more, in a trigger of the platform.
-const SLOW: &str = "CREATE FUNCTION gn_synthese.tri_slow() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
-    CREATE TRIGGER tri_slow BEFORE INSERT ON gn_synthese.synthese FOR EACH STATEMENT EXECUTE FUNCTION gn_synthese.tri_slow()";
+/// Each slice takes so much longer, in a trigger of the platform.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub async fn slow_down(pool: &sqlx::PgPool, by: Duration) -> Result<()> {
+    let sql = format!(
+        "CREATE FUNCTION gn_synthese.tri_slow() RETURNS trigger LANGUAGE plpgsql AS $$
+         BEGIN PERFORM pg_sleep({}); RETURN NULL; END $$;
+         CREATE TRIGGER tri_slow BEFORE INSERT ON gn_synthese.synthese FOR EACH STATEMENT EXECUTE FUNCTION gn_synthese.tri_slow()",
+        by.as_secs_f64()
+    );
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.context("slowing the platform's triggers")?;
+    Ok(())
+}
 
 /// Runs it, and gives a line of figures.
 ///
@@ -59,7 +71,7 @@ pub async fn run(stage: &Stage) -> Result<String> {
     sqlx::raw_sql(AssertSqlSafe(format!("ALTER DATABASE \"{name}\" SET track_functions = 'all'")))
         .execute(&database.pool)
         .await?;
-    sqlx::raw_sql(SLOW).execute(&database.pool).await.context("slowing the platform's triggers")?;
+    slow_down(&database.pool, SLOW).await?;
 
     let mut fleet = Fleet::start(config).await?;
     let started = Instant::now();

@@ -23,6 +23,8 @@ const HEAD: &str = "# Faults that a harvest survives\n\n\
     empty, also once the workers have ended and what they held would be back; no claim, no dead letter and no published message that nobody handled is left.\n\
     The harvest has about ten slices and several batches of iNaturalist's ids; where a person's word is disturbed, it is one that waits for\n\
     approval, or one that is cancelled while GBIF prepares its download.\n\
+    The exporter and the scheduler, which a harvest does not meet, are killed by tests of their own:\n\
+    `services/exporter/tests/exporter/killed.rs` and `services/scheduler/tests/scheduler/worker.rs`.\n\
     The seconds, from the fault to the end of the harvest, are those of one run on two cores, with the short delays of the tests.\n\n";
 
 /// The figures of a run, for people.
