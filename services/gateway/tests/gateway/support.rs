@@ -23,6 +23,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+/// Time that downloads have to end: little, so that no test waits for it.
+const SHORT_GRACE: Duration = Duration::from_secs(1);
+
 pub const V1: &str = "20261128T020000Z";
 pub const V2: &str = "20261129T020000Z";
 
@@ -44,13 +47,22 @@ pub struct Bench {
 
 impl Bench {
     pub async fn start(arguments: &[&str]) -> Self {
+        Self::start_with_grace(arguments, SHORT_GRACE).await
+    }
+
+    /// A gateway that gives downloads so much time to end.
+    pub async fn start_with_grace(arguments: &[&str], grace: Duration) -> Self {
         let database = TestDatabase::migrated().await;
         let pool = database.pool.clone();
-        Self::with(database, pool, arguments).await
+        Self::serve(database, pool, arguments, grace).await
     }
 
     /// A gateway that has other connections than the test.
     pub async fn with(database: TestDatabase, pool: PgPool, arguments: &[&str]) -> Self {
+        Self::serve(database, pool, arguments, SHORT_GRACE).await
+    }
+
+    async fn serve(database: TestDatabase, pool: PgPool, arguments: &[&str], grace: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = url::Url::from_directory_path(folder.path().join("store")).unwrap().to_string();
         let store = Store::open(&StoreConfig::new(url, folder.path().join("scratch"))).unwrap();
@@ -58,7 +70,7 @@ impl Bench {
         let metrics = Metrics::new("gateway");
         let gateway = Gateway::bind(&cli.gateway, pool, store.clone(), &metrics).await.unwrap();
         let (address, shutdown) = (gateway.address(), CancellationToken::new());
-        let serving = tokio::spawn(gateway.serve(shutdown.clone(), Duration::from_secs(1)));
+        let serving = tokio::spawn(gateway.serve(shutdown.clone(), grace));
         Self { database, store, folder, metrics, address, shutdown, serving }
     }
 
