@@ -19,6 +19,9 @@ const SERVER: &str = "../target/tools/s3/bin/moto_server";
 const PATIENCE: Duration = Duration::from_secs(60);
 const NAME: &str = "passereau";
 
+/// The secret key that workers are told; the server takes any.
+const SECRET_KEY: &str = "planted-key-of-the-bucket";
+
 /// A server with one bucket. Dropping it kills the server, whose objects were in memory.
 #[derive(Debug)]
 pub struct Bucket {
@@ -59,6 +62,12 @@ impl Bucket {
         Ok(bucket)
     }
 
+    /// The secret key that opens it.
+    #[must_use]
+    pub fn secret_key(&self) -> &'static str {
+        SECRET_KEY
+    }
+
     /// What a worker is told of it.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
@@ -69,7 +78,7 @@ impl Bucket {
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_REGION", "eu-west-3".to_owned()),
             ("AWS_ACCESS_KEY_ID", "passereau".to_owned()),
-            ("PASSEREAU_STORE_SECRET_ACCESS_KEY", "sturnus".to_owned()),
+            ("PASSEREAU_STORE_SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
         ]
     }
 

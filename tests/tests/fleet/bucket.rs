@@ -68,8 +68,5 @@ async fn workers_that_share_a_bucket_need_no_shared_folder() {
         .unwrap();
     assert_eq!(part.status(), 206);
     assert_eq!(part.bytes().await.unwrap(), &csv.as_bytes()[10..30]);
-    for worker in passereau_contracts::WORKERS {
-        assert!(!fleet.log(worker.worker).contains("sturnus"), "the {} logged the bucket's secret key", worker.worker);
-    }
     fleet.stop().await.unwrap();
 }

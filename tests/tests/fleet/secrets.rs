@@ -1,12 +1,12 @@
 //! Invariant 7: a secret is never printed, logged, traced or put in a message. Secrets are planted, and everything that leaves a process is searched.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, time::Duration};
 
 use passereau_contracts::WORKERS;
 use passereau_harvest::State;
 use passereau_sandbox::{Route, SandboxConfig, Scripted};
-use passereau_testing::{AMQP_PASSWORD, TraceReceiver, amqp_url};
-use passereau_tests::{FLOW_WORKERS, Fleet, FleetConfig, Prepared};
+use passereau_testing::{AMQP_PASSWORD, TraceReceiver, amqp_url, wait_until};
+use passereau_tests::{Bucket, FLOW_WORKERS, Fleet, FleetConfig, Prepared, agreement, own_address};
 use url::Url;
 
 use crate::prepared::{SOON, generated, request};
@@ -38,6 +38,8 @@ fn planted(fleet: &Fleet) -> BTreeMap<&'static str, String> {
         ("the password of the state's owner", password(&fleet.roles.state.url)),
         ("the password of the writer", password(&fleet.roles.writer.url)),
         ("the password of the exporter", password(&fleet.roles.exporter.url)),
+        ("the password of the gateway", password(&fleet.roles.gateway.url)),
+        ("the password of the reader", password(&fleet.roles.reader.url)),
         ("the administrator's password", password(&fleet.database.url)),
         ("the broker's password", password(&amqp_url())),
     ]
@@ -61,17 +63,19 @@ fn search(planted: &BTreeMap<&'static str, String>, place: &str, text: &str) {
     }
 }
 
-/// Every row of our schemas as text, and every message that ever stood in the outbox.
+/// Every row of the database as text, those of GeoNature included, and every message that ever stood in the outbox.
 async fn database(fleet: &Fleet) -> Vec<(String, String)> {
     let pool = &fleet.database.pool;
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-         WHERE schemaname IN ('passereau', 'pinv_gbif') UNION ALL SELECT 'public.every_message' ORDER BY 1",
+         WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
     )
     .fetch_all(pool)
     .await
     .unwrap();
-    assert!(tables.len() > 20, "{tables:?}");
+    for table in ["passereau.dead_letter", "pinv_gbif.occurrence", "gn_synthese.synthese", "public.every_message"] {
+        assert!(tables.iter().any(|known| known == table), "{table} is not among {tables:?}");
+    }
     let mut texts = Vec::new();
     for table in tables {
         // Bytes are shown as text too: a dead letter keeps its body as it came.
@@ -88,7 +92,8 @@ async fn database(fleet: &Fleet) -> Vec<(String, String)> {
 /// The metrics page of a worker, whose address stands in its log.
 async fn metrics(fleet: &Fleet, worker: &str) -> String {
     let log = fleet.log(worker);
-    let address = log.split("\"address\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let line = log.lines().find(|line| line.contains("serving metrics and health"));
+    let address = line.and_then(|line| line.split("\"address\":\"").nth(1)?.split('"').next());
     let address = address.expect("the worker logs the address of its metrics");
     let page = reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await.unwrap();
     assert!(page.contains("passereau_"), "{page}");
@@ -101,20 +106,55 @@ async fn said(fleet: &Fleet, args: &[&str]) -> String {
     [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).join("\n")
 }
 
+/// A partner with a token fetches a flow; tells the token, and what the gateway has answered to it and to another one.
+async fn fetched(fleet: &Fleet, folder: &Path, gateway: SocketAddr) -> (String, Vec<String>) {
+    let file = folder.join("flow.toml");
+    std::fs::write(&file, agreement("atlas", &["csv"])).unwrap();
+    fleet.run_command(&["flow", "apply", file.to_str().unwrap(), "--by", "the data manager"]).await.unwrap();
+    let created = ["flow", "token", "create", "atlas", "--partner", "Camille", "--json"];
+    let created: serde_json::Value = serde_json::from_str(&fleet.run_command(&created).await.unwrap()).unwrap();
+    let token = created["token"].as_str().unwrap().to_owned();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+    let ask = async |path: &str, token: &str| {
+        let answer = client.get(format!("http://{gateway}/flows/atlas/{path}")).bearer_auth(token).send().await.ok()?;
+        let (status, headers) = (answer.status().as_u16(), format!("{:?}", answer.headers()));
+        Some((status, format!("{headers}\n{}", answer.text().await.ok()?)))
+    };
+    let csv =
+        wait_until("the delivery", SOON, async || ask("latest.csv", &token).await.filter(|(status, _)| *status == 200))
+            .await;
+    let mut answers = vec![csv.1];
+    for (path, token, expected) in
+        [("manifest.json", token.as_str(), 200), ("nowhere", &token, 404), ("latest.csv", WRONG, 401)]
+    {
+        let (status, answer) = ask(path, token).await.unwrap();
+        assert_eq!(status, expected, "{path}: {answer}");
+        answers.push(answer);
+    }
+    (token, answers)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
-    let (_folder, archive) = generated(50);
+async fn no_secret_leaves_the_fleet_in_a_harvest_a_delivery_or_their_failures() {
+    let (folder, archive) = generated(50);
+    let bucket = Bucket::start().await.unwrap();
+    let gateway = own_address().unwrap();
     let sandbox =
         SandboxConfig { archives: vec![archive], password: GBIF_PASSWORD.to_owned(), ..SandboxConfig::default() };
     let receiver = TraceReceiver::start().await;
-    let environment = vec![
+    let mut environment = bucket.environment();
+    environment.extend([
         ("PASSEREAU_LOG", "debug".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone()),
         ("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{RECEIVER_TOKEN}")),
-    ];
-    let mut fleet =
-        Fleet::start(FleetConfig { sandbox, environment, with_flows: true, ..FleetConfig::default() }).await.unwrap();
-    let planted = planted(&fleet);
+    ]);
+    let environment_of = vec![("gateway", vec![("PASSEREAU_GATEWAY_LISTEN", gateway.to_string())])];
+    let config = FleetConfig { sandbox, environment, environment_of, with_flows: true, ..FleetConfig::default() };
+    let mut fleet = Fleet::start(config).await.unwrap();
+    fleet.start_worker("gateway").unwrap();
+    fleet.overhear().await.unwrap();
+    let mut planted = planted(&fleet);
+    planted.insert("the key of the bucket", bucket.secret_key().to_owned());
     sqlx::raw_sql(
         "CREATE TABLE public.every_message (message jsonb);
          CREATE FUNCTION public.keep_message() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
@@ -156,11 +196,26 @@ async fn no_secret_leaves_the_fleet_in_a_harvest_or_in_its_failures() {
     let poison = fleet.publish("harvest.request", b"{".to_vec()).await.unwrap();
     fleet.dead_letter(poison, SOON).await;
 
-    for worker in WORKERS {
-        let log = fleet.log(worker.worker);
-        assert!(log.contains("\"level\":\"DEBUG\""), "the {} logs at debug level", worker.worker);
-        search(&planted, &format!("the log of the {}", worker.worker), &log);
-        search(&planted, &format!("the metrics of the {}", worker.worker), &metrics(&fleet, worker.worker).await);
+    // A partner comes, and somebody who is none.
+    let (token, answers) = fetched(&fleet, folder.path(), gateway).await;
+    planted.insert("the token of a partner", token);
+    for answer in answers {
+        search(&planted, "an answer of the gateway", &answer);
+    }
+
+    for worker in WORKERS.iter().map(|worker| worker.worker).chain(["gateway"]) {
+        let log = fleet.log(worker);
+        assert!(log.contains("\"level\":\"DEBUG\""), "the {worker} logs at debug level");
+        search(&planted, &format!("the log of the {worker}"), &log);
+        search(&planted, &format!("the metrics of the {worker}"), &metrics(&fleet, worker).await);
+    }
+    let overheard = fleet.overheard().await.unwrap();
+    for kind in ["archive.load", "flow.deliver", "harvest.failed"] {
+        assert!(overheard.iter().any(|message| message.routing_key == kind), "{kind} was not overheard");
+    }
+    for message in overheard {
+        let place = format!("a message {}", message.routing_key);
+        search(&planted, &place, &format!("{:?} {}", message.headers, String::from_utf8_lossy(&message.body)));
     }
     for (place, text) in database(&fleet).await {
         assert!(place != "public.every_message" || text.contains("archive.load"), "messages were kept");
