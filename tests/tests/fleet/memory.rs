@@ -17,13 +17,14 @@ use crate::prepared::request;
 /// A minute of work on two idle cores, which may be busy.
 const LATE: Duration = Duration::from_secs(600);
 
-/// What a peak may rise by, in KiB: buffers that something small does not fill (a block of the store is 8 MiB), and what the allocator keeps.
+/// What a peak may rise by, in KiB: buffers that something small does not fill (a block of the store is 8 MiB, a part of a fetch as well), and what the
+/// allocator keeps.
 const RISE_KIB: u64 = 20 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_does_not_grow_with_the_archive() {
     let folder = tempfile::tempdir().unwrap();
-    let archives = [600, 40_000].map(|records| {
+    let archives = [20_000, 80_000].map(|records| {
         let path = folder.path().join(format!("{records}.zip"));
         generate(&GenerateOptions { records, seed: 7, revision: 1 }, &path).unwrap();
         path
@@ -53,7 +54,7 @@ async fn memory_does_not_grow_with_the_archive() {
         fleet.run_command(&["harvest", "cancel", &id.to_string()]).await.unwrap();
         fleet.ended(id, LATE).await;
     }
-    assert!(landed_kib > 3 * i64::try_from(RISE_KIB).unwrap(), "{landed_kib} KiB of records prove nothing");
+    assert!(landed_kib > i64::try_from(RISE_KIB).unwrap(), "{landed_kib} KiB of records prove nothing");
     for ((worker, small), (_, large)) in peaks[0].iter().zip(&peaks[1]) {
         println!("{worker}: {small} KiB, then {large} KiB");
         assert!(
@@ -71,8 +72,14 @@ async fn memory_does_not_grow_with_the_flow() {
     seed_sandbox(&database.pool).await.unwrap();
     let seed = include_str!("../../src/bin/bench_flow/seed.sql").replace("{rows}", RECORDS);
     sqlx::raw_sql(AssertSqlSafe(seed)).execute(&database.pool).await.unwrap();
-    let one_taxon: i32 =
-        sqlx::query_scalar("SELECT min(cd_nom) FROM gn_synthese.synthese").fetch_one(&database.pool).await.unwrap();
+    // One that nothing is below.
+    let one_taxon: i32 = sqlx::query_scalar(
+        "SELECT min(s.cd_nom) FROM gn_synthese.synthese s JOIN taxonomie.taxref t USING (cd_nom)
+         WHERE NOT EXISTS (SELECT FROM taxonomie.taxref b WHERE b.cd_sup = t.cd_ref OR b.cd_ref = t.cd_ref AND b.cd_nom <> t.cd_nom)",
+    )
+    .fetch_one(&database.pool)
+    .await
+    .unwrap();
     let bench = WorkerBench::on(database).await;
     let folder = tempfile::tempdir().unwrap();
     let mut exporter = tokio::process::Command::new(program("passereau-exporter").unwrap())
