@@ -54,11 +54,17 @@ async fn an_exporter_killed_after_each_step_ends_its_delivery_and_no_reader_sees
     platform.apply_with("\"csv\", \"json\", \"geojson\", \"geojsonl\", \"gpkg\"", "\"csv\", \"gpkg\"").await;
     // Many short steps, so that a kill meets one wherever the machine's speed puts it.
     platform.records(40, "0").await;
+    // None of them so short that all are done before the test has looked often enough.
+    let slow = "CREATE FUNCTION public.be_slow() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+                CREATE TRIGGER be_slow BEFORE UPDATE ON passereau.delivery
+                    FOR EACH ROW EXECUTE FUNCTION public.be_slow()";
+    sqlx::raw_sql(slow).execute(platform.pool()).await.unwrap();
     let id = platform.bench.send(&FlowDeliver { flow: "atlas".into() }).await;
     let mut seen = (0, 0);
     let mut kills = 0;
     let mut exporter = platform.spawn();
-    let state = wait_until("the end of the delivery", SOON * 4, async || {
+    let state = wait_until("the end of the delivery", SOON * 10, async || {
         platform.assert_whole().await;
         let row: Option<(String, i32, i64)> = sqlx::query_as(
             "SELECT state, parts, (SELECT count(*) FROM jsonb_object_keys(files)) FROM passereau.delivery WHERE id = $1",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, process::Stdio};
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use passereau_broker::{Broker, BrokerConfig, Settled, queue_name, topology};
 use passereau_contracts::RetentionRun;
 use passereau_runner::fleet_topology;
@@ -20,6 +20,12 @@ fn config(folder: &TempDir) -> SchedulerConfig {
     let url = format!("file://{}/store", folder.path().display());
     let store = StoreConfig::new(url, folder.path().join("scratch"));
     SchedulerConfig { store, schedule: ScheduleConfig { schedule_look_s: 1 } }
+}
+
+/// How long a schedule has been due at [`noon`] that has by the clock of the servers been due for a day and a half. Its next time is then half
+/// a day away, whenever the test runs.
+fn missed() -> TimeDelta {
+    noon() - (Utc::now() - TimeDelta::hours(36))
 }
 
 /// Schedulers as processes of their own, and the queues of everyone else.
@@ -85,7 +91,7 @@ impl Servers {
 #[tokio::test]
 async fn a_subscriptions_harvest_is_asked_for_in_the_requesters_queue() {
     let servers = Servers::start().await;
-    due(&servers.database.pool, "subscription:inaturalist", noon() - chrono::DateTime::UNIX_EPOCH).await;
+    due(&servers.database.pool, "subscription:inaturalist", missed()).await;
     let _scheduler = servers.spawn();
     let received = servers.received("requester", 1).await;
     assert_eq!(received[0].1, json!({"subscription": "inaturalist", "archive": "archives/april.zip"}));
@@ -104,7 +110,7 @@ async fn schedulers_that_are_killed_lose_nothing_and_fire_nothing_twice() {
     const SCHEDULES: usize = 300;
     let servers = Servers::start().await;
     for number in 0..SCHEDULES {
-        due(&servers.database.pool, &format!("flow:atlas-{number}"), noon() - chrono::DateTime::UNIX_EPOCH).await;
+        due(&servers.database.pool, &format!("flow:atlas-{number}"), missed()).await;
     }
     let fired = "SELECT count(*) FROM passereau.schedule WHERE last_fired_at IS NOT NULL";
     for _ in 0..3 {
