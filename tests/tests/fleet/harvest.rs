@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use passereau_harvest::State;
-use passereau_sandbox::{Pace, Route, SandboxConfig};
+use passereau_sandbox::{DownloadStatus, Pace, Route, SandboxConfig};
 use passereau_testing::wait_until;
 use passereau_tests::{Fleet, FleetConfig, query};
 use sqlx::PgPool;
@@ -112,13 +112,17 @@ async fn a_query_becomes_rows_of_the_synthese_and_the_same_query_again_writes_no
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_without_identity_that_comes_twice_is_one_harvest_and_one_download() {
     let (_folder, archive) = generated(50);
-    // GBIF takes its time, so that the second copy meets a harvest that is alive.
-    let pace = Pace::Polls { preparing: 8, running: 0 };
+    // GBIF goes on preparing until it is told to end, so that the second copy meets a harvest that is alive, however late it comes.
+    let pace = Pace::Polls { preparing: 1_000_000, running: 0 };
     let sandbox = SandboxConfig { archives: vec![archive], pace, ..SandboxConfig::default() };
     let fleet = Fleet::start(FleetConfig { sandbox, ..FleetConfig::default() }).await.unwrap();
     let body = serde_json::to_vec(&request()).unwrap();
     fleet.publish_anonymously("harvest.request", &body).await.unwrap();
     fleet.publish_anonymously("harvest.request", &body).await.unwrap();
+    let joined = async || fleet.log("requester").contains("the same request is on its way, joined").then_some(());
+    wait_until("the second copy at the first one's harvest", SOON, joined).await;
+    let download = wait_until("the download", SOON, async || fleet.sandbox.downloads().pop()).await;
+    fleet.sandbox.set_status(&download.key, DownloadStatus::Succeeded);
     let ended = wait_until("the end of the one harvest", SOON, async || {
         let harvests =
             passereau_harvest::list(&fleet.database.pool, &passereau_harvest::Wanted::newest(10)).await.unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use passereau_contracts::WORKERS;
 use passereau_harvest::State;
 use passereau_sandbox::{Route, SandboxConfig, Scripted};
-use passereau_testing::{SentSpan, TraceReceiver};
+use passereau_testing::{SentSpan, TraceReceiver, wait_until};
 use passereau_tests::{FLOW_WORKERS, Fleet, FleetConfig};
 use serde_json::Value;
 
@@ -39,14 +39,21 @@ fn chain<'a>(spans: &BTreeMap<&str, &'a SentSpan>, last: &'a SentSpan) -> Vec<&'
 async fn one_search_by_a_harvests_id_finds_the_linked_spans_and_lines_of_all_workers() {
     let (_folder, archive) = generated(50);
     let receiver = TraceReceiver::start().await;
-    let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone())];
+    let environment =
+        vec![("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url.clone()), ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned())];
     let config = FleetConfig { environment, ..FleetConfig::handing_out(vec![archive]) };
     let mut fleet = Fleet::start(config).await.unwrap();
     fleet.sandbox.script(Route::CreateDownload, [Scripted::answer(503, "down for maintenance")]);
     let id = fleet.submit(&request()).await.unwrap();
     let harvest = fleet.ended(id, SOON).await;
     assert_eq!(harvest.state, State::Completed, "{:?}", harvest.reason);
-    // The end sends what is left.
+    // A process that ends has two seconds for the spans that are left: what the harvest has told is on its way before.
+    wait_until("the span of the harvest's end", SOON, async || {
+        let sent = receiver.spans();
+        let finished = |span: &SentSpan| is_process(span) && span.attribute("kind") == "harvest.finish";
+        sent.iter().any(finished).then_some(())
+    })
+    .await;
     fleet.end_workers().await.unwrap();
 
     let sent = receiver.spans();
