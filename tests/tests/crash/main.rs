@@ -23,6 +23,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use futures_util::future::join_all;
 use passereau_sandbox::generate::{GenerateOptions, generate};
 use passereau_testing::servers::{Platform, Wanted, Which};
 use passereau_tests::{Prepared, program};
@@ -78,7 +79,7 @@ async fn run(words: &[String]) -> Result<bool> {
     }
     let (alone, beside): (Vec<Case>, Vec<Case>) = chosen.into_iter().partition(|case| case.fault.needs_the_servers());
     let (held, beside) = beside.into_iter().partition(|case| case.fault.needs_an_impatient_broker());
-    let mut results = side_by_side(&stage, beside, &baseline).await;
+    let mut results = side_by_side(&stage, BUSY_LANES, beside, &baseline).await;
     for case in alone {
         results.push(case::judge(&stage, case, &baseline).await);
     }
@@ -115,8 +116,12 @@ pub type Baseline = BTreeMap<Way, Outcome>;
 
 type Judged = (Case, Result<Passed>);
 
-/// Two at a time, in this one task: the work is done by the processes under test.
-async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Baseline) -> Vec<Judged> {
+/// Cases side by side: two where processors are busy, more where a delivery is held and nobody does anything.
+const BUSY_LANES: usize = 2;
+const IDLE_LANES: usize = 3;
+
+/// So many at a time, in this one task: the work is done by the processes under test.
+async fn side_by_side(stage: &Stage, lanes: usize, cases: Vec<Case>, baseline: &Baseline) -> Vec<Judged> {
     let queue = Mutex::new(cases);
     let lane = async || {
         let mut results = Vec::new();
@@ -125,8 +130,7 @@ async fn side_by_side(stage: &Stage, cases: Vec<Case>, baseline: &Baseline) -> V
             results.push(case::judge(stage, case, baseline).await);
         }
     };
-    let (one, two) = tokio::join!(lane(), lane());
-    one.into_iter().chain(two).collect()
+    join_all((0..lanes).map(|_| lane())).await.into_iter().flatten().collect()
 }
 
 /// The same with a broker that soon takes back what a consumer holds.
@@ -138,7 +142,7 @@ async fn before_an_impatient_broker(stage: &Stage, cases: Vec<Case>, baseline: &
     platform.kill(Which::Broker).await?;
     platform.start_impatient_broker().await?;
     drop(platform);
-    let results = side_by_side(stage, cases, baseline).await;
+    let results = side_by_side(stage, IDLE_LANES, cases, baseline).await;
     let mut platform = stage.platform.lock().await;
     platform.kill(Which::Broker).await?;
     platform.start_again(Which::Broker).await?;
